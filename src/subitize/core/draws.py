@@ -1,0 +1,42 @@
+"""Draws that need no gradient: for looking at a picture, and for dreaming one.
+
+They have the face of the draw that `subitize.gradients` hands to a program, `draw(name, dist)` and
+`draw.at(step)`, so that the same program serves for training and for use.
+"""
+
+import zlib
+from typing import Any
+
+import equinox as eqx
+import jax.random as jr
+from jaxtyping import Array, PRNGKeyArray
+
+from subitize.core.distributions import AbstractDistribution, Normal
+
+
+class Means(eqx.Module):
+    """Continuous sites at their means: one deterministic look."""
+
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
+        """The mean of a normal site."""
+        if not isinstance(dist, Normal):
+            raise TypeError(f"Only normal sites have a mean to take; site '{name}' is {type(dist).__name__}.")
+        return dist.loc
+
+    def at(self, step: Any) -> "Means":
+        """The same at every step."""
+        return self
+
+
+class Samples(eqx.Module):
+    """Every site sampled, as a pure function of the key, the name and the step."""
+
+    key: PRNGKeyArray
+
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
+        """One sample."""
+        return dist.sample(jr.fold_in(self.key, zlib.crc32(name.encode())))
+
+    def at(self, step: Any) -> "Samples":
+        """Fresh samples for one step of a loop."""
+        return Samples(jr.fold_in(self.key, step))

@@ -1,0 +1,132 @@
+"""Baselines: what a cost would be expected to be, before the draw is seen.
+
+Subtracting a baseline that does not depend on the draw leaves a score-function gradient unbiased,
+because E[∂ log p(z; φ)/∂φ] = 0, and takes away the variance of what it predicts.
+
+Each baseline is (init, predict, loss): its memory, its prediction, and the loss whose gradient trains the
+memory. Running statistics are `Statistic` leaves: their loss is ½(1 - decay)(m - x)², so that a plain
+gradient step of rate one *is* the exponential moving average m ← decay m + (1 - decay) x. See
+`subitize.gradients.memory_optimizer`.
+"""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from subitize.core.networks import MLP
+from subitize.gradients.estimator import Site
+
+
+class Statistic(eqx.Module):
+    """A running mean of something seen at every step."""
+
+    mean: Float[Array, ""]
+
+    def loss(self, x: Array, decay: float) -> Float[Array, ""]:
+        """Loss whose unit gradient step is the moving average."""
+        return 0.5 * (1 - decay) * (self.mean - jax.lax.stop_gradient(x)) ** 2
+
+
+class AbstractBaseline(eqx.Module):
+    """A prediction of the cost from what is known before the draw."""
+
+    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> Any:
+        """Fresh memory."""
+        return None
+
+    @abc.abstractmethod
+    def predict(self, memory: Any, site: Site) -> Array | float:
+        """The expected cost."""
+
+    def loss(self, memory: Any, site: Site, cost: Array) -> Array | float:
+        """Loss whose gradient trains the memory."""
+        return 0.0
+
+
+class Zero(AbstractBaseline):
+    """No baseline."""
+
+    def predict(self, memory: Any, site: Site) -> float:
+        """Nothing is expected."""
+        return 0.0
+
+
+class RunningMean(AbstractBaseline):
+    """The mean of past costs, over all examples.
+
+    Args:
+        decay: weight of the past at each step, in [0, 1).
+    """
+
+    decay: float = eqx.field(static=True, default=0.9)
+
+    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> Statistic:
+        """Start at zero."""
+        return Statistic(jnp.zeros(()))
+
+    def predict(self, memory: Statistic, site: Site) -> Array:
+        """The running mean."""
+        return memory.mean
+
+    def loss(self, memory: Statistic, site: Site, cost: Array) -> Array:
+        """Follow the cost."""
+        return memory.loss(cost, self.decay)
+
+
+class LearnedMemory(eqx.Module):
+    """Memory of `Learned`: a network that predicts the cost in units of its running mean and spread."""
+
+    network: MLP
+    mean: Statistic
+    square: Statistic
+
+    def unit(self) -> tuple[Array, Array]:
+        """Running mean and standard deviation of the cost (at least one)."""
+        mean = self.mean.mean
+        return mean, jnp.sqrt(jnp.maximum(self.square.mean - mean**2, 1.0))
+
+
+class Learned(AbstractBaseline):
+    """A network that predicts the cost from the example and the site's parameters.
+
+    As in Mnih and Gregor (2014), "Neural variational inference and learning in belief networks"
+    (NVIL): an input-dependent baseline beside a running one. Their division of the signal by its
+    running deviation would rescale the gradient; here the deviation only conditions the network, so
+    that the estimate stays unbiased.
+
+    Args:
+        hidden: width of the network's one hidden layer.
+        decay: of the running mean and mean square of the cost.
+    """
+
+    hidden: int = eqx.field(static=True, default=100)
+    decay: float = eqx.field(static=True, default=0.9)
+
+    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> LearnedMemory:
+        """A fresh network for inputs of this size."""
+        size = sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
+        zero = jnp.zeros(())
+        network = MLP((size, self.hidden, 1), key=key, last_scale=0.0)
+        return LearnedMemory(network, Statistic(zero), Statistic(zero))
+
+    def predict(self, memory: LearnedMemory, site: Site) -> Array:
+        """The network's prediction, in nats."""
+        mean, deviation = memory.unit()
+        return mean + deviation * memory.network(context(site.dist, site.example))[0]
+
+    def loss(self, memory: LearnedMemory, site: Site, cost: Array) -> Array:
+        """Squared error in units of the running deviation, and the two running statistics."""
+        mean, deviation = jax.lax.stop_gradient(memory.unit())
+        error = memory.network(context(site.dist, site.example))[0] - (cost - mean) / deviation
+        statistics = memory.mean.loss(cost, self.decay) + memory.square.loss(cost**2, self.decay)
+        return 0.5 * error**2 + statistics
+
+
+def context(dist: PyTree, example: PyTree) -> Float[Array, " context"]:
+    """All that a baseline may know: the example and the site's parameters, as one vector."""
+    return ravel_pytree((example, dist))[0]

@@ -1,0 +1,147 @@
+"""Draw: how a program asks for a random value, without knowing how it will be differentiated.
+
+A program calls `draw(name, dist)` for a site, or `draw.at(step)(name, dist)` for a site inside a loop.
+Which value it gets depends on the lane it runs on: the base draw, or one of the alternatives that some
+site's estimator asked for. Everything before that site is the same on all lanes, so under `vmap` over
+lanes it is computed once; everything after is computed per lane, with the same noise (common random
+numbers). On a lane with a *relaxed* value all later finite sites are relaxed too, so that the lane's cost
+is a smooth function of that value.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array
+
+from subitize.core.distributions import AbstractDistribution
+from subitize.gradients.estimator import SiteError
+from subitize.gradients.lanes import Lanes
+from subitize.gradients.pathwise import Pathwise
+
+
+class KeyNoise(eqx.Module):
+    """Noise of every site as a pure function of one key and the site's name (and step)."""
+
+    key: Array  # a key, or a stack of them
+
+    def split(self, particles: int) -> KeyNoise:
+        """Independent noise for each particle, stacked."""
+        return KeyNoise(jr.split(self.key, particles))
+
+    def __call__(self, name: str, dist: AbstractDistribution, samples: int, step: Any = None) -> Array:
+        """Noise of one site, shape [samples, *noise]."""
+        key = jr.fold_in(self.key, zlib.crc32(name.encode()))
+        if step is not None:
+            key = jr.fold_in(key, step)
+        return jax.vmap(dist.noise)(jr.split(key, samples))
+
+
+class Record(NamedTuple):
+    """What happened at one site on one lane."""
+
+    dist: AbstractDistribution
+    noise: Array
+    table: Array  # base draw, then alternatives
+
+
+class Draw:
+    """Hands out values on one lane of one run, and records the sites."""
+
+    def __init__(
+        self,
+        sites: Mapping[str, Lanes],
+        memory: Mapping[str, Any],
+        noise: Any,
+        lane: Array,
+        nudges: Mapping[str, Array],
+    ):
+        self.sites, self.memory, self.noise, self.lane, self.nudges = sites, memory, noise, lane, nudges
+        self.records: dict[str, Record] = {}
+
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
+        """The value of site `name`."""
+        lanes = self.sites.get(name)
+        if lanes is None:  # pathwise
+            return dist.transport(self.noise(name, dist, 1)[0])
+        noise = self.noise(name, dist, lanes.estimator.samples)
+        stopped = jax.lax.stop_gradient(dist)
+        base = stopped.transport(noise[0])
+        alternatives = lanes.estimator.alternatives(self.memory[name], stopped, noise)
+        table = jnp.concatenate([base[None], alternatives])
+        value = table[jnp.asarray(lanes.row)[self.lane]]
+        value = self._relax_after_relaxed(name, dist, noise[0], value)
+        if name in self.nudges:
+            value = value + self.nudges[name]
+        self.records[name] = Record(dist, noise, table)
+        return value
+
+    def at(self, step: Array | int) -> LoopDraw:
+        """Draws for one step of a loop: `step` is folded into their noise."""
+        return LoopDraw(self, step)
+
+    def _relax_after_relaxed(self, name: str, dist: Any, noise: Array, value: Array) -> Array:
+        for earlier in self.records:
+            lanes = self.sites[earlier]
+            if not lanes.estimator.relaxes:
+                continue
+            if not hasattr(dist, "relaxed"):
+                raise SiteError(
+                    f"Site '{earlier}' is estimated by {lanes.estimator.word!r}, which needs every later "
+                    f"finite site relaxed; site '{name}' is {type(dist).__name__}, which has no relaxation. "
+                    f"Choose another estimator for '{earlier}'."
+                )
+            relaxed = dist.relaxed(noise, lanes.estimator.temperature_of(self.memory[earlier]))
+            value = jnp.where(jnp.asarray(lanes.row > 0)[self.lane], relaxed, value)
+        return value
+
+
+class LoopDraw:
+    """Draws inside a loop: pathwise only, since what they record could not leave the loop."""
+
+    def __init__(self, draw: Draw | Discovery, step: Array | int):
+        self.draw, self.step = draw, step
+
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
+        """The value of site `name` at this step."""
+        if isinstance(self.draw, Discovery):
+            self.draw.see_in_loop(name, dist)
+        return dist.transport(self.draw.noise(name, dist, 1, self.step)[0])
+
+
+class Discovery:
+    """Stands in for `Draw` while the sites of a program are found, by an abstract trace."""
+
+    def __init__(self, noise: Any):
+        self.noise = noise
+        self.sites: dict[str, AbstractDistribution] = {}
+        self.looped: dict[str, AbstractDistribution] = {}
+
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
+        """Record the site and give a value of the right shape."""
+        if name in self.sites:
+            raise SiteError(
+                f"Each random site needs a name of its own; '{name}' is drawn twice. "
+                "Rename one, or inside a loop write draw.at(step)(name, dist)."
+            )
+        self.sites[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dist)
+        return jax.lax.stop_gradient(dist.transport(self.noise(name, dist, 1)[0]))
+
+    def at(self, step: Array | int) -> LoopDraw:
+        """Draws for one step of a loop."""
+        return LoopDraw(self, step)
+
+    def see_in_loop(self, name: str, dist: AbstractDistribution) -> None:
+        """Record a site inside a loop; it must be differentiable through its draw."""
+        if (why_not := Pathwise().why_not(dist)) is not None:
+            raise SiteError(
+                f"A site inside a loop must be pathwise, and for site '{name}' {why_not}. Unroll the loop "
+                "and give each step's site its own name, or draw one site after the loop, as AIR's count is."
+            )
+        self.looped[name] = dist

@@ -1,0 +1,93 @@
+"""What an estimator is: a way to differentiate through one random site.
+
+A site is one random variable of a program, with natural parameters φ that may depend on what was drawn
+before it. The rest of the program is run on a few *lanes*, each with its own value at the site, and
+yields a cost per lane. From these an estimator returns
+
+    gradient   g, an unbiased estimate of ∂ E[cost | what came before] / ∂φ,
+    weights    w, with Σ_k w_k cost_k an unbiased estimate of E[cost | what came before],
+    loss       whose gradient trains the estimator's own memory (a baseline, a control variate).
+
+Estimates with this property stay unbiased when sites with different estimators are mixed: the gradient
+of the whole is Σ over sites of (∂φ/∂θ)ᵀ g plus the direct gradient of the weighted costs, by the chain
+rule over conditional expectations (Schulman et al. 2015, "Gradient estimation using stochastic
+computation graphs").
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from subitize.core.distributions import AbstractDistribution
+from subitize.core.errors import SubitizeError
+
+
+class SiteError(SubitizeError):
+    """A random site that its estimator, or any, cannot serve."""
+
+
+class Site(NamedTuple):
+    """What an estimator sees at its site, for one example and one particle."""
+
+    dist: AbstractDistribution  # φ
+    noise: Array  # ε, first axis `samples`
+    values: Array  # first axis lanes: the base draw (if the estimator uses it), then its alternatives
+    costs: Float[Array, " lanes"]
+    slopes: Array | None  # ∂cost/∂value on each lane, for estimators with `needs_slopes`
+    example: PyTree  # the program's inputs: context for baselines
+    others: Float[Array, " particles-1"]  # the other particles' costs
+    objective: Callable[[Array], Array]  # costs of all particles -> scalar; `costs` above are its values
+
+
+class Estimate(NamedTuple):
+    """What an estimator returns for one site."""
+
+    gradient: AbstractDistribution
+    weights: Float[Array, " lanes"]
+    loss: Float[Array, ""] | float = 0.0
+
+
+class AbstractEstimator(eqx.Module):
+    """One way to differentiate through one site.
+
+    Class attributes are promises that the laws check: `unbiased`, and the paper in `reference`.
+    `samples` is the number of independent noises the estimator wants; the first makes the base draw.
+    """
+
+    word: ClassVar[str]
+    unbiased: ClassVar[bool]
+    reference: ClassVar[str]
+    uses_base: ClassVar[bool] = True  # does it want the cost at the base draw?
+    needs_slopes: ClassVar[bool] = False
+    needs_particles: ClassVar[bool] = False
+    relaxes: ClassVar[bool] = False  # are its alternatives relaxed values?
+
+    @property
+    def samples(self) -> int:
+        """How many independent noises to draw at the site."""
+        return 1
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Why this estimator cannot serve a site with this distribution; None if it can."""
+        return None
+
+    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
+        """Fresh memory: what the estimator learns along the way."""
+        return None
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """Values, besides the base draw, at which to run the rest of the program. Shape [K, *event]."""
+        value = dist.transport(noise[0])
+        return jnp.zeros((0, *value.shape), value.dtype)
+
+    def temperature_of(self, memory: Any) -> Array:
+        """Temperature of relaxed lanes, for estimators whose alternatives are relaxed values."""
+        raise NotImplementedError(f"{self.word} does not relax")
+
+    @abc.abstractmethod
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """The local gradient, the weights of the lanes, and the loss of the memory."""

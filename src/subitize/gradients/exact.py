@@ -1,0 +1,46 @@
+"""Exact: sum over every value of a finite site.
+
+    E[f] = Σ_z p(z; φ) f(z),    g = Σ_z f(z) ∂p(z; φ)/∂φ.
+
+No noise at all from this site; the rest of the program runs once per value.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import MAX_SUPPORT, AbstractDistribution, AbstractFinite
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+
+class Exact(AbstractEstimator):
+    """Enumerate the site's support."""
+
+    word: ClassVar[str] = "exact"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "the definition of an expectation"
+    uses_base: ClassVar[bool] = False
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Only finite supports of a size that can be run."""
+        if not isinstance(dist, AbstractFinite):
+            return f"its support is not finite ({type(dist).__name__})"
+        if dist.support_size > MAX_SUPPORT:
+            return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
+        return None
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The whole support."""
+        assert isinstance(dist, AbstractFinite)
+        return dist.support()
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """Differentiate the sum itself."""
+
+        def expected(dist):
+            return jnp.exp(jax.vmap(dist.log_prob)(site.values)) @ site.costs
+
+        weights = jnp.exp(jax.vmap(site.dist.log_prob)(site.values))
+        return Estimate(jax.grad(expected)(site.dist), weights)

@@ -1,0 +1,236 @@
+"""Expectation: a loss you can just differentiate, whatever it leaves to chance.
+
+A program `cost(model, example, draw)` sees one example, draws what is random by name, and returns a cost
+(or a cost and something to report). `expectation(cost, policy)` makes of it a loss over batches with
+
+    value                       an unbiased estimate of E[F(cost)], F the objective,
+    gradient w.r.t. the model   an unbiased estimate of the gradient of E[F(cost)],
+    gradient w.r.t. the memory  trains baselines and control variates,
+
+so that one ordinary `jax.value_and_grad` does everything. It differentiates the surrogate
+
+    Σ_k stop(w_k) cost_k + Σ_sites (<φ, stop(g)> - stop(<φ, g>)),
+
+whose value is the estimate and whose gradient is the direct gradient of the costs, with each site's value
+held fixed, plus (∂φ/∂θ)ᵀ g from the local gradient g of each site (see `estimator`). The sampled value
+and its alternatives run side by side, as lanes under one `vmap`. With several sites the lanes add: each
+site varies alone around one base draw, and the sites' estimates of the value are averaged.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from subitize.gradients.draw import Discovery, Draw, KeyNoise, Record
+from subitize.gradients.estimator import AbstractEstimator, Site, SiteError
+from subitize.gradients.lanes import Lanes, lay_out
+from subitize.gradients.objectives import AbstractObjective
+from subitize.gradients.policy import assign
+
+
+class Outcome(NamedTuple):
+    """What one example, or one site of it, yields."""
+
+    value: Float[Array, ""]
+    zero: Float[Array, ""]  # value zero, gradient (∂φ/∂θ)ᵀ g
+    loss: Float[Array, ""]  # of the estimators' memory
+    info: PyTree
+
+
+class Runs(NamedTuple):
+    """All runs of the program on one example: leading axes [particles, lanes]."""
+
+    live: Float[Array, "particles lanes"]  # objective with particle k on lane l, to be differentiated
+    judged: Float[Array, "particles lanes"]  # the same numbers, with the other particles held fixed
+    costs: Float[Array, "particles lanes"]
+    slopes: dict[str, Array]  # ∂judged/∂value, for sites whose estimators ask
+    records: dict[str, Record]
+    info: PyTree
+
+
+class Expectation(eqx.Module):
+    """The loss E[F(cost)]; see `subitize.gradients.expectation`."""
+
+    cost: Callable = eqx.field(static=True)
+    policy: Any = eqx.field(static=True)
+    objective: AbstractObjective = eqx.field(static=True)
+    vocabulary: Mapping[str, Callable[..., AbstractEstimator]] = eqx.field(static=True)
+
+    def init(self, model: PyTree, example: PyTree, key: PRNGKeyArray) -> dict[str, Any]:
+        """Fresh memory of all estimators, for programs that see examples like this one.
+
+        Raises:
+            SiteError, UsageError: the policy and the program do not fit together.
+        """
+        estimators, dists = self.sites(model, example)
+        keys = jr.split(key, 1 + len(estimators))
+        pairs = zip(estimators.items(), keys, strict=False)
+        return {name: e.init(dists[name], example, k) for (name, e), k in pairs}
+
+    def __call__(
+        self, model: PyTree, memory: dict[str, Any], batch: PyTree, key: PRNGKeyArray
+    ) -> tuple[Float[Array, ""], PyTree]:
+        """Mean over a batch: (value, info), info with the batch's leading axis.
+
+        Args:
+            model: what the program is differentiated with respect to; a pytree of arrays.
+            memory: from `init`, trained by its own gradient.
+            batch: a pytree whose leaves have the examples along their first axis.
+            key: all randomness of this call; consumed. Example i uses fold_in(key, i).
+        """
+        size = jax.tree.leaves(batch)[0].shape[0]
+        keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(size))
+        return self.with_noise(model, memory, batch, KeyNoise(keys))
+
+    def with_noise(
+        self, model: PyTree, memory: dict[str, Any], batch: PyTree, noise: Any
+    ) -> tuple[Float[Array, ""], PyTree]:
+        """As `__call__`, with the noise of every site given: what the laws integrate over."""
+        estimators, dists = self.sites(model, jax.tree.map(lambda x: x[0], batch))
+        lanes = lay_out(estimators, memory, dists, self.objective.k)
+
+        def memory_loss(memory):
+            one = jax.vmap(lambda example, noise: self._outcome(model, memory, lanes, example, noise))
+            outcome = one(batch, noise)
+            return outcome.loss.mean(), outcome
+
+        gradient, outcome = jax.grad(memory_loss, has_aux=True)(jax.lax.stop_gradient(memory))
+        value = jnp.mean(outcome.value + outcome.zero)
+        return value + zero_with_gradient(memory, gradient), outcome.info
+
+    def sites(self, model: PyTree, example: PyTree) -> tuple[dict[str, AbstractEstimator], dict[str, Any]]:
+        """The program's sites outside loops: the estimator of each, and the shape of its distribution.
+
+        Found by an abstract trace: nothing is computed.
+
+        Raises:
+            SiteError, UsageError: the policy and the program do not fit together.
+        """
+        found: dict[str, Discovery] = {}
+
+        def trace(model, example):
+            found["sites"] = Discovery(KeyNoise(jr.key(0)))
+            return scalar_and_info(self.cost(model, example, found["sites"]))
+
+        try:
+            jax.eval_shape(trace, model, example)
+        except jax.errors.UnexpectedTracerError as error:
+            raise SiteError(LEAK) from error
+        sites, looped = found["sites"].sites, found["sites"].looped
+        return assign(self.policy, self.vocabulary, sites, looped, self.objective.k), sites
+
+    def _outcome(self, model, memory, sites: Mapping[str, Lanes], example, noise) -> Outcome:
+        """Run one example and let every site's estimator judge it."""
+        runs = self._runs(model, memory, sites, example, noise)
+        if not sites:
+            nothing = jnp.zeros(())
+            info = jax.tree.map(lambda x: x[:, 0].mean(0), runs.info)
+            return Outcome(runs.live[:, 0].mean(), nothing, nothing, info)
+        outcomes = [
+            one_site(name, lanes, memory[name], runs, example, self.objective)
+            for name, lanes in sites.items()
+        ]
+        return Outcome(
+            value=sum(o.value for o in outcomes) / len(outcomes),
+            zero=sum(o.zero for o in outcomes),
+            loss=sum(o.loss for o in outcomes),
+            info=jax.tree.map(lambda *x: sum(x) / len(x), *[o.info for o in outcomes]),
+        )
+
+    def _runs(self, model, memory, sites: Mapping[str, Lanes], example, noise) -> Runs:
+        """Run the program on all lanes of all particles."""
+        particles = noise.split(self.objective.k)
+        total = len(next(iter(sites.values())).row) if sites else 1
+        nudges = {
+            name: jnp.zeros((self.objective.k, total, *s.value.shape), s.value.dtype)
+            for name, s in sites.items()
+            if s.estimator.needs_slopes
+        }
+
+        def run(noise, lane, nudges):
+            draw = Draw(sites, memory, noise, lane, nudges)
+            cost, info = scalar_and_info(self.cost(model, example, draw))
+            return cost, info, draw.records
+
+        def judge(nudges):
+            over_lanes = jax.vmap(run, in_axes=(None, 0, 0))
+            costs, info, records = jax.vmap(over_lanes, in_axes=(0, None, 0))(
+                particles, jnp.arange(total), nudges
+            )
+            return swapped(self.objective, costs, jax.lax.stop_gradient(costs)), (costs, info, records)
+
+        if nudges:
+            judged, pull, (costs, info, records) = jax.vjp(judge, nudges, has_aux=True)
+            (slopes,) = pull(jnp.ones_like(judged))
+        else:
+            judged, (costs, info, records) = judge(nudges)
+            slopes = {}
+        return Runs(swapped(self.objective, costs, costs), judged, costs, slopes, records, info)
+
+
+LEAK = (
+    "A value drawn inside a transformed function (scan, vmap, cond) would have to leave it. "
+    "Inside a loop write draw.at(step)(name, dist); inside vmap draw the whole array at one site outside."
+)
+
+
+def one_site(
+    name: str, lanes: Lanes, memory: Any, runs: Runs, example: PyTree, objective: AbstractObjective
+) -> Outcome:
+    """What one site's estimator makes of the runs, over all particles."""
+    dist, noise, table = jax.tree.map(lambda x: x[:, lanes.own[0]], runs.records[name])
+    particles = runs.costs.shape[0]
+
+    def estimate(k, dist, noise, table, judged, slopes):
+        others = runs.costs[jnp.arange(particles - 1) + (jnp.arange(particles - 1) >= k), 0]
+        held = jax.lax.stop_gradient(dist)
+        site = Site(held, noise, table[lanes.rows], judged, slopes, example, others, objective)
+        return lanes.estimator.estimate(memory, site)
+
+    slopes = runs.slopes[name][:, lanes.own] if name in runs.slopes else None
+    judged = runs.judged[:, lanes.own]
+    found = jax.vmap(estimate)(jnp.arange(particles), dist, noise, table, judged, slopes)
+    weights = jax.lax.stop_gradient(found.weights) / particles
+    return Outcome(
+        value=jnp.sum(weights * runs.live[:, lanes.own]),
+        zero=zero_with_gradient(dist, found.gradient),
+        loss=jnp.mean(found.loss),
+        info=jax.tree.map(lambda x: jnp.tensordot(weights, x[:, lanes.own], 2), runs.info),
+    )
+
+
+def swapped(objective: AbstractObjective, costs: Array, others: Array) -> Float[Array, "particles lanes"]:
+    """The objective with particle k on lane l and every other particle on its base lane."""
+    if costs.shape[0] == 1:
+        return jax.vmap(jax.vmap(lambda cost: objective(cost[None])))(costs)
+    one = lambda k, cost: objective(others[:, 0].at[k].set(cost))  # noqa: E731
+    return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(jnp.arange(costs.shape[0]), costs)
+
+
+def scalar_and_info(result: Any) -> tuple[Array, PyTree]:
+    """Split what a program returns into its cost and what it reports.
+
+    Raises:
+        SiteError: the cost is not one real number.
+    """
+    cost, info = result if isinstance(result, tuple) else (result, ())
+    if jnp.shape(cost) != () or not jnp.issubdtype(jnp.result_type(cost), jnp.floating):
+        raise SiteError(
+            "A program sees one example and returns one real number as its cost; got an array of shape "
+            f"{jnp.shape(cost)} and type {jnp.result_type(cost)}. Sum it, or let the loss do the batching."
+        )
+    return cost, info
+
+
+def zero_with_gradient(tree: PyTree, gradient: PyTree) -> Float[Array, ""]:
+    """A term of value zero whose gradient with respect to `tree` is `gradient`."""
+
+    def zero(x, g):
+        return jnp.sum((x - jax.lax.stop_gradient(x)) * jax.lax.stop_gradient(g))
+
+    return sum(jax.tree.leaves(jax.tree.map(zero, tree, gradient)), jnp.zeros(()))

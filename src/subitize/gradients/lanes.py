@@ -1,0 +1,63 @@
+"""Lanes: the values at which a program is run side by side.
+
+Lane 0 is the base draw, where anybody uses it; then come the alternatives of each stochastic site in turn,
+on which that site alone leaves its base draw. So the lanes of several sites add, they do not multiply.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.random as jr
+import numpy as np
+
+from subitize.core.distributions import AbstractDistribution
+from subitize.gradients.estimator import AbstractEstimator
+from subitize.gradients.pathwise import Pathwise
+
+
+class Lanes(NamedTuple):
+    """Which lanes belong to one site, and which value each lane of the program takes there."""
+
+    estimator: AbstractEstimator
+    own: np.ndarray  # the site's lanes: the base lane if its estimator uses it, then its alternatives
+    row: np.ndarray  # for every lane: 0 for the base draw, k for the site's k-th alternative
+    value: jax.ShapeDtypeStruct  # shape and type of one value
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The row of each of the site's own lanes."""
+        return self.row[self.own]
+
+
+def lay_out(
+    estimators: Mapping[str, AbstractEstimator],
+    memory: Mapping[str, Any],
+    dists: Mapping[str, AbstractDistribution],
+    particles: int,
+) -> dict[str, Lanes]:
+    """Number the lanes of all stochastic sites."""
+    stochastic = {name: e for name, e in estimators.items() if not isinstance(e, Pathwise)}
+    tables = {name: abstract_values(e, memory[name], dists[name]) for name, e in stochastic.items()}
+    has_base = particles > 1 or any(e.uses_base for e in stochastic.values())
+    ends = int(has_base) + np.cumsum(
+        [alternatives.shape[0] for _, alternatives in tables.values()], dtype=int
+    )
+    sites = {}
+    for (name, estimator), end in zip(stochastic.items(), ends, strict=True):
+        value, alternatives = tables[name]
+        row = np.zeros(ends[-1], int)
+        row[end - alternatives.shape[0] : end] = 1 + np.arange(alternatives.shape[0])
+        own = np.concatenate([np.zeros(int(estimator.uses_base), int), np.flatnonzero(row)])
+        sites[name] = Lanes(estimator, own, row, value)
+    return sites
+
+
+def abstract_values(estimator: AbstractEstimator, memory: Any, dist: AbstractDistribution) -> tuple:
+    """Shapes of one value and of the alternatives at a site, without computing anything."""
+
+    def values(memory, dist):
+        noise = jax.vmap(dist.noise)(jr.split(jr.key(0), estimator.samples))
+        return dist.transport(noise[0]), estimator.alternatives(memory, dist, noise)
+
+    return jax.eval_shape(values, memory, dist)

@@ -1,0 +1,88 @@
+"""Policy: the words that say how each random site is to be differentiated.
+
+A policy is a word ("exact", "rloo(k=8)"), an estimator, or a mapping from site names to either, in which
+"*" stands for every finite site not named. Sites whose draws are differentiable are pathwise unless named.
+A site that nothing serves is an error that lists what would.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from subitize.core.distributions import AbstractDistribution
+from subitize.core.errors import UsageError, did_you_mean
+from subitize.core.words import spoken
+from subitize.gradients.estimator import AbstractEstimator, SiteError
+from subitize.gradients.pathwise import Pathwise
+
+
+def assign(
+    policy: Any,
+    vocabulary: Mapping[str, Callable[..., AbstractEstimator]],
+    sites: Mapping[str, AbstractDistribution],
+    looped: Mapping[str, AbstractDistribution],
+    particles: int,
+) -> dict[str, AbstractEstimator]:
+    """Give every site outside a loop its estimator.
+
+    Raises:
+        UsageError: the policy names a site that the program does not have.
+        SiteError: a site has no estimator, or one that cannot serve it.
+    """
+    named = dict(policy) if isinstance(policy, Mapping) else {"*": policy}
+    for name in named:
+        if name != "*" and name not in sites and name not in looped:
+            known = ", ".join([*sites, *looped]) or "none"
+            raise UsageError(
+                f"The policy speaks of site '{name}', which the program never draws."
+                f"{did_you_mean(name, [*sites, *looped])} Its sites: {known}."
+            )
+    for name in looped:
+        if name in named and not isinstance(estimator_of(named[name], vocabulary), Pathwise):
+            raise SiteError(f"Site '{name}' is drawn inside a loop, where only 'pathwise' can serve.")
+    return {name: choose(name, dist, named, vocabulary, particles) for name, dist in sites.items()}
+
+
+def estimator_of(
+    choice: Any, vocabulary: Mapping[str, Callable[..., AbstractEstimator]]
+) -> AbstractEstimator:
+    """The estimator a word names, or the estimator itself."""
+    if isinstance(choice, str):
+        return spoken(choice, vocabulary, "estimator")
+    if isinstance(choice, AbstractEstimator):
+        return choice
+    raise UsageError(f"An estimator is a word or an estimator object; got {choice!r}.")
+
+
+def choose(name: str, dist: Any, named: Mapping, vocabulary: Mapping, particles: int) -> AbstractEstimator:
+    """The estimator of one site, checked against its distribution."""
+    if name in named:
+        estimator = estimator_of(named[name], vocabulary)
+    elif dist.reparameterised:
+        return Pathwise()
+    elif named.get("*") is not None:
+        estimator = estimator_of(named["*"], vocabulary)
+    else:
+        raise SiteError(
+            f"Site '{name}' ({type(dist).__name__}) is not differentiable through its draw, and no "
+            f"estimator was chosen for it. {would_work(name, dist, vocabulary, particles)}"
+        )
+    why_not = estimator.why_not(dist)
+    if why_not is None and estimator.needs_particles and particles < 2:
+        why_not = "it compares several runs of the program, and the objective has one; try 'iwae(k=5)'"
+    if why_not is not None:
+        raise SiteError(
+            f"Estimator '{estimator.word}' cannot serve site '{name}': {why_not}. "
+            f"{would_work(name, dist, vocabulary, particles)}"
+        )
+    return estimator
+
+
+def would_work(name: str, dist: Any, vocabulary: Mapping, particles: int) -> str:
+    """Say which words would serve a site."""
+    candidates = {word: build() for word, build in vocabulary.items()}
+    words = [
+        word
+        for word, e in candidates.items()
+        if e.why_not(dist) is None and (particles > 1 or not e.needs_particles)
+    ]
+    return f"These would work for '{name}': {', '.join(words)}."

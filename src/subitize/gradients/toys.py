@@ -1,0 +1,130 @@
+"""Toys: small programs whose expectations are known exactly.
+
+The oracle here shares nothing with the estimators but the program itself: it forces every finite site
+through its support and every normal site through the nodes of a Gauss-Hermite rule, and adds up
+
+    E[F] = Σ over assignments of  ∏ p(value) F(cost).
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
+from subitize.gradients.objectives import AbstractObjective, Mean
+
+HERMITE_NODES = 8
+
+
+class Toy(NamedTuple):
+    """A program, where to differentiate it, and its sites in the order in which they are drawn."""
+
+    name: str
+    cost: Callable
+    model: PyTree
+    sites: tuple[str, ...]
+
+
+def _coins(θ, x, draw):
+    b = draw("b", Bernoulli(θ))
+    return jnp.sum((b - 0.45) ** 2) + x * b[0] * b[1] + 0.1 * θ[0] ** 2
+
+
+def _classes(θ, x, draw):
+    z = draw("z", Categorical(θ))
+    return jnp.sum(z * jnp.array([0.3, -1.0, 2.0])) ** 2 + x * θ @ z
+
+
+def _count(θ, x, draw):
+    n = draw("count", Stopping(θ))
+    return (n.sum() - 1.2) ** 2 + x * n[0] * jnp.sin(θ[1])
+
+
+def _two_dependent(θ, x, draw):
+    first = draw("first", Bernoulli(θ[0]))
+    second = draw("second", Bernoulli(θ[1] + 1.5 * θ[2] * first))
+    return (first + 2 * second - 0.8) ** 2 + x * jnp.cos(θ[2] * second) * first
+
+
+def _three_dependent(θ, x, draw):
+    first = draw("first", Bernoulli(θ[0]))
+    second = draw("second", Categorical(jnp.stack([θ[1] * first, θ[2], 0.2 * x])))
+    third = draw("third", Bernoulli(θ[1] * second[0] - θ[0] * first))
+    return (first + 2 * second[1] - third) ** 2 + second[2] * third * θ[2]
+
+
+def _mixed(θ, x, draw):
+    z = draw("z", Normal(θ[0], jnp.exp(0.3 * θ[1])))
+    b = draw("b", Bernoulli(θ[2] * z + 0.1))
+    w = draw("w", Normal(θ[1] * b, 1.0 + b))
+    return (z - b + 0.3 * w) ** 2 + x * jnp.tanh(b * θ[0])
+
+
+TOYS = (
+    Toy("coins", _coins, jnp.array([0.3, -0.8]), ("b",)),
+    Toy("classes", _classes, jnp.array([0.5, -0.2, 0.1]), ("z",)),
+    Toy("count", _count, jnp.array([0.7, -0.4]), ("count",)),
+    Toy("two dependent", _two_dependent, jnp.array([0.4, -0.6, 0.9]), ("first", "second")),
+    Toy("three dependent", _three_dependent, jnp.array([0.4, -0.6, 0.9]), ("first", "second", "third")),
+    Toy("mixed", _mixed, jnp.array([0.5, -0.3, 0.8]), ("z", "b", "w")),
+)
+
+
+class ForcedDraw:
+    """A draw whose values are chosen in advance by their index; adds up their log-probability."""
+
+    def __init__(self, indices: tuple[int, ...]):
+        self.indices = iter(indices)
+        self.log_prob: Any = 0.0
+        self.dists: dict[str, Any] = {}
+
+    def __call__(self, name: str, dist: Any) -> Array:
+        """The value with the next index."""
+        self.dists[name] = dist
+        index = next(self.indices)
+        if isinstance(dist, Normal):
+            nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
+            self.log_prob += np.log(weights[index] / weights.sum())
+            return dist.transport(jnp.asarray(nodes[index]))
+        value = dist.support()[index]
+        self.log_prob += dist.log_prob(value)
+        return value
+
+
+def assignments(toy: Toy, x: Array) -> Iterator[ForcedDraw]:
+    """Every assignment of values to the toy's sites, after running the program on it."""
+    for indices in itertools.product(*(range(n) for n in _sizes(toy, x))):
+        draw = ForcedDraw(indices)
+        toy.cost(toy.model, x, draw)
+        yield draw
+
+
+def exact(toy: Toy, x: Array, objective: AbstractObjective | None = None) -> Callable[[PyTree], Array]:
+    """E[F(cost)] as a differentiable function of the model."""
+    objective = objective or Mean()
+    runs = list(itertools.product(*(range(n) for n in _sizes(toy, x))))
+
+    def expected(model):
+        def run(indices):
+            draw = ForcedDraw(indices)
+            cost = toy.cost(model, x, draw)
+            return draw.log_prob, cost
+
+        log_probs, costs = (jnp.stack(v) for v in zip(*map(run, runs), strict=True))
+        picks = jnp.asarray(list(itertools.product(range(len(runs)), repeat=objective.k)))
+        values = jax.vmap(objective)(costs[picks])
+        return jnp.sum(jnp.exp(log_probs[picks].sum(1)) * values)
+
+    return expected
+
+
+def _sizes(toy: Toy, x: Array) -> list[int]:
+    """How many values each site can be forced to."""
+    draw = ForcedDraw((0,) * len(toy.sites))
+    toy.cost(toy.model, x, draw)
+    return [HERMITE_NODES if isinstance(d, Normal) else d.support_size for d in draw.dists.values()]
