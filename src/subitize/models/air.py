@@ -17,6 +17,9 @@ Eslami, Heess, Weber, Tassa, Szepesvari, Kavukcuoglu and Hinton (2016), "Attend,
 understanding with generative models".
 """
 
+from __future__ import annotations
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -27,12 +30,14 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from subitize.core.distributions import Normal, Stopping
+from subitize.core.distributions import LOG_2PI, Normal, Stopping
 from subitize.core.draws import Means, Samples
 from subitize.core.glimpse import Window, paint, read
-from subitize.core.networks import MLP, Linear
+from subitize.core.networks import MLP, Features, Linear
 
 SMALLEST_DEVIATION = 1e-3  # of any posterior: keeps the density of a sure guess finite
+SHARPNESS = 3.0  # of the choice among places
+UNROLL = True  # steps are few: unrolled they compile longer and run faster
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
 
 
@@ -48,6 +53,8 @@ class AIRSettings:
         window: cells along the side of a window.
         what: dimensions of an object's code.
         recurrent, head, encoder, decoder: widths of the networks.
+        convolutions, features: channels of the convolutions on the image, and length of what they yield.
+        places: cells along each side of the grid on which the next window's place is chosen.
         pixel_deviation: σ of the likelihood.
     """
 
@@ -55,7 +62,7 @@ class AIRSettings:
     width: int = 50
     channels: int = 1
     max_objects: int = 3
-    object_size: float = 20.0
+    object_size: float = 18.0
     object_size_spread: float = 0.08
     window: int = 20
     what: int = 20
@@ -63,6 +70,9 @@ class AIRSettings:
     head: int = 200
     encoder: int = 200
     decoder: int = 200
+    convolutions: tuple[int, ...] = (8, 16, 16)
+    features: int = 128
+    places: int = 13
     pixel_deviation: float = 0.3
 
     @property
@@ -74,7 +84,7 @@ class AIRSettings:
 class Step(NamedTuple):
     """What one step of the roll-out yields; a leading axis of steps after the scan."""
 
-    go_on: Float[Array, "*steps"]  # logit of going on, before this step
+    go_on: Float[Array, "*steps"]  # logit of going on to this step
     where: Float[Array, "*steps 3"]
     what: Float[Array, "*steps what"]
     patch: Float[Array, "*steps height width channels"]  # painted on an empty canvas
@@ -101,24 +111,34 @@ class AIR(eqx.Module):
     """
 
     settings: AIRSettings = eqx.field(static=True)
-    see_image: Linear
-    see_residual: Linear
-    remember: Linear
-    head: MLP
+    features: Features  # of the whole image: what is where, and how many
+    count: Linear  # features -> a share of the logits of going on
+    see_features: Linear  # inputs of the recurrent cell: the image, the same at every step,
+    see_residual: Linear  # what the canvas does not explain yet,
+    remember: Linear  # and its own output
+    attend: Linear  # memory -> what the next two read from it
+    where: Linear  # -> logit of going on, and q(where) around
+    places: Linear  # -> the place chosen on a grid
     encoder: MLP
     decoder: MLP
 
     def __init__(self, settings: AIRSettings, *, key: PRNGKeyArray):
-        s, keys = settings, jr.split(key, 6)
+        s, keys = settings, iter(jr.split(key, 11))
         seen = -(-s.height // s.pool) * -(-s.width // s.pool) * s.channels
-        cells = s.window**2 * s.channels
+        cells, gates = s.window**2 * s.channels, 4 * s.recurrent
         self.settings = s
-        self.see_image = Linear(seen, 4 * s.recurrent, key=keys[0], scale=0.7)
-        self.see_residual = Linear(seen, 4 * s.recurrent, key=keys[1], scale=0.7)
-        self.remember = Linear(s.recurrent, 4 * s.recurrent, key=keys[2], scale=0.7)
-        self.head = MLP((s.recurrent, s.head, 7), key=keys[3], last_scale=0.01)
-        self.encoder = MLP((cells, s.encoder, 2 * s.what), key=keys[4], last_scale=0.5)
-        self.decoder = MLP((s.what, s.decoder, cells), key=keys[5], last_scale=0.5)
+        self.features = Features(
+            s.height, s.width, s.channels, channels=s.convolutions, features=s.features, key=next(keys)
+        )
+        self.count = Linear(s.features, s.max_objects, key=next(keys), scale=0.02)
+        self.see_features = Linear(s.features, gates, key=next(keys), scale=0.4)
+        self.see_residual = Linear(seen, gates, key=next(keys), scale=0.7)
+        self.remember = Linear(s.recurrent, gates, key=next(keys), scale=0.7)
+        self.attend = Linear(s.recurrent, s.head, key=next(keys))
+        self.where = Linear(s.head, 7, key=next(keys), scale=0.01)
+        self.places = Linear(s.head, s.places**2, key=next(keys), scale=0.01)
+        self.encoder = MLP((cells, s.encoder, 2 * s.what), key=next(keys), last_scale=0.5)
+        self.decoder = MLP((s.what, s.decoder, cells), key=next(keys), last_scale=0.5)
 
     def prior_where(self) -> Normal:
         """Prior of (size, x, y): size as canvas over window side, shifts in half canvases from the middle.
@@ -149,23 +169,30 @@ class AIR(eqx.Module):
     def roll_out(self, image: Float[Array, "height width channels"], draw: Callable) -> Step:
         """All N steps, each as if its object were there; draws `where` and `what` at every step."""
         s = self.settings
-        seen = self.see_image(pooled(image, s.pool))
+        features = self.features(image)
+        seen = self.see_features(features)
 
         def step(carry, t):
-            canvas, memory = carry
+            canvas, output, cell = carry
             residual = pooled(jax.lax.stop_gradient(image - canvas), s.pool)
-            memory = lstm(seen + self.see_residual(residual) + self.remember(memory[0]), memory[1])
-            found = self._attend_and_infer(image, memory[0], draw.at(t))
-            return (canvas + found.patch, memory), found
+            output, cell = lstm(seen + self.see_residual(residual) + self.remember(output), cell)
+            found = self._attend_and_infer(image, output, draw.at(t))
+            return (canvas + found.patch, output, cell), found
 
-        nothing = jnp.zeros(s.recurrent), jnp.zeros(s.recurrent)
-        return jax.lax.scan(step, (jnp.zeros_like(image), nothing), jnp.arange(s.max_objects))[1]
+        nothing = jnp.zeros(s.recurrent, image.dtype)
+        start = (jnp.zeros_like(image), nothing, nothing)
+        _, steps = jax.lax.scan(step, start, jnp.arange(s.max_objects), unroll=UNROLL)
+        return steps._replace(go_on=steps.go_on + self.count(features))
 
     def _attend_and_infer(self, image: Array, memory: Array, draw: Callable) -> Step:
         """One object: where it is, what it is, and how it looks."""
-        go_on, loc, scale = jnp.split(self.head(memory), [1, 4])
+        attention = jax.nn.relu(self.attend(memory))
+        go_on, loc, scale = jnp.split(self.where(attention), [1, 4])
+        place = grid_mean(jax.nn.softmax(SHARPNESS * self.places(attention)), self.settings.places)
         prior = self.prior_where()
-        q_where = Normal(prior.loc + prior.scale * loc, prior.scale * deviation(scale))
+        q_where = Normal(
+            prior.loc + prior.scale * (loc + jnp.append(0.0, place)), prior.scale * deviation(scale)
+        )
         where = draw("where", q_where)
         glimpse = read(image, self.window(where), self.settings.window)
         loc, scale = jnp.split(self.encoder(glimpse.ravel()), 2)
@@ -211,13 +238,53 @@ def negative_elbo(model: AIR, scene: tuple[Array, Array], draw: Any) -> tuple[Ar
     image, log_prior = scene
     steps = model.roll_out(image, draw)
     q = Stopping(steps.go_on)
-    count = draw("count", q)  # the unary code 1…1 0…0
-    canvas = jnp.tensordot(count, steps.patch, 1)
-    log_likelihood = Normal(canvas, jnp.full_like(canvas, model.settings.pixel_deviation)).log_prob(image)
-    log_p_count = log_prior[0] + count @ jnp.diff(log_prior)
-    kl = count @ steps.kl
-    elbo = log_likelihood + log_p_count - q.log_prob(count) - kl
-    return -elbo, {"elbo": elbo, "log_likelihood": log_likelihood, "kl": kl, "count": count.sum()}
+    parts = Evidence.of(model, image, log_prior, steps).bound(q, draw("count", q))
+    return -parts["elbo"], parts
+
+
+class Evidence(NamedTuple):
+    """All that the bound of one roll-out needs to know, for whatever count.
+
+    The log-likelihood is quadratic in the count's unary code v, because a canvas is Σ_t v_t y_t:
+
+        log p(x | v) = -(x·x - 2 v·(y x) + v·(y yᵀ) v) / 2σ² - P log(σ √2π),
+
+    so that judging one more count costs next to nothing. P is the number of pixels times channels.
+    """
+
+    log_likelihood_of_none: Float[Array, ""]
+    linear: Float[Array, " steps"]
+    quadratic: Float[Array, "steps steps"]
+    kl: Float[Array, " steps"]
+    log_prior: Float[Array, " counts"]
+
+    @staticmethod
+    def of(model: AIR, image: Array, log_prior: Array, steps: Step) -> Evidence:
+        """The evidence in one roll-out."""
+        σ, x = model.settings.pixel_deviation, image.ravel()
+        y = steps.patch.reshape(-1, x.size)
+        none = -0.5 * (x @ x) / σ**2 - x.size * (math.log(σ) + 0.5 * LOG_2PI)
+        return Evidence(none, y @ x / σ**2, -0.5 * (y @ y.T) / σ**2, steps.kl, log_prior)
+
+    def bound(self, q: Stopping, count: Float[Array, " steps"]) -> dict[str, Array]:
+        """The bound at one count, given as its unary code, and its parts, in nats."""
+        log_likelihood = self.log_likelihood_of_none + count @ self.linear + count @ self.quadratic @ count
+        kl = count @ self.kl
+        kl_count = q.log_prob(count) - self.log_prior[0] - count @ jnp.diff(self.log_prior)
+        return {
+            "elbo": log_likelihood - kl - kl_count,
+            "log_likelihood": log_likelihood,
+            "kl": kl,
+            "kl_count": kl_count,
+            "count": count.sum(),
+        }
+
+
+def grid_mean(weights: Float[Array, " places*places"], places: int) -> Float[Array, "2"]:
+    """Mean (x, y) of a distribution over a square grid that spans ±√3, as a uniform of deviation one."""
+    axis = jnp.linspace(-(3**0.5), 3**0.5, places)
+    table = weights.reshape(places, places)
+    return jnp.stack([table.sum(0) @ axis, table.sum(1) @ axis])
 
 
 def pooled(image: Float[Array, "height width channels"], block: int) -> Float[Array, " blocks"]:

@@ -1,0 +1,112 @@
+"""Sums: what a picture of two things looks like can be learned from pictures of one.
+
+Where a canvas adds up, the sum of two pictures that hold one thing each is a picture that holds two, and
+nobody had to count. Attend-Infer-Repeat alone does not use that, and its most stubborn error is to take
+two things that touch for one: its decoder has learned to draw the pair, so the bound itself prefers one.
+Here pairs of pictures that the model counts as one each, and whose sum nowhere exceeds white, become *sum
+scenes*, which enter training twice:
+
+* force: their two windows must explain them; the cost is minus the bound at count two;
+* contrast: D(x) = q(2|x) / (q(2|x) + π), π the share of twos, must tell sum scenes from real ones, as in
+  noise-contrastive estimation (Gutmann and Hyvärinen 2010). If sums are distributed as real scenes of two
+  are, their density ratio is p(2|x)/π, so the best q(2|x) is p(2|x): it is pushed neither up nor down.
+
+This is unsupervised: counts come from the model itself, and no label is seen. It assumes that objects add
+up and are placed independently; where that does not hold (textured grounds, objects that attract each
+other) leave it out.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from subitize.core.distributions import Stopping
+from subitize.models.air import AIR, Evidence
+
+CONTRAST = 60.0  # nats that telling sums from real scenes is worth, per scene
+FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound counts
+CANDIDATES = 20  # the most certain ones of a batch, from which pairs are drawn
+SURE = 0.25  # least probability that both are ones
+MEMORY = 0.98  # decay of the running share of twos
+
+
+class Exercise(NamedTuple):
+    """One example of training: a real scene, or a sum of two.
+
+    Attributes:
+        image: what is seen.
+        log_prior: over counts 0 … N.
+        sharpness: factor on the count's logits; low at first, so that no count is ruled out too soon.
+        real: weight as a real scene.
+        told: weight with which it is told from sums, as a real scene.
+        sum: weight as a sum scene.
+        share: π, the share of twos among real scenes.
+    """
+
+    image: Float[Array, "height width channels"]
+    log_prior: Float[Array, " counts"]
+    sharpness: Float[Array, ""]
+    real: Float[Array, ""]
+    told: Float[Array, ""]
+    sum: Float[Array, ""]
+    share: Float[Array, ""]
+
+
+class Recollection(NamedTuple):
+    """What is remembered of the batch before: its pictures, how probably each is a one, and π."""
+
+    images: Float[Array, "batch height width channels"]
+    ones: Float[Array, " batch"]
+    share: Float[Array, ""]
+
+
+def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str, Array]]:
+    """The program: the negative bound of a real scene, or what a sum scene teaches; in nats."""
+    steps = model.roll_out(exercise.image, draw)
+    q = Stopping(exercise.sharpness * steps.go_on)
+    evidence = Evidence.of(model, exercise.image, exercise.log_prior, steps)
+    parts = evidence.bound(q, draw("count", q))
+    log_probs = q.log_probs()
+    cost = -exercise.real * parts["elbo"]
+    if model.settings.max_objects >= 2:
+        two = (jnp.arange(model.settings.max_objects) < 2).astype(log_probs.dtype)
+        at_two = evidence.bound(q, two)["elbo"] + log_probs[2]
+        told_sum = jnp.logaddexp(log_probs[2], jnp.log(exercise.share)) - log_probs[2]
+        told_real = jnp.log1p(jnp.exp(log_probs[2]) / exercise.share)
+        cost += exercise.told * CONTRAST * told_real
+        cost += exercise.sum * (CONTRAST * told_sum - FORCE * at_two)
+    return cost, parts | {"posterior": jnp.exp(log_probs)}
+
+
+def first_recollection(images: Float[Array, "batch height width channels"]) -> Recollection:
+    """Before the first batch: nothing is certain to be a one."""
+    return Recollection(jnp.zeros_like(images), jnp.zeros(images.shape[0]), jnp.full((), 1 / 3, images.dtype))
+
+
+def recollect(before: Recollection, images: Array, posterior: Float[Array, "batch counts"]) -> Recollection:
+    """After a batch: its pictures, and what the model thought of them."""
+    twos = posterior[:, 2].mean() if posterior.shape[1] > 2 else before.share
+    return Recollection(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * twos)
+
+
+def sum_scenes(before: Recollection, number: int, key: PRNGKeyArray) -> tuple[Array, Float[Array, " number"]]:
+    """Sums of pairs of remembered ones, and their weights (zero where there was no good pair).
+
+    Args:
+        before: the batch to take pairs from.
+        number: how many sums to make.
+        key: for the choice of pairs.
+    """
+    choose, left, right = jr.split(key, 3)
+    ties = 1e-4 * jr.uniform(choose, before.ones.shape)
+    likely = jnp.argsort(-before.ones + ties)[:CANDIDATES]
+    a = likely[jr.randint(left, (3 * number,), 0, likely.size)]
+    b = likely[jr.randint(right, (3 * number,), 0, likely.size)]
+    sums = before.images[a] + before.images[b]
+    fits = (sums.max((1, 2, 3)) <= 1 + 1e-5) & (a != b)
+    keep = jnp.argsort(~fits)[:number]
+    weight = (fits * before.ones[a] * before.ones[b])[keep]
+    return sums[keep], jax.lax.stop_gradient(jnp.where(weight > SURE, weight, 0.0))

@@ -1,0 +1,149 @@
+"""Checkpoints: a state on disk that is either whole and verified, or not there.
+
+Orbax writes the arrays into a folder that appears under its name only when it is complete; a manifest
+beside it, written last, holds the SHA-256 of every file. A checkpoint without its manifest was never
+finished; one that does not match it is set aside, and the one before it is used.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jaxtyping import PyTree
+
+from subitize.core.errors import CheckpointError
+
+KEEP = 2  # the newest checkpoint, and one to fall back on
+
+
+class Saved(NamedTuple):
+    """A verified checkpoint: its name, and what its manifest says besides the hashes."""
+
+    name: str
+    notes: dict[str, Any]
+
+
+def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any]) -> None:
+    """Write a checkpoint, then its manifest, then delete old ones.
+
+    Args:
+        folder: of all checkpoints of a run.
+        name: of this one; names sort by age.
+        state: a pytree of arrays.
+        notes: what else is needed to go on from here; JSON.
+    """
+    target = (folder / name).absolute()
+    shutil.rmtree(target, ignore_errors=True)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every save
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(target, named_leaves(state))
+    manifest = {"files": digests(target), "notes": dict(notes)}
+    write_atomically(folder / f"{name}.json", json.dumps(manifest, indent=1).encode())
+    for old in sorted(names(folder))[:-KEEP]:
+        (folder / f"{old}.json").unlink()
+        shutil.rmtree(folder / old, ignore_errors=True)
+
+
+def newest(folder: Path, warn: Any = print) -> Saved | None:
+    """The newest checkpoint that is whole; damaged ones are set aside, with a warning."""
+    for name in sorted(names(folder), reverse=True):
+        try:
+            return verify(folder, name)
+        except CheckpointError as error:
+            set_aside(folder, name)
+            warn(f"{error} Set aside; going back to the checkpoint before it.")
+    return None
+
+
+def verify(folder: Path, name: str) -> Saved:
+    """Check a checkpoint against its manifest.
+
+    Raises:
+        CheckpointError: a file is missing, cut short or altered.
+    """
+    try:
+        manifest = json.loads((folder / f"{name}.json").read_text())
+        files, notes = manifest["files"], manifest["notes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"The manifest of checkpoint {folder / name} cannot be read.") from None
+    if digests(folder / name) != files:
+        raise CheckpointError(f"Checkpoint {folder / name} does not match its manifest: a file was altered.")
+    return Saved(name, notes)
+
+
+def restore(folder: Path, name: str, like: PyTree) -> PyTree:
+    """Read the arrays of a verified checkpoint into the shape of `like`.
+
+    Raises:
+        CheckpointError: the arrays are not those of `like`: the checkpoint is of another recipe.
+    """
+    leaves = named_leaves(like)
+    shapes = {k: jax.ShapeDtypeStruct(np.shape(v), v.dtype) for k, v in leaves.items()}
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            found = checkpointer.restore((folder / name).absolute(), shapes)
+    except Exception as error:  # Orbax raises many kinds
+        raise CheckpointError(
+            f"Checkpoint {folder / name} does not hold the arrays that this recipe needs. Resume with the "
+            "recipe that wrote it, or train into another folder."
+        ) from error
+    return jax.tree.unflatten(jax.tree.structure(like), [jax.numpy.asarray(found[k]) for k in leaves])
+
+
+def names(folder: Path) -> list[str]:
+    """Checkpoints that were finished."""
+    return [path.stem for path in folder.glob("*.json")]
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed process left: folders without a manifest."""
+    finished = set(names(folder))
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in finished and not path.name.startswith("bad-"):
+            shutil.rmtree(path)
+
+
+def set_aside(folder: Path, name: str) -> None:
+    """Rename a damaged checkpoint, so that it is kept for inspection but never used."""
+    shutil.rmtree(folder / f"bad-{name}", ignore_errors=True)
+    if (folder / name).exists():
+        (folder / name).rename(folder / f"bad-{name}")
+    (folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def named_leaves(tree: PyTree) -> dict[str, Any]:
+    """The arrays of a pytree by their path."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256(path) for path in files}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there, even if the power fails."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)

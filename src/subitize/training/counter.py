@@ -1,0 +1,177 @@
+"""Counter: from a recipe to a run that counts."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from subitize import scenes
+from subitize.core.counts import COUNT_PRIORS
+from subitize.core.errors import UsageError
+from subitize.core.words import spoken
+from subitize.gradients import expectation
+from subitize.models.air import AIR, AIRSettings
+from subitize.models.sums import Exercise, first_recollection, practise, recollect, sum_scenes
+from subitize.training.checkpoint import write_atomically
+from subitize.training.learner import Learner, Lesson, structured
+from subitize.training.loop import Plan, fit
+from subitize.training.recipe import Recipe
+from subitize.training.runs import WEIGHTS, Run, new_folder, open_run, provenance, save_weights
+from subitize.training.sizes import window_size
+
+SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
+SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
+SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
+LOOKED_AT = 512  # scenes by which sizes are measured and progress is followed
+
+
+def train(
+    recipe: Recipe,
+    out: Path | str | None = None,
+    resume: str = "auto",
+    watch: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> Run:
+    """Train an AIR without labels, and leave a run folder behind.
+
+    Args:
+        recipe: everything that decides the outcome.
+        out: the run folder; the first unused runs/<model>-NNN if None.
+        resume: "auto" (go on from the newest whole checkpoint) or "never" (the folder must be new).
+        watch: called with a row per chunk, and with events.
+
+    Raises:
+        UsageError: the folder holds another recipe, or is in use and `resume` is "never".
+        Interrupted, DivergedError: see `subitize.training.fit`.
+    """
+    if resume not in ("auto", "never"):
+        raise UsageError(f"`resume` is auto or never; got {resume!r}.")
+    folder = Path(out) if out is not None else new_folder("air")
+    train_scenes = scenes.load(recipe.scenes, "train", **recipe.scene_options())
+    held_out = scenes.load(recipe.scenes, "test", **recipe.scene_options())
+    open_folder(folder, recipe, resume)
+    settings = settings_for(recipe, train_scenes)
+    watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
+    learner = air_learner(recipe, settings)
+    plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
+    state = fit(learner, train_scenes, plan, folder, inspect=follow(held_out, recipe), watch=watch)
+    save_weights(folder / WEIGHTS, state.model)
+    return open_run(folder)
+
+
+def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
+    """Make the run folder, or check that it is this recipe's.
+
+    Raises:
+        UsageError: it is somebody else's, or a file, or `resume` forbids to go on.
+    """
+    wrote = folder / "recipe.json"
+    if wrote.is_file():
+        before = Recipe.from_json(wrote.read_text())
+        changed = [f.name for f in dataclasses.fields(Recipe) if getattr(before, f.name) != getattr(recipe, f.name)]
+        if resume == "never":
+            raise UsageError(f"{folder} holds a run already. Choose another --out, or --resume auto to go on.")
+        if changed:
+            raise UsageError(
+                f"{folder} holds a run with other options ({', '.join(changed)}). A run goes on with the "
+                "recipe it began with: give the same options, or another --out."
+            )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is not a run. Choose another --out; nothing is overwritten.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
+    write_atomically(wrote, recipe.to_json().encode())
+
+
+def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:
+    """The model's settings; the window's size from the scenes unless the recipe says it."""
+    size = recipe.object_size
+    if size is None:
+        images = jax.jit(lambda s: s.batch(recipe.seed, jnp.arange(LOOKED_AT)).image)(train_scenes)
+        size = window_size(np.asarray(images))
+    return AIRSettings(
+        height=train_scenes.height,
+        width=train_scenes.width,
+        channels=train_scenes.channels,
+        max_objects=recipe.max_objects,
+        object_size=round(size, 1),
+        what=recipe.what,
+        pixel_deviation=recipe.pixel_deviation,
+    )
+
+
+def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
+    """The AIR of a recipe as a learner."""
+    log_prior = count_log_prior(recipe)
+
+    def rate(step):
+        fall = jnp.clip((step / recipe.steps - recipe.hold) / max(1 - recipe.hold, 1e-6), 0, 1)
+        return recipe.learning_rate * (1 - (1 - recipe.final_rate) * fall)
+
+    return structured(
+        build=lambda key: AIR(settings, key=key),
+        loss=expectation(practise, {"count": recipe.estimator}, recipe.objective),
+        lesson=air_lesson(recipe, log_prior),
+        optimizer=optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(rate)),
+        learning_rate=recipe.learning_rate,
+        dream=lambda model, key: model.dream(key, log_prior(jnp.asarray(recipe.steps)))[0],
+    )
+
+
+def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
+    """Real scenes, and after a while sums of two of those before."""
+    number = recipe.sums if recipe.max_objects >= 2 else 0
+
+    def examples(before, images, step, key):
+        sums, weight = sum_scenes(before, number, key)
+        real, total = images.shape[0], images.shape[0] + number
+        begun = jnp.clip((step - recipe.sharpen_steps) / SUMS_BEGIN_OVER, 0, 1)
+        is_real = (jnp.arange(total) < real).astype(images.dtype)
+        each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
+        return Exercise(
+            image=jnp.concatenate([images, sums]),
+            log_prior=each(log_prior(step)),
+            sharpness=each(jnp.clip((step - SOFT_STEPS) / max(recipe.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
+            real=is_real * total / real,
+            told=is_real * begun * (number > 0),
+            sum=jnp.concatenate([jnp.zeros(real), begun * total * weight / (1 + weight.sum())]),
+            share=each(jnp.clip(before.share, *SHARES)),
+        )
+
+    return Lesson(
+        begin=first_recollection,
+        examples=examples,
+        recollect=lambda before, images, parts: recollect(before, images, parts["posterior"]),
+    )
+
+
+def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
+    """Log-prior over counts at a step: from `anneal_from` to `count_prior`, linearly in logs."""
+    last = spoken(recipe.count_prior, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
+    if recipe.anneal_from is None:
+        return lambda step: last
+    first = spoken(recipe.anneal_from, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
+    return lambda step: first + jnp.clip(step / recipe.anneal_steps, 0, 1) * (last - first)
+
+
+def follow(held_out: scenes.AbstractScenes, recipe: Recipe) -> Callable[[Any, int], dict[str, Any]]:
+    """What to add to a row now and then: count accuracy on held-out scenes, where truth is known."""
+
+    @jax.jit
+    def looked(held_out, model):
+        batch = held_out.batch(recipe.seed, jnp.arange(LOOKED_AT))
+        return jax.vmap(model.look)(batch.image).count == batch.count
+
+    def inspect(state, step):
+        if not held_out.has_truth or (step % (4 * recipe.chunk) and step < recipe.steps):
+            return {}
+        return {"count_accuracy": float(looked(held_out, state.model).mean())}
+
+    return inspect

@@ -1,0 +1,236 @@
+"""The loop: chunks of steps in one dispatch, saved so that it can be killed at any moment.
+
+Scenes and noise of a step are pure functions of (seed, attempt, step), so a checkpoint needs no loader
+state, and a run that was killed and resumed makes the very rows and weights of one that was not. The loop
+knows a learner, and nothing of what it learns.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, PyTree
+
+from subitize.core.errors import DivergedError, SubitizeError
+from subitize.scenes import AbstractScenes
+from subitize.training import checkpoint
+from subitize.training.learner import Learner
+from subitize.training.records import Records
+
+STREAK = 10  # steps in a row without a finite update: go back to the last checkpoint
+ROLLBACKS = 3  # times, before giving up
+
+
+class Interrupted(SubitizeError):
+    """Training was asked to stop, and saved itself first."""
+
+    def __init__(self, number: int, folder: Path):
+        super().__init__(f"Stopped by {signal.Signals(number).name}, and saved. Go on with --out {folder}.")
+        self.exit_code = 128 + number
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, how often, and from which seed to train.
+
+    Args:
+        steps: in all, those before a resume included.
+        batch: images per step.
+        seed: of scenes, initial weights and noise.
+        chunk: steps per dispatch, and per row of the record.
+        save_every: steps between checkpoints.
+        restarts: how often to start again when a run certainly failed.
+    """
+
+    steps: int
+    batch: int
+    seed: int
+    chunk: int
+    save_every: int
+    restarts: int = 0
+
+
+@dataclass
+class Progress:
+    """What may change along the way, besides the learner's state; noted in every checkpoint.
+
+    Attributes:
+        attempt: folded into all randomness; one more whenever a run starts again or goes back.
+        rollbacks: how often it went back to a checkpoint after a streak of infinite updates.
+        restarts: how often it started again.
+    """
+
+    attempt: int = 0
+    rollbacks: int = 0
+    restarts: int = 0
+
+
+def fit(
+    learner: Learner,
+    scenes: AbstractScenes,
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = True,
+    inspect: Callable[[PyTree, int], dict[str, Any]] = lambda state, step: {},
+    watch: Callable[[dict[str, Any]], None] = lambda row: None,
+) -> PyTree:
+    """Train a learner, and return its last state.
+
+    Args:
+        learner: what to train.
+        scenes: where its images come from.
+        plan: how long and how often.
+        folder: of the run: `records.jsonl`, `timings.jsonl` and `checkpoints/` are written there.
+        resume: go on from the newest whole checkpoint, if there is one.
+        inspect: (state, step) -> what to add to the row; "failed": why to start again, or None.
+        watch: called with every row, with clock times and events added.
+
+    Raises:
+        Interrupted: SIGTERM or SIGINT arrived; a checkpoint was written.
+        DivergedError: updates stayed infinite after going back several times.
+    """
+    training = Training(learner, scenes, plan, folder, watch)
+    training.begin(resume)
+    with stoppable() as stops:
+        while training.step < plan.steps:
+            training.advance(inspect)
+            if stops or training.due():
+                training.save()
+            if stops:
+                raise Interrupted(stops[0], folder)
+    return training.state
+
+
+class Training:
+    """One run under way."""
+
+    def __init__(self, learner: Learner, scenes: AbstractScenes, plan: Plan, folder: Path, watch: Callable):
+        self.scenes, self.plan = scenes, plan
+        self.saves = folder / "checkpoints"
+        self.saves.mkdir(parents=True, exist_ok=True)
+        self.records = Records(folder, watch)
+        self.progress = Progress()
+        self.step = self.saved_at = 0
+        self._fresh = jax.jit(lambda scenes, attempt: first_state(learner, scenes, plan, attempt))
+        self._chunk = jax.jit(
+            lambda scenes, state, attempt, length: run_chunk(learner, scenes, plan, state, attempt, length),
+            static_argnums=3,
+        )
+
+    def begin(self, resume: bool) -> None:
+        """Start from the newest whole checkpoint, or afresh."""
+        self.state = self._fresh(self.scenes, self.progress.attempt)
+        checkpoint.remove_unfinished(self.saves)
+        saved = checkpoint.newest(self.saves, self.records.event) if resume else None
+        if saved is not None:
+            self.state = checkpoint.restore(self.saves, saved.name, self.state)
+            self.progress = Progress(**saved.notes["progress"])
+        self.records.cut(saved.notes["records"] if saved is not None else 0)
+        self.step = self.saved_at = int(self.state.step)
+
+    def advance(self, inspect: Callable[[PyTree, int], dict[str, Any]]) -> None:
+        """Run one chunk, record it, and act on what it shows."""
+        length, began = min(self.plan.chunk, self.plan.steps - self.step), time.perf_counter()
+        self.state, means = self._chunk(self.scenes, self.state, self.progress.attempt, length)
+        if int(self.state.streak) >= STREAK:
+            self._go_back()
+            return
+        self.step += length
+        pace = length / (time.perf_counter() - began)
+        found = inspect(self.state, self.step)
+        row = {"step": self.step, "attempt": self.progress.attempt, "skipped": int(self.state.skipped)}
+        self.records.write(row | means_of(means) | found, steps=self.plan.steps, steps_per_second=pace)
+        if found.get("failed") and self.progress.restarts < self.plan.restarts:
+            self._start_again(found["failed"])
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self.step - self.saved_at >= self.plan.save_every or self.step >= self.plan.steps
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        notes = {"records": self.records.size(), "progress": vars(self.progress)}
+        checkpoint.save(self.saves, f"{self.progress.attempt:03d}-{self.step:08d}", self.state, notes)
+        self.saved_at = self.step
+
+    def _start_again(self, why: str) -> None:
+        """Leave a failed run behind, with new initial weights and noise."""
+        self.records.event(f"{why} Starting again from another seed.")
+        self.progress.attempt += 1
+        self.progress.restarts += 1
+        self.state = self._fresh(self.scenes, self.progress.attempt)
+        self.step = 0
+        self.save()
+
+    def _go_back(self) -> None:
+        """Return to the last checkpoint, and go on with other noise."""
+        if self.progress.rollbacks >= ROLLBACKS:
+            raise DivergedError(
+                f"Training met {STREAK} steps in a row without a finite gradient, even after going back "
+                f"{ROLLBACKS} times. Lower the learning rate, or look for pictures that are not finite."
+            )
+        progress = Progress(self.progress.attempt + 1, self.progress.rollbacks + 1, self.progress.restarts)
+        self.records.event(f"{STREAK} steps in a row were not finite; going back to the last checkpoint.")
+        self.begin(resume=True)
+        self.progress = progress
+
+
+def first_state(learner: Learner, scenes: AbstractScenes, plan: Plan, attempt: Array | int) -> PyTree:
+    """The learner's state before its first step."""
+    images = scenes.batch(plan.seed, jnp.arange(plan.batch)).image
+    return learner.init(jr.fold_in(attempt_key(plan, attempt), 0), images)
+
+
+def run_chunk(
+    learner: Learner, scenes: AbstractScenes, plan: Plan, state: PyTree, attempt: Array | int, length: int
+) -> tuple[PyTree, PyTree]:
+    """`length` steps; the gossip is averaged over the finite ones."""
+    noise = jr.fold_in(attempt_key(plan, attempt), 1)
+
+    def step(state, _):
+        indices = state.step * plan.batch + jnp.arange(plan.batch)
+        images = scenes.batch(plan.seed, indices).image
+        return learner.step(state, images, jr.fold_in(noise, state.step))
+
+    state, infos = jax.lax.scan(step, state, length=length)
+    finite = infos.finite.astype(infos.loss.dtype)
+    share = finite / jnp.maximum(finite.sum(), 1)
+    return state, jax.tree.map(lambda x: jnp.tensordot(share, jnp.nan_to_num(x), 1), infos)
+
+
+def attempt_key(plan: Plan, attempt: Array | int) -> Array:
+    """The key of all that is random in one attempt, but for the scenes."""
+    return jr.fold_in(jr.key(plan.seed), attempt)
+
+
+def means_of(infos: Any) -> dict[str, float]:
+    """What to record of a chunk."""
+    return {"loss": infos.loss.item()} | {name: value.tolist() for name, value in infos.parts.items()}
+
+
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT instead of dying of them; a second one kills at once."""
+    stops: list[int] = []
+
+    def stop(number, frame):
+        stops.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    try:
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread: leave signals to whoever runs it
+        before = {}
+    try:
+        yield stops
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,136 @@
+"""Recipe: everything that decides how a run turns out, as one frozen, printable object.
+
+The command line, the Python API and `recipe.json` in a run folder are this dataclass; its defaults are the
+only defaults. Importing it imports neither JAX nor anything heavy.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from subitize.core.errors import CheckpointError, UsageError, did_you_mean
+
+SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. Options of the scenes left at None take the scenes' own defaults.
+
+    Args:
+        scenes: mnist, digits, sprites, or the path of a folder of pictures.
+        counts: how many objects a generated scene may hold, equally often.
+        canvas: side of the image in pixels.
+        size: typical side of a generated object in pixels.
+        channels: 1 for grey, 3 for colour.
+        overlap: whether generated objects may overlap: none or any.
+        fit: how a picture from a folder is brought to the canvas: resize, crop or pad.
+        invert: whether to turn dark-on-bright pictures around: auto, always or never.
+        steps: training steps.
+        batch: scenes per step.
+        seed: of all randomness.
+        max_objects: the most objects the model can see in one scene.
+        object_size: side of the window around an object in pixels; derived from the scenes if None.
+        count_prior: geometric(rate=…), binomial(p=…) or uniform.
+        anneal_from: count prior at the start, moved to `count_prior` over `anneal_steps`, if given.
+        anneal_steps: how long that takes.
+        pixel_deviation: standard deviation of a pixel around the reconstruction.
+        what: dimensions of an object's code.
+        sums: sum scenes per step (see `subitize.models.sums`); 0 for none.
+        sharpen_steps: steps over which the logits of the count grow to their full size.
+        estimator: how to differentiate through the count.
+        objective: mean, or iwae(k=…).
+        learning_rate: of Adam, held for `hold` of the steps and then lowered linearly to `final_rate` of it.
+        hold: share of the steps at the full learning rate.
+        final_rate: last learning rate, as a share of the first.
+        clip: largest norm of a gradient.
+        chunk: steps per dispatch; also how often progress is recorded.
+        save_every: steps between checkpoints.
+        restarts: how often a run that certainly went wrong may start again from another seed.
+    """
+
+    scenes: str = "digits"
+    counts: tuple[int, ...] | None = None
+    canvas: int | None = None
+    size: float | None = None
+    channels: int | None = None
+    overlap: str | None = None
+    fit: str | None = None
+    invert: str | None = None
+    steps: int = 2000
+    batch: int = 64
+    seed: int = 0
+    max_objects: int = 3
+    object_size: float | None = None
+    count_prior: str = "geometric(rate=0.001)"
+    anneal_from: str | None = None
+    anneal_steps: int = 0
+    pixel_deviation: float = 0.3
+    what: int = 20
+    sums: int = 16
+    sharpen_steps: int = 200
+    estimator: str = "exact"
+    objective: str = "mean"
+    learning_rate: float = 2e-3
+    hold: float = 0.1
+    final_rate: float = 0.02
+    clip: float = 30.0
+    chunk: int = 50
+    save_every: int = 500
+    restarts: int = 2
+
+    def __post_init__(self):
+        positive = ("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip", "chunk")
+        for name in positive:
+            if not getattr(self, name) > 0:
+                raise UsageError(f"`{name}` must be positive; got {getattr(self, name)}.")
+        for name in ("hold", "final_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
+        if self.save_every < 1 or self.restarts < 0 or not 0 <= self.seed < 2**31:
+            raise UsageError("`save_every` must be at least 1, `restarts` at least 0, `seed` from 0 to 2^31 - 1.")
+        if self.counts is not None and max(self.counts, default=0) > self.max_objects:
+            raise UsageError(
+                f"A model that sees at most {self.max_objects} objects cannot learn scenes of "
+                f"{max(self.counts)}. Raise `max_objects`, or leave the larger counts out."
+            )
+        if (self.anneal_from is None) != (self.anneal_steps == 0):
+            raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
+
+    def scene_options(self) -> dict[str, Any]:
+        """The options of the scenes that were given."""
+        return {name: value for name in SCENE_OPTIONS if (value := getattr(self, name)) is not None}
+
+    def learning_rate_at(self, share: float) -> float:
+        """Learning rate after a share of the steps."""
+        fall = min(max((share - self.hold) / max(1 - self.hold, 1e-9), 0.0), 1.0)
+        return self.learning_rate * (1 - (1 - self.final_rate) * fall)
+
+    def to_json(self) -> str:
+        """All fields, as JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> "Recipe":
+        """Read what `to_json` wrote.
+
+        Raises:
+            CheckpointError: not a recipe, or one of another version.
+        """
+        try:
+            values = json.loads(text)
+            known = {field.name for field in dataclasses.fields(Recipe)}
+            for name in values:
+                if name not in known:
+                    raise CheckpointError(
+                        f"The recipe has a field '{name}' that this version does not know."
+                        f"{did_you_mean(name, known)} Use the version that wrote it (provenance.json)."
+                    )
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            if any(isinstance(v, float) and not math.isfinite(v) for v in values.values()):
+                raise ValueError("a number is not finite")
+            return Recipe(**values)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"This is not a recipe that can be read: {error}") from None

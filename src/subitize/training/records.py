@@ -1,0 +1,49 @@
+"""Records: rows on disk, and a voice to whoever watches.
+
+`records.jsonl` holds only what the seed decides, so that equal runs have equal files; clock times and
+events go to `timings.jsonl`.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class Records:
+    """The two record files of a run.
+
+    Args:
+        folder: of the run.
+        watch: called with every row, clock times and events added.
+    """
+
+    def __init__(self, folder: Path, watch: Callable[[dict[str, Any]], None]):
+        self.rows, self.timings, self.watch = folder / "records.jsonl", folder / "timings.jsonl", watch
+        self.rows.touch()
+
+    def write(self, row: dict[str, Any], **clock: Any) -> None:
+        """Append a row."""
+        with self.rows.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self._time(row["step"], **clock)
+        self.watch({**row, **clock, "event": None})
+
+    def event(self, text: str) -> None:
+        """Say that something happened that is not a row."""
+        self._time(None, event=text)
+        self.watch({"event": text})
+
+    def size(self) -> int:
+        """Bytes of rows so far."""
+        return self.rows.stat().st_size
+
+    def cut(self, size: int) -> None:
+        """Drop the rows after a checkpoint."""
+        with self.rows.open("r+b") as file:
+            file.truncate(size)
+
+    def _time(self, step: int | None, **clock: Any) -> None:
+        with self.timings.open("a") as file:
+            file.write(json.dumps({"time": time.time(), "step": step, **clock}) + "\n")

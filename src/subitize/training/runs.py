@@ -1,0 +1,219 @@
+"""Runs: what happened, as files.
+
+    recipe.json           everything that decides the outcome; replayable
+    provenance.json       versions, device, seed: where it was made
+    records.jsonl         one row per chunk of steps; no clock times, so equal runs have equal records
+    timings.jsonl         the clock times
+    checkpoints/          to go on from
+    weights.safetensors   the trained model, with its settings; loading it runs no code
+    pictures/             made from the above
+
+Figures, tables and verdicts read these files only.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from subitize import scenes
+from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.models.air import AIR, AIRSettings, Look
+from subitize.training.checkpoint import named_leaves, sha256, write_atomically
+from subitize.training.recipe import Recipe
+
+WEIGHTS = "weights.safetensors"
+LOOKED_AT_ONCE = 64  # pictures per call of the compiled look; the last batch is padded
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model and the folder it came from.
+
+    Attributes:
+        path: of the run folder.
+        recipe: how it was trained.
+        model: the trained AIR.
+        digest: SHA-256 of its weights file, in hexadecimal.
+    """
+
+    path: Path
+    recipe: Recipe
+    model: AIR
+    digest: str
+
+    def scenes(self, split: str = "test") -> scenes.AbstractScenes:
+        """The world it was trained on, or its held-out half."""
+        return scenes.load(self.recipe.scenes, split, **self.recipe.scene_options())
+
+    def records(self) -> list[dict[str, Any]]:
+        """Rows of the training record."""
+        return [json.loads(line) for line in (self.path / "records.jsonl").read_text().splitlines()]
+
+    def look(self, images: np.ndarray) -> Look:
+        """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
+
+        Args:
+            images: [n, height, width, channels], brightness 0 … 1 on black, of the model's own size.
+
+        Returns:
+            A `Look` of numpy arrays, each with a leading axis n.
+
+        Raises:
+            UsageError: the pictures are not of the model's size.
+        """
+        s = self.model.settings
+        if images.ndim != 4 or images.shape[1:] != (s.height, s.width, s.channels):
+            raise UsageError(
+                f"This model looks at pictures of {s.height}x{s.width} pixels and {s.channels} channels; "
+                f"got an array of shape {images.shape}. Bring them to size first (`fit_picture`)."
+            )
+        looks = [look_at(self.model, batch, len(batch)) for batch in batches(images)]
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *looks)
+
+
+def batches(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Slices of at most `LOOKED_AT_ONCE` pictures."""
+    for start in range(0, max(len(images), 1), LOOKED_AT_ONCE):
+        yield images[start : start + LOOKED_AT_ONCE]
+
+
+def look_at(model: AIR, images: np.ndarray, real: int) -> Look:
+    """Look at one batch, padded with black pictures to the compiled size."""
+    padding = [(0, LOOKED_AT_ONCE - real)] + [(0, 0)] * 3
+    looks = compiled_look(model, jnp.asarray(np.pad(images, padding), jnp.float32))
+    return jax.tree.map(lambda x: np.asarray(x[:real]), looks)
+
+
+@eqx.filter_jit
+def compiled_look(model: AIR, images: jax.Array) -> Look:
+    """`AIR.look` over a batch."""
+    return jax.vmap(model.look)(images)
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a finished run.
+
+    Raises:
+        NoInputError: there is no run there.
+        CheckpointError: its weights are damaged, or not of its recipe.
+    """
+    path = Path(path)
+    if not (path / "recipe.json").is_file():
+        raise NoInputError(f"A run is a folder that `subitize train` made; there is none at {path}.")
+    recipe = Recipe.from_json((path / "recipe.json").read_text())
+    if not (path / WEIGHTS).is_file():
+        raise CheckpointError(
+            f"The run {path} has no {WEIGHTS}: its training did not end. "
+            f"Finish it with `subitize train --out {path} --resume auto` and the same options."
+        )
+    model, digest = load_weights(path / WEIGHTS)
+    return Run(path, recipe, model, digest)
+
+
+def save_weights(path: Path, model: AIR) -> None:
+    """Write a model as safetensors, its settings and a digest of the arrays in the header."""
+    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(model).items()}
+    metadata = {"settings": json.dumps(dataclasses.asdict(model.settings)), "digest": array_digest(arrays)}
+    write_atomically(path, save(arrays, metadata))
+
+
+def load_weights(path: Path) -> tuple[AIR, str]:
+    """Read a model that `save_weights` wrote: (model, SHA-256 of the file).
+
+    Raises:
+        CheckpointError: the file is cut short, altered, or not such a model.
+    """
+    try:
+        arrays = load_file(path)
+        metadata = read_metadata(path)
+        settings = AIRSettings(**json.loads(metadata["settings"]))
+        skeleton = jax.eval_shape(lambda: AIR(settings, key=jr.key(0)))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a model that can be read: {error}") from None
+    shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named_leaves(skeleton).items()}
+    if {name: (a.shape, a.dtype) for name, a in arrays.items()} != shapes:
+        raise CheckpointError(f"The arrays in {path} are not those of the model that its header describes.")
+    if array_digest(arrays) != metadata.get("digest"):
+        raise CheckpointError(
+            f"{path} was altered after it was written: its digest does not match. Copy or train it again."
+        )
+    leaves = [jnp.asarray(arrays[name]) for name in named_leaves(skeleton)]
+    return jax.tree.unflatten(jax.tree.structure(skeleton), leaves), sha256(path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text in the header of a safetensors file."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(length)).get("__metadata__", {})
+
+
+def array_digest(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, shapes, types and contents of arrays."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def new_folder(name: str) -> Path:
+    """The first unused runs/<name>-NNN under the current folder; not created."""
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number:03d}").exists():
+        number += 1
+    return folder
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, device and commit: where a result was made."""
+    packages = ("subitize", "jax", "jaxlib", "equinox", "optax", "orbax-checkpoint", "numpy")
+    return {
+        "versions": {name: installed(name) for name in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": device(),
+        "commit": commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed package, None if it runs from its sources."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def device() -> str:
+    """The device in words, such as "cpu (2 cores)"."""
+    kind = jax.devices()[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"cpu ({cores} cores)" if kind.platform == "cpu" else f"{kind.device_kind} x {jax.device_count()}"
+
+
+def commit() -> str | None:
+    """The commit of the sources, None where they are not a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
