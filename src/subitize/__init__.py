@@ -1,3 +1,38 @@
-"""subitize: deep generative inference that counts."""
+"""subitize: deep generative inference that counts.
+
+    import subitize as sb
+
+    run = sb.train(sb.Recipe(scenes="digits"))            # learn to count, without labels
+    look = run.look(images)                               # count, posterior, boxes, patches
+    loss = sb.expectation(cost, {"count": "exact"})       # differentiate through chance, by a word
+
+What is imported lazily here costs nothing until it is used; `subitize --help` never loads JAX.
+"""
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+HOMES = {
+    "Recipe": "training",
+    "train": "training",
+    "open_run": "training",
+    "expectation": "gradients",
+    "core": None,
+    "evaluation": None,
+    "figures": None,
+    "gradients": None,
+    "models": None,
+    "scenes": None,
+    "training": None,
+}
+__all__ = ["__version__", *HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module 'subitize' has no attribute '{name}'")
+    home = HOMES[name]
+    module = importlib.import_module(f"subitize.{home or name}")
+    return module if home is None else getattr(module, name)

@@ -70,45 +70,56 @@ class MLP(eqx.Module):
 
 
 class Features(eqx.Module):
-    """Convolutions of stride two, then one linear layer: what a picture holds, as a vector.
+    """Strided convolutions, then one linear layer: what a picture holds, as a vector.
 
-    Each convolution is 4x4 wide and is computed as one matrix product over 2x2 blocks, which XLA runs
-    several times faster on a CPU than a convolution and its gradient.
+    A convolution of stride s has a window of 2s x 2s and is computed as one matrix product over 2x2 blocks
+    of s x s pixels, which XLA runs several times faster on a CPU than a convolution and its gradient.
 
     Args:
         height, width, depth: of the picture.
-        channels: of the convolutions, in order.
+        convolutions: (stride, channels) of each, in order.
         features: length of the vector.
         key: for the initial weights.
     """
 
     convolutions: tuple[Linear, ...]
     last: Linear
+    strides: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
-        self, height: int, width: int, depth: int, *, channels: tuple[int, ...], features: int, key: PRNGKeyArray
+        self,
+        height: int,
+        width: int,
+        depth: int,
+        *,
+        convolutions: tuple[tuple[int, int], ...],
+        features: int,
+        key: PRNGKeyArray,
     ):
-        keys, depths = jr.split(key, len(channels) + 1), (depth, *channels)
-        self.convolutions = tuple(
-            Linear(16 * m, n, key=k) for m, n, k in zip(depths, channels, keys, strict=False)
-        )
-        for _ in channels:
-            height, width = -(-height // 2), -(-width // 2)
-        self.last = Linear(height * width * depths[-1], features, key=keys[-1])
+        *keys, last = jr.split(key, len(convolutions) + 1)
+        layers = []
+        for (stride, channels), k in zip(convolutions, keys, strict=True):
+            layers.append(Linear(4 * stride**2 * depth, channels, key=k))
+            height, width, depth = -(-height // stride), -(-width // stride), channels
+        self.convolutions = tuple(layers)
+        self.strides = tuple(stride for stride, _ in convolutions)
+        self.last = Linear(height * width * depth, features, key=last)
 
     def __call__(self, picture: Float[Array, "height width depth"]) -> Float[Array, " features"]:
         """Look at one picture."""
-        for convolution in self.convolutions:
-            picture = leaky(jax.vmap(jax.vmap(convolution))(patches(picture)))
+        for convolution, stride in zip(self.convolutions, self.strides, strict=True):
+            picture = leaky(jax.vmap(jax.vmap(convolution))(patches(picture, stride)))
         return leaky(self.last(picture.ravel()))
 
 
-def patches(picture: Float[Array, "height width depth"]) -> Float[Array, "h w 16*depth"]:
-    """The 4x4 surroundings of every second pixel, padded with zeros."""
+def patches(picture: Float[Array, "height width depth"], stride: int) -> Float[Array, "h w cells"]:
+    """The surroundings of every block of stride x stride pixels, twice as wide, padded with zeros."""
     height, width, depth = picture.shape
-    h, w = -(-height // 2), -(-width // 2)
-    padded = jnp.pad(picture, ((1, 2 * h + 1 - height), (1, 2 * w + 1 - width), (0, 0)))
-    blocks = padded.reshape(h + 1, 2, w + 1, 2, depth).transpose(0, 2, 1, 3, 4).reshape(h + 1, w + 1, 4 * depth)
+    h, w, margin = -(-height // stride), -(-width // stride), stride // 2
+    far = (stride * (h + 1) - height - margin, stride * (w + 1) - width - margin)
+    padded = jnp.pad(picture, ((margin, far[0]), (margin, far[1]), (0, 0)))
+    blocks = padded.reshape(h + 1, stride, w + 1, stride, depth).transpose(0, 2, 1, 3, 4)
+    blocks = blocks.reshape(h + 1, w + 1, stride**2 * depth)
     return jnp.concatenate([blocks[:-1, :-1], blocks[:-1, 1:], blocks[1:, :-1], blocks[1:, 1:]], -1)
 
 

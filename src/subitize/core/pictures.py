@@ -30,9 +30,7 @@ FITS = ("resize", "crop", "pad")
 INVERTS = ("auto", "always", "never")
 
 UNREADABLE = "the file may not be opened; change its permissions."
-NOT_A_PICTURE = (
-    f"this is not a picture in a format that is read here ({', '.join(FORMATS)}); convert it to PNG."
-)
+NOT_A_PICTURE = f"this is no {', '.join(FORMATS)} picture, or its header is damaged; save it again as PNG."
 TOO_LARGE = f"a picture may have {LARGEST // 1_000_000} million pixels"
 SMALLER = "Scale it down or cut it up."
 
@@ -106,7 +104,8 @@ def check_file(path: str | Path) -> None:
 
 def decode(path: str | Path) -> np.ndarray:
     """Pixels as float32 [height, width, 1 | 3], upright, alpha laid over black."""
-    with Image.open(path, formats=FORMATS) as picture:
+    # a stream, not a name: Pillow maps a named TIFF into memory and then mistakes a sideways one's rows
+    with open(path, "rb") as stream, Image.open(stream, formats=FORMATS) as picture:
         width, height = picture.size
         if width * height > LARGEST:
             raise PictureError(path, "too_large", f"{TOO_LARGE}; it has {width:,} x {height:,}. {SMALLER}")

@@ -21,6 +21,32 @@ from subitize.gradients.rebar import Rebar
 from subitize.gradients.score import Score, ema, nvil
 from subitize.gradients.vimco import VIMCO
 
+__all__ = [
+    "ESTIMATORS",
+    "OBJECTIVES",
+    "VIMCO",
+    "AbstractEstimator",
+    "AbstractObjective",
+    "Estimate",
+    "Exact",
+    "Expectation",
+    "ImportanceWeighted",
+    "LeaveOneOut",
+    "Learned",
+    "Mean",
+    "Pathwise",
+    "Rebar",
+    "RunningMean",
+    "Score",
+    "Site",
+    "SiteError",
+    "Zero",
+    "ema",
+    "expectation",
+    "memory_optimizer",
+    "nvil",
+]
+
 ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
     "pathwise": Pathwise,
     "exact": Exact,

@@ -53,7 +53,7 @@ class AIRSettings:
         window: cells along the side of a window.
         what: dimensions of an object's code.
         recurrent, head, encoder, decoder: widths of the networks.
-        convolutions, features: channels of the convolutions on the image, and length of what they yield.
+        convolutions: (stride, channels) of those on the image; features: length of what they yield.
         places: cells along each side of the grid on which the next window's place is chosen.
         pixel_deviation: σ of the likelihood.
     """
@@ -70,10 +70,14 @@ class AIRSettings:
     head: int = 200
     encoder: int = 200
     decoder: int = 200
-    convolutions: tuple[int, ...] = (8, 16, 16)
+    convolutions: tuple[tuple[int, int], ...] = ((4, 32), (2, 32))
     features: int = 128
     places: int = 13
     pixel_deviation: float = 0.3
+
+    def __post_init__(self):
+        pairs = tuple((stride, channels) for stride, channels in self.convolutions)  # lists, from JSON
+        object.__setattr__(self, "convolutions", pairs)
 
     @property
     def pool(self) -> int:
@@ -128,7 +132,7 @@ class AIR(eqx.Module):
         cells, gates = s.window**2 * s.channels, 4 * s.recurrent
         self.settings = s
         self.features = Features(
-            s.height, s.width, s.channels, channels=s.convolutions, features=s.features, key=next(keys)
+            s.height, s.width, s.channels, convolutions=s.convolutions, features=s.features, key=next(keys)
         )
         self.count = Linear(s.features, s.max_objects, key=next(keys), scale=0.02)
         self.see_features = Linear(s.features, gates, key=next(keys), scale=0.4)

@@ -20,6 +20,7 @@ from subitize.gradients import expectation
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.sums import Exercise, first_recollection, practise, recollect, sum_scenes
 from subitize.training.checkpoint import write_atomically
+from subitize.training.health import signs
 from subitize.training.learner import Learner, Lesson, structured
 from subitize.training.loop import Plan, fit
 from subitize.training.recipe import Recipe
@@ -29,7 +30,8 @@ from subitize.training.sizes import window_size
 SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
 SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
 SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
-LOOKED_AT = 512  # scenes by which sizes are measured and progress is followed
+DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost
+MEASURED = 512  # scenes by which the size of objects is measured
 
 
 def train(
@@ -94,7 +96,7 @@ def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSett
     """The model's settings; the window's size from the scenes unless the recipe says it."""
     size = recipe.object_size
     if size is None:
-        images = jax.jit(lambda s: s.batch(recipe.seed, jnp.arange(LOOKED_AT)).image)(train_scenes)
+        images = jax.jit(lambda s: s.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
         size = window_size(np.asarray(images))
     return AIRSettings(
         height=train_scenes.height,
@@ -162,16 +164,22 @@ def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
 
 
 def follow(held_out: scenes.AbstractScenes, recipe: Recipe) -> Callable[[Any, int], dict[str, Any]]:
-    """What to add to a row now and then: count accuracy on held-out scenes, where truth is known."""
+    """What to add to a row now and then: signs of health, and count accuracy where truth is known.
 
-    @jax.jit
-    def looked(held_out, model):
-        batch = held_out.batch(recipe.seed, jnp.arange(LOOKED_AT))
-        return jax.vmap(model.look)(batch.image).count == batch.count
+    The accuracy is for people to read; only the signs, which need no truth, may end a run.
+    """
+    batch = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(recipe.look_at)))(held_out)
+    look = jax.jit(lambda model, images: jax.vmap(model.look)(images).count)
 
     def inspect(state, step):
-        if not held_out.has_truth or (step % (4 * recipe.chunk) and step < recipe.steps):
+        if step % recipe.look_every and step < recipe.steps:
             return {}
-        return {"count_accuracy": float(looked(held_out, state.model).mean())}
+        found = signs(state.model, batch.image)
+        row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
+        if step >= DECIDED * recipe.steps:
+            row["failed"] = found.failure()
+        if held_out.has_truth:
+            row["count_accuracy"] = float((look(state.model, batch.image) == batch.count).mean())
+        return row
 
     return inspect

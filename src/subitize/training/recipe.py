@@ -48,6 +48,8 @@ class Recipe:
         clip: largest norm of a gradient.
         chunk: steps per dispatch; also how often progress is recorded.
         save_every: steps between checkpoints.
+        look_every: steps between looks at held-out scenes, by which progress is followed.
+        look_at: how many held-out scenes that is.
         restarts: how often a run that certainly went wrong may start again from another seed.
     """
 
@@ -79,18 +81,23 @@ class Recipe:
     clip: float = 30.0
     chunk: int = 50
     save_every: int = 500
+    look_every: int = 200
+    look_at: int = 500
     restarts: int = 2
 
     def __post_init__(self):
-        positive = ("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip", "chunk")
+        positive = (
+            *("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip"),
+            *("chunk", "save_every", "look_every", "look_at"),
+        )
         for name in positive:
             if not getattr(self, name) > 0:
                 raise UsageError(f"`{name}` must be positive; got {getattr(self, name)}.")
         for name in ("hold", "final_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
-        if self.save_every < 1 or self.restarts < 0 or not 0 <= self.seed < 2**31:
-            raise UsageError("`save_every` must be at least 1, `restarts` at least 0, `seed` from 0 to 2^31 - 1.")
+        if self.restarts < 0 or self.sums < 0 or not 0 <= self.seed < 2**31:
+            raise UsageError("`restarts` and `sums` are at least 0, and `seed` is from 0 to 2^31 - 1.")
         if self.counts is not None and max(self.counts, default=0) > self.max_objects:
             raise UsageError(
                 f"A model that sees at most {self.max_objects} objects cannot learn scenes of "
@@ -102,11 +109,6 @@ class Recipe:
     def scene_options(self) -> dict[str, Any]:
         """The options of the scenes that were given."""
         return {name: value for name in SCENE_OPTIONS if (value := getattr(self, name)) is not None}
-
-    def learning_rate_at(self, share: float) -> float:
-        """Learning rate after a share of the steps."""
-        fall = min(max((share - self.hold) / max(1 - self.hold, 1e-9), 0.0), 1.0)
-        return self.learning_rate * (1 - (1 - self.final_rate) * fall)
 
     def to_json(self) -> str:
         """All fields, as JSON."""

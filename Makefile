@@ -1,0 +1,43 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+SUBITIZE := $(BIN)/subitize
+
+.PHONY: demo test lint docs lock clean
+
+# Train on the bundled digits, count pictures never seen, and name the picture that shows it.
+demo: .venv/base
+	$(SUBITIZE) train --scenes digits --out demo/run --resume auto
+	rm -rf demo/pictures demo/counts
+	$(SUBITIZE) show demo/run --pictures demo/pictures
+	$(SUBITIZE) count demo/pictures --model demo/run --out demo/counts
+	@echo "Look at $(CURDIR)/demo/run/pictures/board.png"
+
+test: .venv/dev lint
+	$(BIN)/python -m pytest
+	$(BIN)/mkdocs build --quiet --strict
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+docs: .venv/dev
+	$(BIN)/mkdocs serve
+
+# The exact versions that continuous integration uses; `make lock` renews them.
+lock: .venv/dev
+	$(BIN)/pip freeze --exclude-editable > requirements.lock
+
+.venv/base: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/dev: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements.lock --editable ".[dev,docs]"
+	@touch $@ .venv/base
+
+clean:
+	rm -rf .venv demo site

@@ -1,0 +1,77 @@
+"""Kill it whenever you like: does a run that was killed and resumed end exactly like one that was not?
+
+One run goes through untouched. Others are killed with SIGKILL at a moment drawn uniformly from the time
+the whole run takes, compilation, saving and all, and resumed; weights and records must have the same bytes.
+
+    python benchmarks/survives_kills.py --kills 20
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import arguments, options, subitize, write
+
+SHORT = {"scenes": "digits", "steps": 60, "chunk": 5, "save_every": 10, "batch": 16}
+FILES = ("weights.safetensors", "records.jsonl")
+
+
+def main() -> None:
+    """Kill once per run, at random moments of its whole life."""
+    args = arguments(__doc__, kills=20, seed=0)
+    kills = 2 if args.tiny else args.kills
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        whole, seconds = folder / "whole", 0.0
+        for _ in range(2):  # the second time with a warm compilation cache, as the killed ones will be
+            subprocess.run(["rm", "-rf", str(whole)], check=True)
+            seconds, _ = subitize("train", *options(**SHORT, out=whole), cache=folder / "cache")
+        wanted = contents(whole)
+        moments = random.Random(args.seed)
+        runs = [killed(folder, i, moments.uniform(0, seconds), wanted) for i in range(kills)]
+    same = sum(run["identical"] for run in runs)
+    write(args.out, "survives_kills", {"kills": kills, "identical": same, "seconds": seconds, "runs": runs})
+
+
+def killed(folder: Path, number: int, moment: float, wanted: list[bytes]) -> dict:
+    """Start a run, kill it after `moment` seconds, resume it, and compare."""
+    out = folder / f"killed-{number}"
+    words = options(**SHORT, out=out)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "subitize", "train", *words],
+        env=environment(folder / "cache"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    reached = process.wait()
+    rows = len((out / "records.jsonl").read_text().splitlines()) if (out / "records.jsonl").exists() else 0
+    subitize("train", *words, "--resume", "auto", cache=folder / "cache")
+    found = contents(out)
+    return {
+        "seconds": round(moment, 2),
+        "killed": reached == -signal.SIGKILL,
+        "rows_when_killed": rows,
+        "identical": found == wanted,
+    }
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """This environment, with the compilation cache in one place."""
+    import os
+
+    return dict(os.environ) | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
+
+
+def contents(run: Path) -> list[bytes]:
+    """The bytes that must agree."""
+    return [(run / name).read_bytes() for name in FILES]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Fill the docs from what they speak of: tables from the code, numbers from the committed results.
+
+mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in the README.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace {{name}} by what the function of that name makes."""
+    for name, make in {"estimators": estimators, "numbers": numbers, "claims": claims}.items():
+        markdown = markdown.replace(f"{{{{{name}}}}}", make() if f"{{{{{name}}}}}" in markdown else "")
+    return markdown
+
+
+def estimators() -> str:
+    """Rows of the table of estimators."""
+    from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
+    from subitize.gradients import ESTIMATORS
+
+    import jax.numpy as jnp
+
+    zeros = jnp.zeros(2)
+    sites = [Bernoulli(zeros), Categorical(zeros), Stopping(zeros), Normal(zeros, zeros)]
+    rows = []
+    for word, build in ESTIMATORS.items():
+        estimator = build()
+        takes = ", ".join(type(site).__name__ for site in sites if estimator.why_not(site) is None)
+        says = ((build.__doc__ or type(estimator).__doc__) or "").splitlines()[0].rstrip(".")
+        rows.append(f"| `{word}` | {says} | {estimator.reference} | {takes} |")
+    return "\n".join(rows)
+
+
+def result(name: str) -> dict[str, Any] | None:
+    """A committed result, None if that benchmark has not been run."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def where(result: dict[str, Any]) -> str:
+    """Command, hardware and day of a result."""
+    made = result["provenance"]
+    return f"`{made['command']}`, {made['device']} {made['cpu']}, {made['date']}"
+
+
+def claims() -> str:
+    """The short list of numbers for the README."""
+    lines = []
+    if accuracy := result("count_accuracy"):
+        s = accuracy["summary"]
+        lines.append(
+            f"- **It learns to count on every seed.** MNIST scenes of 0-2 digits, never told a count: "
+            f"{s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out scenes per seed on average, "
+            f"{s['accuracy_worst']:.2%} on the worst of {s['seeds']} seeds ({where(accuracy)})."
+        )
+    if speed := result("time_to_accuracy"):
+        s = speed["summary"]["exact"]
+        lines.append(
+            f"- **Soon.** {s['median_seconds_to_98%']:.0f} s from the start of the process to 98 % held out, "
+            f"compilation included, median of {s['seeds']} seeds ({where(speed)})."
+        )
+    if kills := result("survives_kills"):
+        lines.append(
+            f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with SIGKILL at "
+            f"random moments and resumed ended with the same weights and records, bit for bit ({where(kills)})."
+        )
+    return "\n".join(lines)
+
+
+def numbers() -> str:
+    """The page of numbers: every result, its summary as a table, its seeds below."""
+    sections = []
+    for path in sorted(RESULTS.glob("*.json")):
+        found = json.loads(path.read_text())
+        sections += [f"## {path.stem.replace('_', ' ').capitalize()}", where(found) + "."]
+        flat = found.get("summary", {k: v for k, v in found.items() if k not in ("provenance", "runs")})
+        sections.append(table(flat))
+        if runs := found.get("runs"):
+            sections.append(runs_table(runs))
+    return "\n\n".join(sections)
+
+
+def table(values: dict[str, Any]) -> str:
+    """Names and values; nested values side by side."""
+    if values and all(isinstance(v, dict) for v in values.values()):
+        columns = list(values)
+        names = list(next(iter(values.values())))
+        head = f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
+        rows = [f"| {name} | {' | '.join(shown(values[c].get(name)) for c in columns)} |" for name in names]
+        return "\n".join([head, *rows])
+    rows = [f"| {name.replace('_', ' ')} | {shown(value)} |" for name, value in values.items()]
+    return "\n".join(["| | |\n|---|---|", *rows])
+
+
+def runs_table(runs: list[dict[str, Any]]) -> str:
+    """One row a run, of the fields that are single numbers or words."""
+    columns = [k for k, v in runs[0].items() if not isinstance(v, list | dict)]
+    head = f"| {' | '.join(c.replace('_', ' ') for c in columns)} |\n|{'---|' * len(columns)}"
+    return "\n".join([head, *(f"| {' | '.join(shown(run.get(c)) for c in columns)} |" for run in runs)])
+
+
+def shown(value: Any) -> str:
+    """A number with the digits it deserves."""
+    if value is None:
+        return "never"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def renewed(readme: str) -> str:
+    """The README with its numbers renewed."""
+    return README_BLOCK.sub(lambda m: f"{m[1]}{claims()}\n{m[2]}", readme)
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(renewed((ROOT / "README.md").read_text()))

@@ -1,0 +1,102 @@
+"""The command `subitize`: parse, call, print.
+
+    train    learn to count from pictures alone          -> a run folder
+    val      measure a run on held-out scenes            -> numbers
+    count    count what is in your own pictures          -> counts.csv, objects.csv, overlays/
+    sample   let a run dream                             -> a picture
+    show     what a run is, or what there is to choose   -> text, a picture
+
+Each verb is one file here, loaded when it is asked for, so that help costs no second. Exit codes:
+
+    0 done · 1 unexpected · 2 usage · 3 nothing to read · 4 some files failed · 5 checkpoint · 6 diverged
+    7 disk full · 130 interrupted · 143 terminated
+"""
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from subitize import __version__
+from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
+
+VERBS = ("train", "val", "count", "sample", "show")
+
+HELP = """\
+usage: subitize VERB [OPTIONS]
+
+Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
+
+  train    learn to count                      subitize train --scenes digits --out RUN
+  val      measure on held-out scenes          subitize val RUN --json
+  count    count what is in your pictures      subitize count PATH... --model RUN --out DIR
+  sample   let a model dream                   subitize sample RUN --out dreams.png
+  show     what a run is, and a picture of it  subitize show RUN
+           without a run: scenes, estimators, objectives and priors to choose from
+
+Options are written --steps 10 or steps=10. `subitize VERB --help` lists those of a verb.
+--debug shows the traceback of an error, --version the version.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code.
+
+    Args:
+        argv: the words after `subitize`; those of this process by default.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return dispatch(words)
+    except SubitizeError as error:
+        return say(str(error), error.exit_code, words)
+    except KeyboardInterrupt:
+        return say("interrupted.", 130, words)
+    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return say(*of_the_system(error), words)
+    except Exception as error:
+        sentence = f"something unexpected happened ({type(error).__name__}: {first_line(error)})."
+        return say(f"{sentence} Run again with --debug for the traceback.", 1, words)
+
+
+def dispatch(words: list[str]) -> int:
+    """Find the verb and hand it the rest."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    verb, *rest = words
+    if verb in ("--version", "version"):
+        print(f"subitize {__version__}")
+        return 0
+    if verb not in VERBS:
+        hint = did_you_mean(verb, VERBS)
+        raise UsageError(f"There is no command '{verb}'.{hint} Commands: {', '.join(VERBS)}.")
+    return importlib.import_module(f"subitize.cli.{verb}").main(rest)
+
+
+def say(sentence: str, code: int, words: Sequence[str]) -> int:
+    """Print an error as one message, after its traceback if that was asked for."""
+    if "--debug" in words:
+        traceback.print_exc()
+    print(f"subitize: {sentence}", file=sys.stderr)
+    return code
+
+
+def of_the_system(error: OSError) -> tuple[str, int]:
+    """What to say about an error of the operating system, and the exit code."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" at {error.filename}" if error.filename else ""
+        return f"the disk is full{where}. Make room, then run it again.", DiskFullError.exit_code
+    what = f"{error.filename}: " if error.filename else ""
+    wrong = isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError)
+    return f"{what}{error.strerror or error}. Choose another path.", 2 if wrong else 1
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return (str(error).splitlines() or ["no message"])[0]

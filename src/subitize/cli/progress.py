@@ -1,0 +1,72 @@
+"""How far is it? One bar on a terminal, one line every ten seconds elsewhere; always on standard error."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+EVERY = 10.0  # seconds between lines where there is no terminal
+
+
+class Watch:
+    """Shows rows of progress; a context manager, so that the terminal is left clean.
+
+    Rows are dicts: step and steps, and what is known of steps_per_second, elbo, count_accuracy, attempt,
+    event.
+    """
+
+    def __init__(self, verb: str):
+        self.verb, self.last, self.shown, self.row = verb, time.monotonic(), False, {}
+        self.console = Console(file=sys.stderr)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=self.console)
+        self.task = None
+
+    def __enter__(self) -> "Watch":
+        if self.console.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self.bar.stop()
+        elif self.row and not self.shown:
+            self.line(self.row)
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        """Show a row, or what happened."""
+        if row.get("event"):
+            self.console.print(f"{self.verb}: {row['event']}", markup=False, highlight=False, soft_wrap=True)
+        if "step" not in row:
+            return
+        self.row, self.shown = row, False
+        if self.console.is_terminal:
+            if self.task is None:
+                self.task = self.bar.add_task(self.verb, text="")
+            self.bar.update(self.task, completed=row["step"], total=row.get("steps"), text=described(row))
+        elif time.monotonic() - self.last >= EVERY:
+            self.line(row)
+
+    def line(self, row: dict[str, Any]) -> None:
+        """One line for a log."""
+        self.last, self.shown = time.monotonic(), True
+        self.console.print(f"{self.verb}: {described(row)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def described(row: dict[str, Any]) -> str:
+    """The figures people look for, those that are known."""
+    parts = [f"{row['step']}/{row['steps']}"]
+    if row.get("steps_per_second") is not None:
+        parts.append(f"{row['steps_per_second']:.1f} steps/s")
+    if row.get("elbo") is not None:
+        parts.append(f"bound {row['elbo']:.1f} nats")
+    if row.get("count_accuracy") is not None:
+        parts.append(f"{100 * row['count_accuracy']:.1f} % counted right")
+    if row.get("attempt"):
+        parts.append(f"attempt {row['attempt'] + 1}")
+    return "  ".join(parts)

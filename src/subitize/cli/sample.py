@@ -1,0 +1,74 @@
+"""`subitize sample`: what does a run believe the world looks like?"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from subitize.cli.words import parse
+from subitize.core.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Let a run dream: scenes sampled from its priors, each with its count.
+
+    Args:
+        run: folder of the run.
+        n: how many.
+        seed: of the dreams.
+        count_prior: uniform, binomial(p=…) or geometric(rate=…). The one used in training is strict on
+            purpose, and would dream of next to nothing.
+        out: picture to write, a new file; pictures/dreams.png in the run if not given.
+        debug: show the traceback of an error.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    n: int = 16
+    seed: int = 0
+    count_prior: str = "uniform"
+    out: Path | None = None
+    debug: bool = False
+
+    def __post_init__(self):
+        if not 1 <= self.n <= 10_000 or not 0 <= self.seed < 2**31:
+            raise UsageError("`--n` is from 1 to 10,000, and `--seed` from 0 to 2^31 - 1.")
+
+
+def main(words: Sequence[str]) -> int:
+    """Parse, call, print."""
+    options = parse(Sample, "sample", words)
+    out = new_picture(options.out)
+    import jax
+    import numpy as np
+
+    from subitize.core.counts import COUNT_PRIORS
+    from subitize.core.words import spoken
+    from subitize.figures.scenes import dreams
+    from subitize.training.runs import open_run
+
+    run = open_run(options.run)
+    prior = spoken(options.count_prior, COUNT_PRIORS, "count prior")
+    log_prior = prior.log_probs(run.model.settings.max_objects)
+    keys = jax.random.split(jax.random.key(options.seed), options.n)
+    images, counts = jax.jit(jax.vmap(lambda key: run.model.dream(key, log_prior)))(keys)
+    out = out or run.path / "pictures" / "dreams.png"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    dreams(np.asarray(images), np.asarray(counts)).save(out)
+    print(f"picture: {out.absolute()}")
+    return 0
+
+
+def new_picture(out: Path | None) -> Path | None:
+    """The path, if it is one of a picture that does not exist yet."""
+    if out is None:
+        return None
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise UsageError(f"--out is a picture, such as {out.with_suffix('.png')}; got {out}.")
+    if out.exists():
+        names = (out.with_stem(f"{out.stem}-{number}") for number in range(2, 1_000_000))
+        free = next(name for name in names if not name.exists())
+        raise UsageError(f"{out} exists; nothing is overwritten. Use --out {free}.")
+    return out

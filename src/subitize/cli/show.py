@@ -1,0 +1,90 @@
+"""`subitize show`: what is this run, and what is there to choose from?"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from subitize.cli.sample import new_picture
+from subitize.cli.train import draw_board
+from subitize.cli.words import parse
+
+
+@dataclasses.dataclass(frozen=True)
+class Show:
+    """Show a run: its recipe, its last record, and a picture of held-out scenes. Without a run: what exists.
+
+    Args:
+        run: folder of the run.
+        out: picture to write, a new file; pictures/board.png in the run if not given.
+        debug: show the traceback of an error.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
+    out: Path | None = None
+    debug: bool = False
+
+
+def main(words: Sequence[str]) -> int:
+    """Parse, call, print."""
+    options = parse(Show, "show", words)
+    if options.run is None:
+        print("\n".join(what_exists()))
+        return 0
+    out = new_picture(options.out)
+    from subitize.training.runs import open_run
+
+    run = open_run(options.run)
+    print(f"run: {run.path.absolute()}", *recipe(run.recipe), *last_record(run), sep="\n")
+    print(f"picture: {draw_board(run, out)}")
+    return 0
+
+
+def recipe(recipe: Any) -> Iterator[str]:
+    """Fields of a recipe, with a star on those that differ from the default."""
+    yield "recipe (* not the default):"
+    for field in dataclasses.fields(recipe):
+        value = getattr(recipe, field.name)
+        if value is not None:
+            yield f"  {'*' if value != field.default else ' '} {field.name:<16} {value}"
+
+
+def last_record(run: Any) -> Iterator[str]:
+    """The end of the training record, if there is one."""
+    rows = run.records()
+    if rows:
+        yield "last record:"
+        for name, value in rows[-1].items():
+            yield f"    {name:<16} {f'{value:.4g}' if isinstance(value, float) else value}"
+
+
+def what_exists() -> Iterator[str]:
+    """Everything that a word can name: scenes, estimators, objectives, count priors."""
+    from subitize.core.counts import COUNT_PRIORS
+    from subitize.gradients import ESTIMATORS, OBJECTIVES
+    from subitize.scenes import SCENES
+
+    yield from listed("scenes (--scenes), or the path of a folder of pictures", SCENES)
+    yield "estimators (--estimator)"
+    for word, build in ESTIMATORS.items():
+        estimator = build()
+        kind = "unbiased" if estimator.unbiased else "biased"
+        yield f"  {word:<12} {kind:<9} {estimator.reference:<36} {summary(build)}"
+    yield from ("", *listed("objectives (--objective)", OBJECTIVES))
+    yield from listed("count priors (--count-prior)", COUNT_PRIORS)
+
+
+def listed(title: str, vocabulary: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
+    """A heading and its words, each with the first line of what it says about itself."""
+    yield title
+    for word, thing in vocabulary.items():
+        yield f"  {word:<12} {summary(thing)}"
+    yield ""
+
+
+def summary(thing: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(thing) or "").splitlines()[0]

@@ -1,0 +1,91 @@
+"""`subitize val`: how well does a run count scenes that it has never seen?"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from subitize.cli.words import parse
+from subitize.core.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Val:
+    """Measure a run on held-out scenes.
+
+    Args:
+        run: folder of the run.
+        scenes_n: how many scenes to draw.
+        seed: of the scenes.
+        json: print one JSON object instead of a table.
+        debug: show the traceback of an error.
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    scenes_n: int = 2000
+    seed: int = 0
+    json: bool = False
+    debug: bool = False
+
+    def __post_init__(self):
+        if self.scenes_n < 1 or not 0 <= self.seed < 2**31:
+            raise UsageError("`--scenes-n` must be at least 1, and `--seed` from 0 to 2^31 - 1.")
+
+
+def main(words: Sequence[str]) -> int:
+    """Parse, call, print."""
+    options = parse(Val, "val", words)
+    from subitize.evaluation.held_out import evaluate
+    from subitize.training.runs import open_run
+
+    run = open_run(options.run)
+    found = evaluate(run, options.scenes_n, options.seed)
+    found = {name: finite(value) for name, value in found.items()}
+    if options.json:
+        found |= {"run": str(run.path.absolute()), "model_sha256": run.digest}
+        print(json.dumps(found, allow_nan=False))
+    else:
+        print("\n".join([f"run: {run.path.absolute()}", *table(found)]))
+    return 0
+
+
+def finite(value: Any) -> Any:
+    """The number, or None where there is none: JSON knows no NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """The numbers as lines for people."""
+    lines = [f"{found['n']} held-out scenes, seed {found['seed']}", ""]
+    if found["count_accuracy"] is None:
+        lines += ["  nobody knows the true counts", line("mean count", found["mean_count"], "")]
+    else:
+        lines += [line("counted right", found["count_accuracy"]), *by_count(found["accuracy_by_count"])]
+        lines += ["", *grid(found["confusion"]), ""]
+        lines.append(line("boxes, mean IoU", found["iou"], ""))
+        lines.append(line("90 % interval covers", found["coverage_90"]))
+        lines.append(line("calibration error", found["calibration_error"], ""))
+    lines += [line("mean interval size", found["interval_size"], "counts")]
+    return [*lines, line("bound", found["elbo"], "nats")]
+
+
+def line(name: str, value: float | None, unit: str = "%") -> str:
+    """One number with its name."""
+    if value is None:
+        return f"  {name:<24}     -"
+    return f"  {name:<24}{100 * value:8.2f} %" if unit == "%" else f"  {name:<24}{value:8.3f} {unit}".rstrip()
+
+
+def by_count(shares: dict[str, float | None]) -> list[str]:
+    """Accuracy for each true count that occurs."""
+    return [line(f"  of scenes with {n}", share) for n, share in shares.items() if share is not None]
+
+
+def grid(confusion: list[list[int]]) -> list[str]:
+    """Confusion: a row for each true count, a column for each count given."""
+    head = "  true \\ counted" + "".join(f"{n:7d}" for n in range(len(confusion[0])))
+    return [head, *(f"{n:16d}" + "".join(f"{k:7d}" for k in row) for n, row in enumerate(confusion))]

@@ -1,0 +1,103 @@
+"""How good is a run on scenes that it cannot have seen?
+
+Scenes are drawn from the held-out half of the run's own world (other source pictures, other random numbers)
+as a pure function of (seed, n), looked at, and measured. Where nobody knows the truth, as in a folder of
+pictures, each held-out picture is looked at once and only what needs no truth is measured; the rest is None.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from subitize.core.counts import COUNT_PRIORS
+from subitize.core.words import spoken
+from subitize.evaluation.bound import bound
+from subitize.evaluation.counting import counting, intervals
+from subitize.evaluation.localisation import ink_boxes, localisation
+from subitize.scenes import AbstractScenes, Folder, Scene
+from subitize.training.runs import Run
+
+CHUNK = 500  # scenes in memory at a time, with all their patches
+NEEDS_TRUTH = ("count_accuracy", "accuracy_by_count", "confusion", "coverage_90", "calibration_error")
+
+
+def evaluate(run: Run, n: int = 2000, seed: int = 0) -> dict[str, Any]:
+    """Measure a run on held-out scenes.
+
+    Args:
+        run: from `open_run`.
+        n: how many scenes; a folder gives at most as many as it holds out.
+        seed: of the scenes; the numbers are a function of (run, n, seed).
+
+    Returns:
+        The numbers of `counting` and `localisation`, and elbo (nats per picture), iou_window (of the windows
+        looked through, instead of the ink in them), mean_p_count, mean_count, n, seed.
+    """
+    scenes, prior = run.scenes("test"), log_prior(run)
+    truth, posterior, elbo, ink, windows = [], [], [], [], []
+    for scene in held_out(scenes, n, seed):
+        look = run.look(scene.image)
+        truth.append(scene.count)
+        posterior.append(look.posterior)
+        elbo.append((bound(run.model, scene.image, prior, seed), len(scene.image)))
+        for boxes, labels, count, window, patches in zip(
+            scene.boxes, scene.labels, look.count, look.boxes, look.patches, strict=True
+        ):
+            real = boxes[labels >= 0]
+            ink.append((real, ink_boxes(patches[:count])))
+            windows.append((real, window[:count]))
+    return measured(np.concatenate(truth), np.concatenate(posterior), ink, windows, scenes.has_truth) | {
+        "elbo": float(np.average(*np.transpose(elbo)[:1], weights=np.transpose(elbo)[1])),
+        "n": len(ink),
+        "seed": seed,
+    }
+
+
+def measured(
+    truth: np.ndarray,
+    posterior: np.ndarray,
+    ink: list,
+    windows: list,
+    has_truth: bool,  # noqa: FBT001
+) -> dict[str, Any]:
+    """What counts and boxes say; None for what needs a truth that nobody knows."""
+    low, high = intervals(posterior)
+    known = {
+        "interval_size": float((high - low + 1).mean()),
+        "mean_p_count": float(posterior.max(1).mean()),
+        "mean_count": float(posterior.argmax(1).mean()),
+    }
+    if not has_truth:
+        missing = (*NEEDS_TRUTH, "negative_log_posterior", "iou", "recall_50", "precision_50", "iou_window")
+        return dict.fromkeys(missing) | known
+    looked = {"iou_window": localisation(windows)["iou"]}
+    return counting(truth, posterior) | localisation(ink) | looked | known
+
+
+def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Scene]:
+    """Batches of scenes as numpy arrays: n fresh ones, or each picture of a folder once."""
+    if isinstance(scenes, Folder):
+        for start in range(0, min(n, len(scenes.pictures)), CHUNK):
+            image = np.asarray(scenes.pictures[start : min(n, start + CHUNK)], np.float32) / 255
+            nobody = np.full((len(image), 0), -1)
+            yield Scene(image, np.full(len(image), -1), np.zeros((len(image), 0, 4)), nobody)
+        return
+    for start in range(0, n, CHUNK):
+        drawn = draw_scenes(scenes, seed, start + jnp.arange(CHUNK))
+        yield Scene(*(np.asarray(part)[: n - start] for part in drawn))
+
+
+@eqx.filter_jit
+def draw_scenes(scenes: AbstractScenes, seed: int, indices: Array) -> Scene:
+    """`AbstractScenes.batch`, compiled."""
+    return scenes.batch(seed, indices)
+
+
+def log_prior(run: Run) -> Float[Array, " counts"]:
+    """Log-prior of the counts 0 … N that the run was trained towards."""
+    prior = spoken(run.recipe.count_prior, COUNT_PRIORS, "count prior")
+    return prior.log_probs(run.model.settings.max_objects)

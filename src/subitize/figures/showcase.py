@@ -1,0 +1,48 @@
+"""Which scenes of a run are worth a look?
+
+Held-out ones, so that nothing was rehearsed; of every true count equally many, but few empty ones, since
+twelve black squares say little. They are chosen by their truth alone, never by what the model made of them.
+"""
+
+import numpy as np
+from PIL import Image
+
+from subitize.evaluation.held_out import held_out
+from subitize.figures.board import board
+from subitize.scenes import Scene
+from subitize.training.runs import Run
+
+POOL = 200  # scenes to choose from
+EMPTY = 2  # scenes without objects, at most
+
+
+def showcase(run: Run, n: int = 12, seed: int = 0) -> Image.Image:
+    """A board of n held-out scenes of a run.
+
+    Args:
+        run: from `open_run`.
+        n: how many scenes; fewer where a folder holds out fewer.
+        seed: of the scenes.
+    """
+    scenes = run.scenes("test")
+    pool = next(held_out(scenes, POOL, seed))
+    chosen = choose(pool.count, n)
+    scene = Scene(*(np.asarray(part)[chosen] for part in pool))
+    title = f"{title_of(scenes.name)} · held-out scenes"
+    return board(scene.image, run.look(scene.image), scene.count if scenes.has_truth else None, title)
+
+
+def title_of(name: str) -> str:
+    """The word of a family, or the last part of a path."""
+    return name.rstrip("/").rsplit("/", 1)[-1]
+
+
+def choose(count: np.ndarray, n: int) -> np.ndarray:
+    """Numbers of n scenes: each true count in turn, in rising order."""
+    kinds = [list(np.flatnonzero(count == kind)) for kind in np.unique(count)]
+    if count.min() == 0 and len(kinds) > 1:
+        kinds[0] = kinds[0][:EMPTY]
+    chosen: list[int] = []
+    while len(chosen) < n and any(kinds):
+        chosen += [kind.pop(0) for kind in kinds if kind][: n - len(chosen)]
+    return np.array(sorted(chosen, key=lambda i: (count[i], i)), int)

@@ -1,0 +1,76 @@
+"""Worlds of scenes: images that know how many objects are in them.
+
+    base       what a scene is, and what any world of scenes answers
+    digits     scikit-learn's bundled digits: no download, the default
+    mnist      the scenes on which the field compares
+    sprites    coloured shapes from formulas
+    folder     a folder of somebody's pictures, with no truth in it
+
+    layout     counts, canvas, sizes: what can be asked for     painting   throwing objects onto a canvas
+    glyphs     a stored digit at any side                       idx        MNIST's files
+
+`SCENES` lists the families that know their own count; what is listed there is held to the laws of
+`tests/laws/test_scenes.py`. `load` finds a world by its word or by the path of a folder.
+"""
+
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+from subitize.core.errors import NoInputError, UsageError, did_you_mean
+from subitize.scenes.base import AbstractScenes, Scene
+from subitize.scenes.digits import Digits
+from subitize.scenes.folder import Folder
+from subitize.scenes.mnist import MNIST
+from subitize.scenes.sprites import Sprites
+
+__all__ = ["MNIST", "SCENES", "AbstractScenes", "Digits", "Folder", "Scene", "Sprites", "load"]
+
+SCENES = {"mnist": MNIST, "digits": Digits, "sprites": Sprites}
+
+
+def load(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:
+    """A world of scenes by its word ("mnist", "digits", "sprites") or by the path of a folder.
+
+    Args:
+        name_or_path: a word in `SCENES`, which wins over a folder of that name (`./mnist` is the folder).
+        split: "train" or "test".
+        **options: of that family, such as `counts`, `canvas`, `size`; a family's own defaults otherwise.
+
+    Raises:
+        UsageError: the word is misspelt, or the family has no such option.
+        NoInputError: the path does not exist, or its pictures cannot be read.
+    """
+    known, path = SCENES.get(str(name_or_path)), Path(name_or_path)
+    if known is None and not path.is_dir():
+        raise refusal(str(name_or_path), path)
+    family = known or Folder
+    takes = [
+        name
+        for name in inspect.signature(family.__init__).parameters
+        if name not in ("self", "path", "split")
+    ]
+    for option in options:
+        if option not in takes:
+            hint = did_you_mean(option, takes)
+            raise UsageError(
+                f"{family.__name__} has no option `{option}`.{hint} It takes {', '.join(takes)}."
+            )
+    return family(split, **options) if known else Folder(path, split, **options)
+
+
+def refusal(word: str, path: Path) -> UsageError | NoInputError:
+    """What to say about a word that is neither a family nor a folder."""
+    if path.exists():
+        return UsageError(
+            f"Scenes come from a folder of pictures; {word} is a file. Give the folder it is in."
+        )
+    if os.sep in word:
+        return NoInputError(
+            f"Scenes come from a folder of pictures; there is no folder {word}. Give one that exists."
+        )
+    return UsageError(
+        f"There are no scenes called '{word}'.{did_you_mean(word, SCENES)} Use {', '.join(SCENES)}, "
+        f"or the path of a folder of pictures."
+    )

@@ -1,0 +1,80 @@
+"""What is a scene, and what can be asked of any world of scenes?
+
+A scene is an image and what is true of it. A world of scenes is a pure function
+
+    scene i of seed s  =  scene(fold_in(key(s), i)),
+
+so the same (s, i) is the same scene in whatever batch, order, process or machine it is drawn, and a
+training run needs no loader state to resume: the step number is enough.
+"""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+SPLITS = ("train", "test")
+
+
+class Scene(NamedTuple):
+    """An image and the truth about it; a batch of scenes has one more axis in front of each.
+
+    Attributes:
+        image: brightness from 0 (the ground) to 1.
+        count: how many objects there are; -1 where nobody knows.
+        boxes: x0, y0, x1, y1 in pixels, edges of the smallest box around the object's ink
+            (x1 - x0 is its width); zeros where there is no object.
+        labels: what each object is; -1 where there is none.
+    """
+
+    image: Float[Array, "height width channels"]
+    count: Int[Array, ""]
+    boxes: Float[Array, "objects 4"]
+    labels: Int[Array, "objects"]
+
+
+class AbstractScenes(eqx.Module):
+    """A world of scenes: a pytree whose arrays (digits, pictures) are leaves that live on the device.
+
+    Attributes:
+        split: "train" or "test"; the two share no source picture.
+        height: rows of an image.
+        width: columns of an image.
+        channels: 1 for grey, 3 for colour.
+        counts: the counts that occur, in rising order, equally often; empty where they are unknown.
+        has_truth: whether count, boxes and labels mean anything.
+    """
+
+    split: eqx.AbstractVar[str]
+    height: eqx.AbstractVar[int]
+    width: eqx.AbstractVar[int]
+    channels: eqx.AbstractVar[int]
+    counts: eqx.AbstractVar[tuple[int, ...]]
+    has_truth: eqx.AbstractClassVar[bool]
+    family: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The word, or the path, by which `subitize.scenes.load` finds this world."""
+        return self.family
+
+    @abc.abstractmethod
+    def options(self) -> dict[str, Any]:
+        """What to write to JSON: `load(scenes.name, split, **scenes.options())` is this world again."""
+
+    @abc.abstractmethod
+    def scene(self, key: PRNGKeyArray) -> Scene:
+        """One scene, a pure function of its key."""
+
+    def batch(
+        self, seed: int | np.integer | Int[Array, ""], indices: Int[Array | np.ndarray, "batch"]
+    ) -> Scene:
+        """Scenes number `indices` of `seed`; to jit it, pass this module as an argument."""
+        root = jr.key(seed)
+        keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
+        return jax.vmap(self.scene)(keys)

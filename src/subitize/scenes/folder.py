@@ -1,0 +1,159 @@
+"""How does anybody's folder of pictures become a world to learn from, with no truth in it?
+
+Each picture is read, turned over where its ground is bright (AIR paints light on black), brought to the
+canvas, and kept on the device as bytes. A scene is one of them, drawn uniformly. A picture is held out if
+
+    SHA-256(its name in the folder) mod 10 = 0,
+
+which depends on nothing else: adding pictures, or another machine, moves none from one side to the other.
+Only where that would leave a side empty, in a folder of a few pictures, one picture changes sides.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray, UInt8
+
+from subitize.core.errors import NoInputError, UsageError
+from subitize.core.pictures import (
+    FITS,
+    INVERTS,
+    PictureError,
+    check_word,
+    find_pictures,
+    prepare_picture,
+    printable,
+)
+from subitize.scenes.base import SPLITS, AbstractScenes, Scene
+from subitize.scenes.layout import check_canvas
+
+
+class Folder(AbstractScenes):
+    """Scenes that are the pictures of a folder: count -1, no boxes, no labels.
+
+    Args:
+        path: a folder; pictures in folders inside it count too.
+        split: "train" (about 90 % of the pictures) or "test" (the rest).
+        canvas: side, or (height, width), in pixels, that every picture is brought to.
+        channels: 1 for grey, 3 for colour.
+        fit: "resize" (all of it, scaled), "crop" (the middle, as it is) or "pad" (as it is, or shrunk).
+        invert: "auto" turns a picture over if its border's median is brighter than 0.5; "always"; "never".
+
+    Attributes:
+        files: name of each picture in this split.
+        skipped: (name, why) of each file, of either split, that could not be read.
+
+    Raises:
+        NoInputError: there is no folder, no picture in it, none that can be read, or none for this split.
+        UsageError: an option is out of range.
+    """
+
+    pictures: UInt8[Array, "pictures height width channels"]
+    path: str = eqx.field(static=True)
+    split: str = eqx.field(static=True)
+    fit: str = eqx.field(static=True)
+    invert: str = eqx.field(static=True)
+    files: tuple[str, ...] = eqx.field(static=True)
+    skipped: tuple[tuple[str, str], ...] = eqx.field(static=True)
+    has_truth: ClassVar[bool] = False
+    family: ClassVar[str] = "folder"
+
+    def __init__(
+        self,
+        path: str | Path,
+        split: str = "train",
+        *,
+        canvas: int | Sequence[int] = 50,
+        channels: int = 1,
+        fit: str = "resize",
+        invert: str = "auto",
+    ):
+        check_word("split", split, SPLITS)
+        check_word("fit", fit, FITS)
+        check_word("invert", invert, INVERTS)
+        if channels not in (1, 3):
+            raise UsageError(f"Folder: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
+        height, width = check_canvas("Folder", canvas)
+        good, self.skipped = read_folder(Path(path), height, width, channels, fit, invert)
+        held = held_out(good)
+        self.files = tuple(name for name in good if (name in held) == (split == "test"))
+        if not self.files:
+            raise NoInputError(
+                f"The {split} split needs at least one picture of two, since one in ten is held out; "
+                f"{printable(path)} has {len(good)} that can be read. Add pictures."
+            )
+        self.pictures = jnp.asarray(np.stack([good[name] for name in self.files]))
+        self.path, self.split, self.fit, self.invert = str(path), split, fit, invert
+
+    @property
+    def name(self) -> str:
+        """The path: `load` takes it."""
+        return self.path
+
+    @property
+    def height(self) -> int:
+        """Rows of the canvas."""
+        return self.pictures.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns of the canvas."""
+        return self.pictures.shape[2]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.pictures.shape[3]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Nobody knows them."""
+        return ()
+
+    def options(self) -> dict[str, Any]:
+        """How the pictures were brought to the canvas."""
+        canvas = [self.height, self.width]
+        return {"canvas": canvas, "channels": self.channels, "fit": self.fit, "invert": self.invert}
+
+    def scene(self, key: PRNGKeyArray) -> Scene:
+        """One picture of this split, any as likely as the others."""
+        picture = self.pictures[jr.randint(key, (), 0, len(self.pictures), jnp.int32)]
+        unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
+        return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
+
+
+def read_folder(
+    folder: Path, height: int, width: int, channels: int, fit: str, invert: str
+) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
+    """Readable pictures by name, as uint8 [height, width, channels], and (name, why) of the others."""
+    good, skipped = {}, []
+    for file, name in find_pictures([folder]):
+        try:
+            values = prepare_picture(file, height, width, channels, fit, invert)
+            good[name] = np.round(255 * values).astype(np.uint8)
+        except PictureError as error:
+            skipped.append((name, str(error)))
+    if not good:
+        raise NoInputError(
+            f"Pictures are needed, but none of the {len(skipped)} in {folder} can be read; "
+            f"the first: {skipped[0][1]}"
+        )
+    return good, tuple(skipped)
+
+
+def held_out(names: Sequence[str] | dict[str, Any]) -> set[str]:
+    """One name in ten, by hash; of few names at least one, as long as there are two."""
+    hashes = {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) for name in names}
+    chosen = {name for name, number in hashes.items() if number % 10 == 0}
+    if len(hashes) < 2:
+        return set()
+    first, last = min(hashes, key=hashes.__getitem__), max(hashes, key=hashes.__getitem__)
+    if not chosen:
+        return {first}
+    return chosen - {last} if len(chosen) == len(hashes) else chosen

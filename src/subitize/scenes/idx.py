@@ -1,0 +1,111 @@
+"""Where are MNIST's files, and are they what they should be?
+
+The format, in big-endian bytes: two zeros, the type (8: unsigned bytes), the number of axes d, d sizes of
+four bytes each, then the values. A file is looked for, plain or gzipped, in `$SUBITIZE_DATA/mnist` and in
+the cache folder; failing both it is downloaded from a mirror, after one line that says so, and its
+SHA-256 is compared before it gets its name.
+
+Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", CC BY-SA 3.0.
+"""
+
+import gzip
+import logging
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from subitize.core.errors import NoInputError
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+SHA256 = {
+    "train-images-idx3-ubyte": "71524e2cd1ad2968737f7f2f2ff69cbfc32df8ccddff51593f7cb2d4e0eb5b64",
+    "train-labels-idx1-ubyte": "fe03b8bd7915f70bf5aa08be480aa413fbd85afcaa58b35d230d335f284fd88e",
+    "t10k-images-idx3-ubyte": "5634745efa576a17e7d4cf5cd9d09123c75e6538e5114267c2d156edaf519341",
+    "t10k-labels-idx1-ubyte": "ae18e77e031ccde52407f794d123116439864147d33ac992975f85dd4dc42af6",
+}
+KILOBYTES = {
+    "train-images-idx3-ubyte": 9631,
+    "train-labels-idx1-ubyte": 29,
+    "t10k-images-idx3-ubyte": 1602,
+    "t10k-labels-idx1-ubyte": 5,
+}
+
+
+def folders() -> Iterator[Path]:
+    """Where files are looked for, in this order; downloads go to the last."""
+    import pooch  # here: nobody who brings the data should wait for it
+
+    if chosen := os.environ.get("SUBITIZE_DATA"):
+        yield Path(chosen) / "mnist"
+    yield Path(pooch.os_cache("subitize")) / "mnist"
+
+
+def find_idx(name: str) -> Path:
+    """The file of this name, plain or gzipped, downloaded if it is nowhere.
+
+    Raises:
+        NoInputError: it is nowhere and cannot be downloaded.
+    """
+    places = list(folders())
+    for folder in places:
+        for file in (folder / name, folder / f"{name}.gz"):
+            if file.is_file():
+                return file
+    return download(name, places)
+
+
+def download(name: str, places: list[Path]) -> Path:
+    """Fetch a file into the last place from the first mirror that answers with the right bytes."""
+    import pooch
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    print(f"downloading {name}.gz ({KILOBYTES[name]:,} kB) to {places[-1]}", file=sys.stderr)
+    failures = []
+    for mirror in MIRRORS:
+        try:
+            checksum = f"sha256:{SHA256[name]}"
+            fetched = pooch.retrieve(f"{mirror}{name}.gz", checksum, fname=f"{name}.gz", path=places[-1])
+            return Path(fetched)
+        except (OSError, ValueError) as error:  # no network or no room; the wrong bytes
+            failures.append(f"{mirror}: {str(error).splitlines()[0][:120]}")
+    raise NoInputError(
+        f"MNIST scenes need {name}.gz, which is not in {' or '.join(map(str, places))}, and downloading it "
+        f"failed ({'; '.join(failures)}). Put the four files of MNIST there, or use `--scenes digits`, which "
+        f"needs no download."
+    )
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array in an IDX file of unsigned bytes, plain or gzipped.
+
+    Raises:
+        NoInputError: the file is damaged, cut short, or of another kind.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise NoInputError(damaged(path, str(error) or type(error).__name__)) from None
+    if raw[:3] != b"\0\0\x08":
+        raise NoInputError(damaged(path, f"it starts with '{raw[:3].hex(' ')}', not with '00 00 08'"))
+    start = 4 + 4 * raw[3] if len(raw) > 3 else 4
+    if len(raw) < start:
+        raise NoInputError(damaged(path, f"its header is cut short after {len(raw)} bytes"))
+    shape = struct.unpack_from(f">{raw[3]}I", raw, 4)
+    needed = prod(shape)
+    if len(raw) - start != needed:
+        raise NoInputError(damaged(path, f"{shape} needs {needed:,} values; it has {len(raw) - start:,}"))
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def damaged(path: Path, why: str) -> str:
+    """What to say about a file that is not what its name promises."""
+    return f"{path} is not a sound IDX file ({why}). Delete it and let it be downloaded again, or replace it."

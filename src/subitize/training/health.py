@@ -1,0 +1,110 @@
+"""Health: whether a run has gone wrong, from what it says about pictures alone.
+
+The bound does not reveal wrong counts, and nobody knows the right ones. These signs need no label:
+
+    unseen     share of pictures with something bright in them that are counted as empty
+    full       share of those counted as the most that the model can see
+    additive   share of sums of two pictures, counted n and m, that are counted n + m
+    crowded    share of pictures with several objects in which two windows lie on one place,
+               less the share of window pairs from different pictures that do so by chance
+
+A run that sees nothing has `unseen` near one; one that uses every window has `full` and `crowded` high; one
+that splits one object into two has `crowded` high; one that merges two has `additive` low. Where objects
+add up and are placed independently, 1 - additive + crowded ranks runs: the less, the better.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from subitize.models.air import AIR, Look
+
+BRIGHT = 0.3  # a picture with no pixel above this is blank
+ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place
+FEW = 20  # pairs or pictures, below which a share says nothing
+
+
+class Signs(NamedTuple):
+    """Signs of health, each a share; None where too few pictures could show it."""
+
+    unseen: float | None
+    full: float | None
+    additive: float | None
+    crowded: float | None
+
+    @property
+    def discord(self) -> float | None:
+        """How far the counts disagree with one another: 1 - additive + crowded, at least 1 - additive."""
+        if self.additive is None:
+            return None
+        return 1 - self.additive + max(self.crowded or 0.0, 0.0)
+
+    def failure(self) -> str | None:
+        """Why the run is certainly lost, if it is."""
+        if (self.unseen or 0) > 0.9:
+            return "The model sees nothing: it counts nearly every picture that is not blank as empty."
+        if (self.full or 0) > 0.9 and (self.crowded or 0) > 0.5:
+            return "The model uses every window on nearly every picture, several on one object."
+        return None
+
+    def warning(self) -> str | None:
+        """What seems wrong, if anything does."""
+        if (self.crowded or 0) > 0.1:
+            return "Some objects are probably counted twice: windows share a place. Try a lower count prior."
+        if self.additive is not None and self.additive < 0.8:
+            return "Objects that are close are probably counted as one. Try a smaller object size."
+        return None
+
+
+def signs(model: AIR, images: Float[Array, "pictures height width channels"]) -> Signs:
+    """Signs of health of a model on pictures, the first half paired with the second for sums."""
+    half = images.shape[0] // 2
+    looks, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images))
+    most = model.settings.max_objects
+    seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
+    parts = looks.count[:half], looks.count[half : 2 * half]
+    total = parts[0] + parts[1]
+    pairs = fits & (parts[0] > 0) & (parts[1] > 0) & (total <= most)
+    return Signs(
+        unseen=share(looks.count == 0, seen),
+        full=share(looks.count == most, seen),
+        additive=share(summed == total, pairs),
+        crowded=crowding(looks),
+    )
+
+
+@jax.jit
+def look_at_sums(model: AIR, images: Array) -> tuple[Look, Array, Array]:
+    """Looks at the pictures, counts of the sums of pairs, and which sums stay below white."""
+    half = images.shape[0] // 2
+    sums = images[:half] + images[half : 2 * half]
+    look = jax.vmap(model.look)
+    return look(images), look(sums).count, sums.max((1, 2, 3)) <= 1 + 1e-5
+
+
+def crowding(looks: Look) -> float | None:
+    """Share of pictures in which windows share a place, less what chance would do."""
+    centres = (looks.boxes[..., :2] + looks.boxes[..., 2:]) / 2
+    side = looks.boxes[..., 2] - looks.boxes[..., 0]
+    kept = np.arange(side.shape[1]) < looks.count[:, None]
+    several = kept.sum(1) > 1
+    if several.sum() < FEW:
+        return None
+    centres, side, kept = centres[several], side[several], kept[several]
+
+    def near(shift: int) -> np.ndarray:
+        other = [np.roll(x, shift, 0) for x in (centres, side, kept)]
+        distance = np.linalg.norm(centres[:, :, None] - other[0][:, None], axis=-1)
+        close = distance < ONE_PLACE * 0.5 * (side[:, :, None] + other[1][:, None])
+        return close & kept[:, :, None] & other[2][:, None]
+
+    later = np.triu(np.ones((side.shape[1], side.shape[1]), bool), 1)
+    return float((near(0) & later).any((1, 2)).mean() - (near(1) & later).any((1, 2)).mean())
+
+
+def share(hits: np.ndarray, among: np.ndarray) -> float | None:
+    """Share of `among` that hit, None where they are few."""
+    return float(hits[among].mean()) if among.sum() >= FEW else None

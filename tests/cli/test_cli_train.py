@@ -1,0 +1,86 @@
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+
+def test_it_names_the_run_first_and_last_and_a_picture(trained):
+    folder, done = trained
+    lines = done.stdout.splitlines()
+    assert lines[0] == lines[-1] == f"run: {folder.absolute()}"
+    assert lines[1].startswith("device: ")
+    assert lines[1].endswith("compiling...")
+    picture = lines[-2].removeprefix("picture: ")
+    with Image.open(picture) as image:
+        assert image.width > 400
+    assert "(0: " in lines[2]
+    assert ", 2: " in lines[2]
+    assert "2/2" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_the_run_folder_is_complete(run):
+    recipe = json.loads((run / "recipe.json").read_text())
+    assert (recipe["scenes"], recipe["steps"], recipe["seed"]) == ("digits", 2, 3)
+    for name in ("provenance.json", "records.jsonl", "weights.safetensors", "pictures/board.png"):
+        assert (run / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--stepz", "9"], 2, "Did you mean '--steps'?"),
+        (["--scenes", "digist"], 2, "Did you mean 'digits'?"),
+        (["--scenes", "no/such/folder"], 3, "there is no folder no/such/folder"),
+        (["--estimator", "nvill"], 2, "nvil"),
+        (["--counts", "0", "1", "7"], 2, "at most 3 objects cannot learn scenes of 7"),
+        (["--anneal-steps", "5"], 2, "needs both"),
+        (["--count-prior", "geometric(rate=7)"], 2, "rate"),
+        (["--objective", "iwae(k=0)"], 2, "iwae"),
+        (["--size", "60"], 2, "more than a 40×40 canvas"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_anything_is_written(words, code, message, said, tmp_path):
+    found, _, error = said("train", *words, "--out", tmp_path / "run")
+    assert (found, message in error) == (code, True), error
+    assert "Traceback" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_neither_changed_nor_replaced(run, tiny, said):
+    before = (run / "weights.safetensors").read_bytes()
+    code, _, error = said("train", *tiny, "--seed", 4, "--out", run)
+    assert code == 2
+    assert "seed" in error
+    code, _, error = said("train", *tiny, "--seed", 3, "--out", run, "--resume", "never")
+    assert code == 2
+    assert (run / "weights.safetensors").read_bytes() == before
+
+
+def test_somebody_elses_folder_is_left_alone(tiny, said, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    code, _, error = said("train", *tiny, "--out", tmp_path)
+    assert code == 2
+    assert "nothing is overwritten" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_empty_folder_of_pictures_is_exit_3(said, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, error = said("train", "--scenes", tmp_path / "empty", "--out", tmp_path / "run")
+    assert code == 3
+    assert "there is none in" in error
+
+
+def test_deterministic_training_on_one_core_repeats_itself(tiny, command, tmp_path):
+    def weights(name: str) -> bytes:
+        words = ["train", *tiny, "--seed", 3, "--out", name, "--deterministic"]
+        done = command(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "device: cpu (1 cores)" in done.stdout or "device: cpu (1 core)" in done.stdout
+        return (tmp_path / name / "weights.safetensors").read_bytes()
+
+    first = weights("one")
+    shutil.rmtree(tmp_path / "one")
+    assert weights("one") == first

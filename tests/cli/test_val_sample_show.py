@@ -1,0 +1,86 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FIXED = ("count_accuracy", "confusion", "elbo", "iou", "coverage_90", "calibration_error", "n", "seed")
+
+
+def test_val_prints_one_json_object_and_nothing_else(run, command):
+    done = command("val", run, "--json", "--scenes-n", 40, "--seed", 5)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(FIXED) <= set(found)
+    assert (found["n"], found["seed"]) == (40, 5)
+    assert np.sum(found["confusion"]) == 40
+    assert np.shape(found["confusion"])[1] == 4
+    assert set(found["accuracy_by_count"]) == {"0", "1", "2"}
+
+
+def test_val_prints_a_table_with_accuracy_for_each_count(run, said):
+    code, out, _ = said("val", run, "scenes_n=40")
+    assert code == 0
+    for part in (
+        "40 held-out scenes",
+        "counted right",
+        "of scenes with 0",
+        "of scenes with 2",
+        "true \\ counted",
+        "nats",
+    ):
+        assert part in out
+
+
+def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):
+    code, out, _ = said("sample", run, "--n", 5, "--out", tmp_path / "dreams.png")
+    assert code == 0
+    assert out == f"picture: {tmp_path / 'dreams.png'}\n"
+    with Image.open(tmp_path / "dreams.png") as image:
+        assert image.width > 300
+    code, _, error = said("sample", run, "--n", 5, "--out", tmp_path / "dreams.png")
+    assert code == 2
+    assert f"Use --out {tmp_path / 'dreams-2.png'}" in error
+    assert said("sample", run, "--n", 5, "--seed", 1)[0] == 0
+    assert (run / "pictures" / "dreams.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--n", "0"], "`--n` is from 1"),
+        (["--out", "dreams.txt"], "--out is a picture, such as dreams.png"),
+        (["--count-prior", "binomail"], "Did you mean 'binomial'?"),
+    ],
+)
+def test_sample_says_what_it_needs(words, message, run, said):
+    code, _, error = said("sample", run, *words)
+    assert (code, message in error) == (2, True), error
+
+
+def test_show_tells_what_a_run_is(run, said, tmp_path):
+    code, out, _ = said("show", run, "--out", tmp_path / "board.png")
+    assert code == 0
+    assert "* steps            2" in out
+    assert "last record:" in out
+    assert out.splitlines()[-1] == f"picture: {tmp_path / 'board.png'}"
+    assert (tmp_path / "board.png").exists()
+
+
+def test_show_tells_what_there_is_to_choose_from(said):
+    from subitize.core.counts import COUNT_PRIORS
+    from subitize.gradients import ESTIMATORS, OBJECTIVES
+    from subitize.scenes import SCENES
+
+    code, out, _ = said("show")
+    assert code == 0
+    for word in (*SCENES, *ESTIMATORS, *OBJECTIVES, *COUNT_PRIORS):
+        assert f"\n  {word} " in out
+    assert "unbiased  Williams 1992" in out
+
+
+@pytest.mark.parametrize("verb", ["val", "show", "sample"])
+def test_no_run_there_is_exit_3(verb, said, tmp_path):
+    code, _, error = said(verb, tmp_path / "nothing")
+    assert code == 3
+    assert "there is none at" in error

@@ -1,0 +1,410 @@
+"""Real files of every kind that people have, good and bad, written by Pillow and by hand."""
+
+import os
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from subitize.core import pictures
+from subitize.core.errors import NoInputError, UsageError, did_you_mean
+from subitize.core.pictures import (
+    PictureError,
+    find_pictures,
+    fit_picture,
+    invert_picture,
+    prepare_picture,
+    read_picture,
+)
+
+GREY = np.linspace(0, 255, 12 * 16).reshape(12, 16).astype(np.uint8)
+COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], -1)
+LUMA = COLOUR @ np.array([0.299, 0.587, 0.114])
+WIDE = np.linspace(0, 65535, 12 * 16).reshape(12, 16).astype(np.uint16)
+ALPHA = np.full((12, 16), 128, np.uint8)
+
+
+def rgba():
+    return Image.fromarray(np.dstack([COLOUR, ALPHA]))
+
+
+def palette(transparent=False):
+    picture = Image.fromarray((GREY > 128).astype(np.uint8)).convert("P")
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    if transparent:
+        picture.info["transparency"] = 0
+    return picture
+
+
+def table(*colours):
+    return np.array(colours)[(GREY > 128).astype(int)]
+
+
+# name: (file, picture, options of save, colour expected in 0..255, tolerance)
+GOOD = {
+    "grey": ("a.png", Image.fromarray(GREY), {}, GREY[..., None], 0.01),
+    "rgb": ("a.png", Image.fromarray(COLOUR), {}, COLOUR, 0.01),
+    "one bit": ("a.png", Image.fromarray(GREY > 128), {}, 255 * (GREY > 128)[..., None], 0.01),
+    "palette": ("a.png", palette(), {}, table((10, 20, 30), (200, 100, 50)), 0.01),
+    "palette with a hole": ("a.png", palette(transparent=True), {}, table((0, 0, 0), (200, 100, 50)), 0.01),
+    "alpha": ("a.png", rgba(), {}, COLOUR * (128 / 255), 0.01),
+    "grey with alpha": ("a.png", rgba().convert("LA"), {}, LUMA[..., None] * 128 / 255, 0.6),
+    "16 bits": ("a.png", Image.fromarray(WIDE), {}, WIDE[..., None] / 257, 0.01),
+    "16 bits tiff": ("a.tif", Image.fromarray(WIDE), {}, WIDE[..., None] / 257, 0.01),
+    "16 bits pgm": ("a.pgm", Image.fromarray(WIDE), {}, WIDE[..., None] / 257, 0.01),
+    "cmyk tiff": ("a.tif", Image.fromarray(COLOUR).convert("CMYK"), {}, COLOUR, 0.01),
+    "cmyk jpeg": ("a.jpg", Image.new("CMYK", (16, 12), (0, 100, 200, 0)), {"quality": 95}, (255, 155, 55), 3),
+    "jpeg": ("a.jpg", Image.fromarray(GREY), {"quality": 95}, GREY[..., None], 6),
+    "bmp": ("a.bmp", Image.fromarray(COLOUR), {}, COLOUR, 0.01),
+    "webp": ("a.webp", Image.fromarray(COLOUR), {"lossless": True}, COLOUR, 0.01),
+    "float tiff": ("a.tif", Image.fromarray(GREY / np.float32(255)), {}, GREY[..., None], 0.01),
+    "float beyond 1": ("a.tif", Image.fromarray(GREY * np.float32(10)), {}, GREY[..., None], 0.01),
+    "32 bits": ("a.tif", Image.fromarray(GREY.astype(np.int32) * 2000), {}, GREY[..., None], 0.01),
+    "animated gif": (
+        "a.gif",
+        Image.fromarray(GREY),
+        {"save_all": True, "append_images": [Image.new("L", (16, 12), 9)]},
+        GREY[..., None],
+        0.01,
+    ),
+    "many tiff pages": (
+        "a.tiff",
+        Image.fromarray(GREY),
+        {"save_all": True, "append_images": [Image.new("L", (99, 98), 9)]},
+        GREY[..., None],
+        0.01,
+    ),
+    "wrong suffix": ("a.jpg", Image.fromarray(GREY), {"format": "PNG"}, GREY[..., None], 0.01),
+}
+
+
+@pytest.mark.parametrize("case", GOOD)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_good_pictures_give_their_pixels(tmp_path, case, channels):
+    name, picture, options, expected, tolerance = GOOD[case]
+    picture.save(tmp_path / name, **options)
+    found = read_picture(tmp_path / name, channels)
+    expected = np.broadcast_to(expected, (12, 16, np.shape(expected)[-1]))
+    if expected.shape[-1] == 3 and channels == 1:
+        expected = (expected @ np.array([0.299, 0.587, 0.114]))[..., None]
+    assert found.dtype == np.float32
+    assert found.shape == (12, 16, channels)
+    assert 0 <= found.min() <= found.max() <= 1
+    np.testing.assert_allclose(255 * found, np.broadcast_to(expected, found.shape), atol=tolerance)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_camera_held_sideways_is_set_upright(tmp_path, orientation, suffix):
+    """Row 0 and column 0 of the file are, by the EXIF standard, at these edges of what was seen."""
+    undo = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: np.rot90(a, 2).T,
+        8: np.rot90,
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(GREY).save(tmp_path / f"a.{suffix}", exif=exif)
+    found = read_picture(tmp_path / f"a.{suffix}", 1)[..., 0]
+    np.testing.assert_allclose(255 * found, undo[orientation](GREY), atol=0.01)
+
+
+def png_header(width, height):
+    """A PNG that announces a size and has next to no pixels."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 99))
+    return b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
+
+
+def encoded(tmp_path, name, picture=None, **options):
+    file = tmp_path / f"source-{name}"
+    (picture or Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype("u1"))).save(
+        file, **options
+    )
+    return file.read_bytes()
+
+
+BAD = {
+    "cut png": ("truncated", lambda t: encoded(t, "a.png")[:3000]),
+    "cut jpeg": ("truncated", lambda t: encoded(t, "a.jpg")[:1500]),
+    "cut tiff": ("not_a_picture", lambda t: encoded(t, "a.tif", compression="tiff_deflate")[:1500]),
+    "cut webp": ("damaged", lambda t: encoded(t, "a.webp", lossless=True)[:1500]),
+    "cut bmp": ("truncated", lambda t: encoded(t, "a.bmp")[:1500]),
+    "broken zlib": ("damaged", lambda t: encoded(t, "a.png").replace(b"IDATx", b"IDATy")),
+    "0 bytes": ("empty", lambda t: b""),
+    "text": ("not_a_picture", lambda t: b"hello, I am a text file\n" * 9),
+    "web page": ("not_a_picture", lambda t: b"<html><body>404</body></html>"),
+    "svg": ("not_a_picture", lambda t: b"<svg xmlns='http://www.w3.org/2000/svg'></svg>"),
+    "postscript": ("not_a_picture", lambda t: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n"),
+    "zip": ("not_a_picture", lambda t: b"PK\x03\x04" + b"\0" * 99),
+    "1x1": ("too_small", lambda t: encoded(t, "a.png", Image.new("L", (1, 1)))),
+    "1x20000": ("too_small", lambda t: encoded(t, "a.png", Image.new("L", (1, 20000)))),
+    "7 rows": ("too_small", lambda t: encoded(t, "a.png", Image.new("L", (300, 7)))),
+    "20000x20000": ("too_large", lambda t: png_header(20000, 20000)),
+    "10000x10000": ("too_large", lambda t: png_header(10000, 10000)),
+    "8001x8000": ("too_large", lambda t: png_header(8001, 8000)),
+    "65535x65535": ("too_large", lambda t: png_header(65535, 65535)),
+    "few pixels": ("truncated", lambda t: png_header(100, 100)),
+    "nan tiff": ("not_finite", lambda t: encoded(t, "a.tif", Image.fromarray(np.full((9, 9), np.nan, "f4")))),
+    "inf tiff": ("not_finite", lambda t: encoded(t, "a.tif", Image.fromarray(np.full((9, 9), np.inf, "f4")))),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_get_a_reason_and_one_line(tmp_path, case, capfd):
+    reason, content = BAD[case]
+    file = tmp_path / "a.png"
+    file.write_bytes(content(tmp_path))
+    with warnings.catch_warnings(record=True) as leaked:
+        warnings.simplefilter("always")
+        with pytest.raises(PictureError) as caught:
+            read_picture(file, 1)
+    assert caught.value.reason == reason
+    assert caught.value.exit_code == 4
+    assert str(caught.value).startswith(f"{file}: ")
+    assert "\n" not in str(caught.value)
+    assert not leaked
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_size_beyond_the_limit_is_told_before_decoding(tmp_path):
+    (tmp_path / "a.png").write_bytes(png_header(9000, 8000))
+    with pytest.raises(PictureError) as caught:
+        read_picture(tmp_path / "a.png", 1)
+    sentence = "a picture may have 64 million pixels; it has 9,000 x 8,000. Scale it down or cut it up."
+    assert str(caught.value) == f"{tmp_path / 'a.png'}: {sentence}"
+
+
+def test_what_is_no_file_gets_a_reason(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "nothing.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "folder.png").mkdir()
+    for name, reason in {
+        "pipe.png": "not_a_file",
+        "link.png": "missing",
+        "loop.png": "missing",
+        "gone.png": "missing",
+        "folder.png": "not_a_file",
+        "nul\0.png": "missing",
+        "x" * 300: "missing",
+    }.items():
+        with pytest.raises(PictureError) as caught:
+            read_picture(tmp_path / name, 1)
+        assert caught.value.reason == reason, name
+    with pytest.raises(PictureError, match="a link that points nowhere"):
+        read_picture(tmp_path / "link.png", 1)
+
+
+def test_a_file_that_may_not_be_opened_gets_a_reason(tmp_path, monkeypatch):
+    """The superuser may open anything, so the refusal is staged where the file is opened."""
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+
+    def refuse(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(PictureError, match="may not be opened; change its permissions") as caught:
+        read_picture(tmp_path / "a.png", 1)
+    assert caught.value.reason == "unreadable"
+
+
+def test_any_bytes_are_a_picture_or_a_picture_error(tmp_path):
+    """Bits flipped, pieces cut out and rubbish put in: an array comes back, or the one error."""
+    rng = np.random.default_rng(0)
+    sources = [encoded(tmp_path, f"a.{s}") for s in ("png", "jpg", "gif", "tif", "bmp", "webp", "ppm")]
+    refused = 0
+    for trial in range(210):
+        raw = bytearray(sources[trial % len(sources)])
+        for at in rng.integers(0, min(len(raw), 300 if trial % 2 else len(raw)), 4):
+            raw[at] = rng.integers(0, 256)
+        del raw[rng.integers(0, len(raw)) :][: int(rng.integers(0, 40))]
+        (tmp_path / "a.png").write_bytes(raw)
+        try:
+            found = read_picture(tmp_path / "a.png", 3)
+            assert np.isfinite(found).all()
+            assert found.shape[2] == 3
+        except PictureError:
+            refused += 1
+    assert refused > 20
+
+
+def test_a_name_in_no_encoding_is_read_and_can_be_printed(tmp_path):
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(file)
+    assert read_picture(file, 1).shape == (12, 16, 1)
+    [(found, name)] = find_pictures([tmp_path])
+    assert found == file
+    assert name.encode() == "caf\N{REPLACEMENT CHARACTER}.png".encode()
+
+
+def test_reading_pictures_does_not_import_jax():
+    code = "import sys, subitize.core.pictures; sys.exit('jax' in sys.modules)"
+    source = str(Path(pictures.__file__).parents[2])
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": source}).returncode == 0
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("b.png", "a.JPG", "sub/c.tiff", "sub/a.png", "note.txt", ".hidden.png", ".secret/x.png"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_bytes(b"?")
+    (tmp_path / "tree" / "link.png").symlink_to("nowhere.png")
+    (tmp_path / "tree" / "round").symlink_to(tmp_path / "tree")
+    return tmp_path / "tree"
+
+
+def test_folders_are_walked_in_the_order_of_names(tree):
+    found = find_pictures([tree])
+    assert [name for _, name in found] == ["a.JPG", "b.png", "link.png", "sub/a.png", "sub/c.tiff"]
+    assert [file for file, _ in found] == [tree / name for _, name in found]
+    assert [name for _, name in find_pictures([tree], recursive=False)] == ["a.JPG", "b.png", "link.png"]
+
+
+def test_files_named_explicitly_are_always_tried_and_names_stay_unique(tree):
+    found = find_pictures(
+        [tree / "note.txt", tree / "sub", tree / "sub" / "a.png", tree / "b.png", tree / "sub"]
+    )
+    assert [name for _, name in found] == ["note.txt", "a.png", "c.tiff", "b.png"]
+    names = [name for _, name in find_pictures([tree / "sub", tree])]
+    assert names == ["a.png", "c.tiff", "a.JPG", "b.png", "link.png"]
+    other = tree / "other"
+    other.mkdir()
+    (other / "a.png").write_bytes(b"?")
+    assert [name for _, name in find_pictures([tree / "sub", other])] == ["a.png", "c.tiff", "a~2.png"]
+
+
+def test_a_dangling_link_named_explicitly_is_left_to_the_reader(tree):
+    assert find_pictures([tree / "link.png"]) == [(tree / "link.png", "link.png")]
+
+
+def test_what_is_not_there_is_no_input(tree):
+    with pytest.raises(NoInputError) as caught:
+        find_pictures([tree, tree / "subb"])
+    assert str(caught.value) == (
+        f"There is no file or folder {tree / 'subb'}. Did you mean 'sub'? Give one that exists."
+    )
+    (tree / "empty").mkdir()
+    for paths in ([tree / "empty"], []):
+        with pytest.raises(NoInputError, match="Pictures are needed, but there is none in"):
+            find_pictures(paths)
+    assert len(find_pictures([tree / "empty", tree / "sub"])) == 2
+
+
+def test_a_folder_that_may_not_be_opened_is_listed(tree, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert "sub" in [name for _, name in find_pictures([tree])]
+
+
+@pytest.mark.parametrize("how", ["resize", "crop", "pad"])
+@pytest.mark.parametrize("shape", [(40, 40), (30, 50), (50, 30), (8, 8), (20, 30), (9, 100)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_fitting_gives_the_canvas_and_invents_no_brightness(how, shape, channels):
+    values = np.random.default_rng(0).uniform(0.2, 0.6, (*shape, channels)).astype(np.float32)
+    fitted = fit_picture(values, 20, 30, how)
+    assert fitted.shape == (20, 30, channels)
+    assert fitted.dtype == np.float32
+    assert 0.2 - 1e-6 <= fitted.min() <= fitted.max() <= 0.6 + 1e-6
+
+
+def test_a_picture_of_the_right_size_stays_as_it_is():
+    values = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
+    for how in ("resize", "crop", "pad"):
+        np.testing.assert_array_equal(fit_picture(values, 20, 30, how), values)
+
+
+def disc(side, radius):
+    at = np.arange(side) + 0.5 - side / 2
+    return (np.hypot(at[:, None], at) < radius).astype(np.float32)[..., None]
+
+
+def test_each_way_of_fitting_keeps_what_it_promises():
+    big = disc(80, 20)
+    resized = fit_picture(big, 20, 40, "resize")
+    assert resized.sum() == pytest.approx(big.sum() / 16, rel=0.02), "scaled by a quarter on both axes"
+    assert resized[:, :10].max() == resized[:, 30:].max() == 0, "the rest is ground"
+    assert fit_picture(big, 40, 40, "crop").sum() == big.sum(), "the middle at its own scale"
+    small = disc(10, 4)
+    assert fit_picture(small, 40, 40, "pad").sum() == small.sum(), "never enlarged"
+    assert fit_picture(small, 40, 40, "resize").sum() == pytest.approx(16 * small.sum(), rel=0.02)
+    np.testing.assert_array_equal(fit_picture(big, 20, 20, "pad"), fit_picture(big, 20, 20, "resize"))
+
+
+def test_shrinking_does_not_alias():
+    stripes = np.tile(np.array([0, 1], np.float32), (64, 32))[..., None]
+    assert np.abs(fit_picture(stripes, 16, 16, "resize") - 0.5).max() < 0.15
+
+
+def test_what_stays_free_gets_the_ground_s_colour():
+    values = np.full((10, 10, 3), (0.1, 0.2, 0.3), np.float32)
+    values[4:6, 4:6] = 1
+    np.testing.assert_allclose(fit_picture(values, 10, 30, "pad")[0, 0], (0.1, 0.2, 0.3))
+
+
+def test_inverting_looks_at_the_border():
+    bright = np.full((10, 10, 1), 0.9, np.float32)
+    bright[2:8, 2:8] = 0.1
+    np.testing.assert_allclose(invert_picture(bright), 1 - bright)
+    np.testing.assert_allclose(invert_picture(1 - bright), 1 - bright)
+    np.testing.assert_allclose(invert_picture(1 - bright, "always"), bright, atol=1e-6)
+    np.testing.assert_allclose(invert_picture(bright, "never"), bright)
+
+
+def test_misspelt_ways_are_told():
+    with pytest.raises(UsageError) as caught:
+        fit_picture(np.zeros((9, 9, 1), np.float32), 9, 9, "corp")
+    assert str(caught.value) == "`fit` is one of resize, crop, pad; got 'corp'. Did you mean 'crop'?"
+
+
+def test_preparing_is_reading_inverting_and_fitting(tmp_path):
+    page = np.full((40, 40), 240, np.uint8)
+    page[15:25, 15:25] = 10
+    Image.fromarray(page).save(tmp_path / "a.png")
+    found = prepare_picture(tmp_path / "a.png", 20, 30, 1)
+    assert found.shape == (20, 30, 1)
+    np.testing.assert_allclose(found[10, 15], 245 / 255, atol=1e-3)
+    np.testing.assert_allclose(found[0, 0], 15 / 255, atol=1e-3)
+
+
+def test_many_readers_at_once_agree(tmp_path):
+    Image.fromarray(COLOUR).save(tmp_path / "a.png")
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(read_picture(tmp_path / "a.png", 3))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    for values in found:
+        np.testing.assert_array_equal(values, found[0])
+
+
+def test_did_you_mean_is_a_sentence_or_nothing():
+    assert did_you_mean("Mnits", ["mnist", "digits"]) == " Did you mean 'mnist'?"
+    assert did_you_mean("xyz", ["mnist", "digits"]) == ""

@@ -1,0 +1,33 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from subitize.evaluation.held_out import evaluate
+
+
+def test_every_number_is_there_and_reproducible(untrained):
+    found = evaluate(untrained, n=70, seed=1)
+    assert found == evaluate(untrained, n=70, seed=1)
+    assert found != evaluate(untrained, n=70, seed=2)
+    assert (found["n"], found["seed"]) == (70, 1)
+    table = np.array(found["confusion"])
+    assert table.sum() == 70
+    assert found["count_accuracy"] == pytest.approx(np.trace(table) / 70)
+    assert found["coverage_90"] >= found["count_accuracy"]
+    assert np.isfinite([found["elbo"], found["calibration_error"], found["negative_log_posterior"]]).all()
+
+
+def test_a_folder_has_no_truth_and_each_picture_is_seen_once(untrained, tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        Image.fromarray(rng.integers(0, 99, (24, 24), np.uint8)).save(tmp_path / f"{i}.png")
+    recipe = dataclasses.replace(
+        untrained.recipe, scenes=str(tmp_path), counts=None, size=None, canvas=24, channels=1
+    )
+    run = dataclasses.replace(untrained, recipe=recipe)
+    found = evaluate(run, n=1000)
+    assert found["n"] == len(run.scenes("test").files)
+    assert found["count_accuracy"] is found["iou"] is found["coverage_90"] is None
+    assert np.isfinite(found["elbo"])
