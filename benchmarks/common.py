@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-TINY = {"steps": 40, "chunk": 20, "save_every": 40}  # the tested mode: seconds instead of hours
+TINY = {"steps": 20, "chunk": 10, "look_every": 10, "look_at": 60, "scenes": "digits"}  # the tested mode
+FOLLOW = {"look_every": 100, "look_at": 2000}
+LEVELS = (0.95, 0.98, 0.99)
 
 
 def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
@@ -69,6 +72,34 @@ def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
     if done.returncode:
         raise RuntimeError(f"subitize {' '.join(words)} exited with {done.returncode}:\n{done.stderr}")
     return time.perf_counter() - began, done.stdout
+
+
+def trained(seed: int, folder: Path, **recipe: Any) -> tuple[Path, dict[str, Any]]:
+    """Train once on MNIST in a fresh process, nothing compiled before: (run, what was measured).
+
+    The run follows its own accuracy on 2,000 held-out scenes every 100 steps; the clock runs on meanwhile.
+    """
+    run = folder / "-".join([str(recipe.get("estimator", "exact")), str(seed)])
+    began = time.time()
+    recipe = {"scenes": "mnist", "seed": seed, "out": run} | FOLLOW | recipe
+    seconds, _ = subitize("train", *options(**recipe), cache=folder / f"{run.name}-cache")
+    rows = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
+    timings = map(json.loads, (run / "timings.jsonl").read_text().splitlines())
+    clock = {t["step"]: t["time"] - began for t in timings if t["step"]}
+    curve = [(r["step"], round(clock[r["step"]], 1), r["count_accuracy"]) for r in rows if "count_accuracy" in r]
+    reached = {f"seconds_to_{level:.0%}": next((t for _, t, a in curve if a >= level), None) for level in LEVELS}
+    measured = {"seed": seed, "seconds": round(seconds, 1), "restarts": rows[-1]["attempt"], "curve": curve}
+    return run, measured | reached
+
+
+def median_reached(runs: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Median seconds to each level; None if at least half of the runs never got there."""
+    medians = {}
+    for level in LEVELS:
+        times = [run[f"seconds_to_{level:.0%}"] for run in runs]
+        middle = statistics.median([float("inf") if t is None else t for t in times])
+        medians[f"median_seconds_to_{level:.0%}"] = None if middle == float("inf") else round(middle, 1)
+    return medians
 
 
 def options(**values: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Does AIR learn to count, on every seed? Held-out accuracy, calibration and time of the default recipe.
+"""Does AIR learn to count, on every seed, and how soon? Accuracy, calibration and time of the default recipe.
 
 For each seed one fresh process trains on scenes of training digits, compilation included, and another one
 counts 10,000 scenes of test digits that nobody has seen. No seed is left out.
@@ -6,35 +6,28 @@ counts 10,000 scenes of test digits that nobody has seen. No seed is left out.
     python benchmarks/count_accuracy.py --seeds 20
 """
 
-import json
 import statistics
+import json
 import tempfile
 from pathlib import Path
 
-from common import TINY, arguments, options, subitize, write
+from common import TINY, arguments, median_reached, options, subitize, trained, write
 
 FIRST_SEED = 1000  # seeds below were used while the recipe was made
 HELD_OUT_SEED = 777_000  # of the 10,000 scenes
 
 
-def one(seed: int, folder: Path, recipe: dict, scenes: int) -> dict:
-    """Train and validate one seed."""
-    run = folder / f"seed-{seed}"
-    train = options(scenes="mnist", seed=seed, out=run, **recipe)
-    seconds, _ = subitize("train", *train, cache=folder / f"cache-{seed}")
-    _, printed = subitize("val", str(run), "--json", *options(n=scenes, seed=HELD_OUT_SEED + seed))
-    rows = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
-    return {"seed": seed, "seconds": round(seconds, 1), "restarts": rows[-1]["attempt"]} | json.loads(printed)
-
-
 def main() -> None:
-    """Run all seeds and write the result after each."""
+    """Run all seeds, and write the result after each."""
     args = arguments(__doc__, seeds=20, n=10_000)
     recipe, seeds, n = (TINY, 2, 100) if args.tiny else ({}, args.seeds, args.n)
     runs = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-            runs.append(one(seed, Path(folder), recipe, n))
+            run, measured = trained(seed, Path(name), **recipe)
+            _, printed = subitize("val", str(run), "--json", *options(n=n, seed=HELD_OUT_SEED + seed))
+            held_out = json.loads(printed)
+            runs.append(measured | held_out | {"seed": seed, "held_out_seed": held_out["seed"]})
             write(args.out, "count_accuracy", {"summary": summary(runs), "runs": runs})
 
 
@@ -54,7 +47,7 @@ def summary(runs: list[dict]) -> dict:
         "iou_mean": statistics.mean(run["iou"] for run in runs),
         "seconds_median": statistics.median(run["seconds"] for run in runs),
         "seconds_worst": max(run["seconds"] for run in runs),
-    }
+    } | median_reached(runs)
 
 
 if __name__ == "__main__":

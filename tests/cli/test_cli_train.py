@@ -1,5 +1,6 @@
 import json
-import shutil
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -73,14 +74,14 @@ def test_an_empty_folder_of_pictures_is_exit_3(said, tmp_path):
     assert "there is none in" in error
 
 
-def test_deterministic_training_on_one_core_repeats_itself(tiny, command, tmp_path):
-    def weights(name: str) -> bytes:
-        words = ["train", *tiny, "--seed", 3, "--out", name, "--deterministic"]
-        done = command(*words, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert "device: cpu (1 cores)" in done.stdout or "device: cpu (1 core)" in done.stdout
-        return (tmp_path / name / "weights.safetensors").read_bytes()
-
-    first = weights("one")
-    shutil.rmtree(tmp_path / "one")
-    assert weights("one") == first
+def test_deterministic_keeps_to_one_core_before_jax_is_there():
+    code = (
+        "import os, sys\n"
+        "from subitize.cli.train import one_core\n"
+        "one_core()\n"
+        "assert 'jax' not in sys.modules\n"
+        "print(len(os.sched_getaffinity(0)), os.environ['XLA_FLAGS'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "1"
+    assert "--xla_cpu_multi_thread_eigen=false" in done.stdout

@@ -68,3 +68,10 @@ def test_ink_boxes_frame_the_ink():
     patches[2, 0, 29] = 0.2
     assert ink_boxes(patches).tolist() == [[11, 4, 13, 9], [0, 0, 0, 0], [29, 0, 30, 1]]
     assert ink_boxes(np.zeros((0, 20, 30, 1))).shape == (0, 4)
+
+
+def test_boxes_that_do_not_touch_are_no_match():
+    apart = np.array([[0, 0, 4, 4]]), np.array([[10, 10, 14, 14]])
+    near = np.array([[0, 0, 4, 4]]), np.array([[0, 0, 4, 2]])
+    assert localisation([apart])["iou"] is None
+    assert localisation([apart, near]) == {"iou": 0.5, "recall_50": 0.5, "precision_50": 0.5}

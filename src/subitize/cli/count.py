@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
-    run, files = open_run(options.model), find_pictures(options.paths)
+    run, files = open_run(str(options.model)), find_pictures(options.paths)
     out = fresh((options.out or new_folder("count")).absolute())
     print(f"model: {run.path.absolute()}", f"out: {out}", sep="\n", flush=True)
     with Watch("count") as watch:
@@ -153,5 +153,5 @@ def draw(picture: Any, path: Path) -> None:
     from subitize.figures.scenes import overlay
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    note = picture.reason.replace(";", ", ")
+    note = picture.reason.replace(";", ", ").replace("_", " ")
     overlay(picture.picture, picture.boxes, picture.posterior, note=note).save(path)

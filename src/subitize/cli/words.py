@@ -40,7 +40,7 @@ def parse(options: type[Options], verb: str, words: Sequence[str]) -> Options:
     raise UsageError(f"{complaint(said.getvalue())} See `subitize {verb} --help`.")
 
 
-def fields(options: type) -> Iterator[tuple[str, Any]]:
+def fields(options: Any) -> Iterator[tuple[str, Any]]:
     """Names and types of all options, those of a dataclass inside it included."""
     for name, kind in get_type_hints(options, include_extras=True).items():
         plain = getattr(kind, "__origin__", kind)  # without its Annotated
@@ -83,12 +83,12 @@ def check_names(verb: str, words: Sequence[str], kinds: dict[str, Any], *, posit
 def complaint(said: str) -> str:
     """The first paragraph inside the frame that tyro draws around an error."""
     found: list[str] = []
-    for line in said.splitlines():
+    for line in said.splitlines()[1:]:  # after the title
         text = line.strip("│| ")
         if re.fullmatch("[-─+╭╮╰╯ ]*", text):  # a rule
             if found:
                 break
-        elif text[0] not in "+╭":  # the title
+        else:
             found.append(text)
     text = " ".join(found) or "The options cannot be read."
     return text if text.endswith(".") else f"{text}."

@@ -32,11 +32,22 @@ class Samples(eqx.Module):
     """Every site sampled, as a pure function of the key, the name and the step."""
 
     key: PRNGKeyArray
+    step: Array | int | None = None
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """One sample."""
-        return dist.sample(jr.fold_in(self.key, zlib.crc32(name.encode())))
+        return dist.sample(site_key(self.key, name, self.step))
 
-    def at(self, step: Any) -> "Samples":
+    def at(self, step: Array | int) -> "Samples":
         """Fresh samples for one step of a loop."""
-        return Samples(jr.fold_in(self.key, step))
+        return Samples(self.key, step)
+
+
+def site_key(key: PRNGKeyArray, name: str, step: Array | int | None = None) -> PRNGKeyArray:
+    """The key of one site, and of one step of a loop: a pure function of all three.
+
+    A step known in advance is folded in together with the name, which saves a hash.
+    """
+    if step is None or isinstance(step, int):
+        return jr.fold_in(key, zlib.crc32(f"{name}@{step}".encode()))
+    return jr.fold_in(jr.fold_in(key, zlib.crc32(name.encode())), step)

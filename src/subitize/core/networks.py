@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 
 class Linear(eqx.Module):
-    """x ↦ W x + b.
+    """x ↦ x W + b, with W stored inputs first: XLA multiplies a batch by it without turning it around.
 
     Args:
         inputs: length of x.
@@ -22,16 +22,16 @@ class Linear(eqx.Module):
         scale: factor on the initial weights.
     """
 
-    weight: Float[Array, "outputs inputs"]
+    weight: Float[Array, "inputs outputs"]
     bias: Float[Array, " outputs"]
 
     def __init__(self, inputs: int, outputs: int, *, key: PRNGKeyArray, scale: float = 1.0):
-        self.weight = scale * (2 / inputs) ** 0.5 * jr.normal(key, (outputs, inputs))
+        self.weight = scale * (2 / inputs) ** 0.5 * jr.normal(key, (inputs, outputs))
         self.bias = jnp.zeros(outputs)
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
         """Apply to one vector."""
-        return self.weight @ x + self.bias
+        return x @ self.weight + self.bias
 
 
 class MLP(eqx.Module):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -40,10 +41,10 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0) -> dict[str, Any]:
     scenes, prior = run.scenes("test"), log_prior(run)
     truth, posterior, elbo, ink, windows = [], [], [], [], []
     for scene in held_out(scenes, n, seed):
-        look = run.look(scene.image)
+        look: Any = run.look(scene.image)
         truth.append(scene.count)
         posterior.append(look.posterior)
-        elbo.append((bound(run.model, scene.image, prior, seed), len(scene.image)))
+        elbo.append(bound(run.model, scene.image, prior, seed) * len(scene.image))
         for boxes, labels, count, window, patches in zip(
             scene.boxes, scene.labels, look.count, look.boxes, look.patches, strict=True
         ):
@@ -51,7 +52,7 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0) -> dict[str, Any]:
             ink.append((real, ink_boxes(patches[:count])))
             windows.append((real, window[:count]))
     return measured(np.concatenate(truth), np.concatenate(posterior), ink, windows, scenes.has_truth) | {
-        "elbo": float(np.average(*np.transpose(elbo)[:1], weights=np.transpose(elbo)[1])),
+        "elbo": sum(elbo) / len(ink),
         "n": len(ink),
         "seed": seed,
     }
@@ -78,17 +79,18 @@ def measured(
     return counting(truth, posterior) | localisation(ink) | looked | known
 
 
-def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Scene]:
-    """Batches of scenes as numpy arrays: n fresh ones, or each picture of a folder once."""
+def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Any]:
+    """Batches of scenes, as `Scene`s of numpy arrays: n fresh ones, or each picture of a folder once."""
     if isinstance(scenes, Folder):
         for start in range(0, min(n, len(scenes.pictures)), CHUNK):
-            image = np.asarray(scenes.pictures[start : min(n, start + CHUNK)], np.float32) / 255
-            nobody = np.full((len(image), 0), -1)
-            yield Scene(image, np.full(len(image), -1), np.zeros((len(image), 0, 4)), nobody)
+            image = scenes.pictures[start : min(n, start + CHUNK)].astype(np.float32) / 255
+            nobody = jnp.full((len(image), 0), -1)
+            unknown = Scene(image, jnp.full(len(image), -1), jnp.zeros((len(image), 0, 4)), nobody)
+            yield jax.tree.map(np.asarray, unknown)
         return
     for start in range(0, n, CHUNK):
         drawn = draw_scenes(scenes, seed, start + jnp.arange(CHUNK))
-        yield Scene(*(np.asarray(part)[: n - start] for part in drawn))
+        yield jax.tree.map(lambda part, last=n - start: np.asarray(part)[:last], drawn)
 
 
 @eqx.filter_jit

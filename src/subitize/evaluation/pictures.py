@@ -19,6 +19,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +56,7 @@ class Counted:
         file: its name relative to the folder given.
         reason: codes of doubt joined by ";", or the code of why it could not be read.
         sentence: why it could not be read, for people; empty if it could.
-        picture: [height, width, 3], as it is on disk.
+        picture: [height, width, 3], as it is on disk; without pixels if it could not be read.
         posterior: q(0) … q(N).
         boxes: x0, y0, x1, y1 of each object's window in the picture's own pixels, cut off at its edges.
         ms: milliseconds for reading it and looking at it.
@@ -64,7 +65,7 @@ class Counted:
     file: str
     reason: str = ""
     sentence: str = ""
-    picture: np.ndarray | None = None
+    picture: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 3)))
     posterior: np.ndarray = dataclasses.field(default_factory=lambda: np.ones(1))
     boxes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 4)))
     ms: float = 0.0
@@ -72,7 +73,7 @@ class Counted:
     @property
     def failed(self) -> bool:
         """Whether the file could not be read."""
-        return self.picture is None
+        return self.picture.size == 0
 
     @property
     def count(self) -> int:
@@ -117,6 +118,7 @@ def count_pictures(
     """
     files = find_pictures(paths)
     fit, invert = fit or run.recipe.fit or "resize", invert or run.recipe.invert or "auto"
+    warm_up(run)
     waiting: list[Counted] = []
     for file, name in files:
         begun = time.perf_counter()
@@ -125,7 +127,7 @@ def count_pictures(
             waiting.append(Counted(name, picture=picture, ms=1000 * (time.perf_counter() - begun)))
         except PictureError as error:
             waiting.append(Counted(name, error.reason, str(error)))
-        if len(waiting) == TOGETHER or sum(x.picture.size for x in waiting if not x.failed) > 3 * PIXELS:
+        if len(waiting) == TOGETHER or sum(x.picture.size for x in waiting) > 3 * PIXELS:
             yield from look_at(run, waiting, fit, invert)
             waiting = []
     yield from look_at(run, waiting, fit, invert)
@@ -139,7 +141,7 @@ def look_at(run: Run, waiting: list[Counted], fit: str, invert: str) -> Iterator
         for x in waiting
         if not x.failed
     ]
-    look = look_alone(run.model, np.stack(good)) if good else None
+    look: Any = look_alone(run.model, np.stack(good)) if good else None
     ms, i = 1000 * (time.perf_counter() - begun) / max(len(good), 1), 0
     for x in waiting:
         if x.failed or look is None:
@@ -150,6 +152,12 @@ def look_at(run: Run, waiting: list[Counted], fit: str, invert: str) -> Iterator
         boxes = in_picture(look.boxes[i, :count], x.picture.shape[:2], (s.height, s.width), fit)
         yield dataclasses.replace(x, reason=reason, posterior=posterior, boxes=boxes, ms=x.ms + ms)
         i += 1
+
+
+def warm_up(run: Run) -> None:
+    """Compile now, so that no picture's time includes it."""
+    s = run.model.settings
+    look_alone(run.model, np.zeros((1, s.height, s.width, s.channels), np.float32))
 
 
 def look_alone(model: AIR, images: np.ndarray) -> Look:

@@ -4,6 +4,8 @@ Held-out ones, so that nothing was rehearsed; of every true count equally many, 
 twelve black squares say little. They are chosen by their truth alone, never by what the model made of them.
 """
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -27,9 +29,11 @@ def showcase(run: Run, n: int = 12, seed: int = 0) -> Image.Image:
     scenes = run.scenes("test")
     pool = next(held_out(scenes, POOL, seed))
     chosen = choose(pool.count, n)
-    scene = Scene(*(np.asarray(part)[chosen] for part in pool))
+    scene = Scene(*(part[chosen] for part in pool))
+    looks: Any = run.look(np.asarray(scene.image))
     title = f"{title_of(scenes.name)} · held-out scenes"
-    return board(scene.image, run.look(scene.image), scene.count if scenes.has_truth else None, title)
+    truth = np.asarray(scene.count) if scenes.has_truth else None
+    return board(np.asarray(scene.image), looks, truth, title)
 
 
 def title_of(name: str) -> str:
@@ -39,7 +43,7 @@ def title_of(name: str) -> str:
 
 def choose(count: np.ndarray, n: int) -> np.ndarray:
     """Numbers of n scenes: each true count in turn, in rising order."""
-    kinds = [list(np.flatnonzero(count == kind)) for kind in np.unique(count)]
+    kinds = [np.flatnonzero(count == kind).tolist() for kind in np.unique(count)]
     if count.min() == 0 and len(kinds) > 1:
         kinds[0] = kinds[0][:EMPTY]
     chosen: list[int] = []

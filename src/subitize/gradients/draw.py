@@ -10,7 +10,6 @@ is a smooth function of that value.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ import jax.random as jr
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution
+from subitize.core.draws import site_key
 from subitize.gradients.estimator import SiteError
 from subitize.gradients.lanes import Lanes
 from subitize.gradients.pathwise import Pathwise
@@ -35,11 +35,13 @@ class KeyNoise(eqx.Module):
         """Independent noise for each particle, stacked."""
         return KeyNoise(jr.split(self.key, particles))
 
-    def __call__(self, name: str, dist: AbstractDistribution, samples: int, step: Any = None) -> Array:
+    def __call__(
+        self, name: str, dist: AbstractDistribution, samples: int, step: Array | int | None = None
+    ) -> Array:
         """Noise of one site, shape [samples, *noise]."""
-        key = jr.fold_in(self.key, zlib.crc32(name.encode()))
-        if step is not None:
-            key = jr.fold_in(key, step)
+        key = site_key(self.key, name, step)
+        if samples == 1:
+            return dist.noise(key)[None]
         return jax.vmap(dist.noise)(jr.split(key, samples))
 
 

@@ -37,7 +37,6 @@ from subitize.core.networks import MLP, Features, Linear
 
 SMALLEST_DEVIATION = 1e-3  # of any posterior: keeps the density of a sure guess finite
 SHARPNESS = 3.0  # of the choice among places
-UNROLL = True  # steps are few: unrolled they compile longer and run faster
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
 
 
@@ -64,13 +63,13 @@ class AIRSettings:
     max_objects: int = 3
     object_size: float = 18.0
     object_size_spread: float = 0.08
-    window: int = 20
+    window: int = 16
     what: int = 20
     recurrent: int = 256
     head: int = 200
     encoder: int = 200
     decoder: int = 200
-    convolutions: tuple[tuple[int, int], ...] = ((4, 32), (2, 32))
+    convolutions: tuple[tuple[int, int], ...] = ((4, 16), (2, 32))
     features: int = 128
     places: int = 13
     pixel_deviation: float = 0.3
@@ -82,7 +81,7 @@ class AIRSettings:
     @property
     def pool(self) -> int:
         """Pixels along the side of the blocks that the recurrent network sees."""
-        return max(1, round(min(self.height, self.width) / 25))
+        return max(1, round(min(self.height, self.width) / 12.5))
 
 
 class Step(NamedTuple):
@@ -92,6 +91,7 @@ class Step(NamedTuple):
     where: Float[Array, "*steps 3"]
     what: Float[Array, "*steps what"]
     patch: Float[Array, "*steps height width channels"]  # painted on an empty canvas
+    error: Float[Array, "*steps"]  # squared error of the canvas that keeps this and all earlier patches
     kl: Float[Array, "*steps"]  # of where and what, in nats
 
 
@@ -170,22 +170,20 @@ class AIR(eqx.Module):
         patch = jax.nn.sigmoid(self.decoder(what) + DARK).reshape(s.window, s.window, s.channels)
         return paint(patch, self.window(where), s.height, s.width)
 
-    def roll_out(self, image: Float[Array, "height width channels"], draw: Callable) -> Step:
+    def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
         """All N steps, each as if its object were there; draws `where` and `what` at every step."""
         s = self.settings
         features = self.features(image)
         seen = self.see_features(features)
-
-        def step(carry, t):
-            canvas, output, cell = carry
-            residual = pooled(jax.lax.stop_gradient(image - canvas), s.pool)
-            output, cell = lstm(seen + self.see_residual(residual) + self.remember(output), cell)
+        output = cell = jnp.zeros(s.recurrent, image.dtype)
+        residual, steps = image, []
+        for t in range(s.max_objects):  # few and fixed: unrolled, they run faster than a scan
+            unexplained = pooled(jax.lax.stop_gradient(residual), s.pool)
+            output, cell = lstm(seen + self.see_residual(unexplained) + self.remember(output), cell)
             found = self._attend_and_infer(image, output, draw.at(t))
-            return (canvas + found.patch, output, cell), found
-
-        nothing = jnp.zeros(s.recurrent, image.dtype)
-        start = (jnp.zeros_like(image), nothing, nothing)
-        _, steps = jax.lax.scan(step, start, jnp.arange(s.max_objects), unroll=UNROLL)
+            residual = residual - found.patch
+            steps.append(found._replace(error=jnp.sum(residual**2)))
+        steps = jax.tree.map(lambda *x: jnp.stack(x), *steps)
         return steps._replace(go_on=steps.go_on + self.count(features))
 
     def _attend_and_infer(self, image: Array, memory: Array, draw: Callable) -> Step:
@@ -203,7 +201,7 @@ class AIR(eqx.Module):
         q_what = Normal(loc, deviation(scale))
         what = draw("what", q_what)
         kl = q_where.kl(prior) + q_what.kl(self.prior_what())
-        return Step(go_on[0], where, what, self.paint(where, what), kl)
+        return Step(go_on[0], where, what, self.paint(where, what), jnp.zeros(()), kl)
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with every continuous variable at its mean: deterministic."""
@@ -249,30 +247,28 @@ def negative_elbo(model: AIR, scene: tuple[Array, Array], draw: Any) -> tuple[Ar
 class Evidence(NamedTuple):
     """All that the bound of one roll-out needs to know, for whatever count.
 
-    The log-likelihood is quadratic in the count's unary code v, because a canvas is Σ_t v_t y_t:
+    A count's unary code v keeps the first patches, so every term is linear in it:
 
-        log p(x | v) = -(x·x - 2 v·(y x) + v·(y yᵀ) v) / 2σ² - P log(σ √2π),
+        log p(x | v) = ll_0 + Σ_t v_t (ll_t - ll_{t-1}),    ll_t = log Normal(x; Σ_{s≤t} y_s, σ),
 
-    so that judging one more count costs next to nothing. P is the number of pixels times channels.
+    and judging one more count costs next to nothing.
     """
 
-    log_likelihood_of_none: Float[Array, ""]
-    linear: Float[Array, " steps"]
-    quadratic: Float[Array, "steps steps"]
+    log_likelihood: Float[Array, " counts"]
     kl: Float[Array, " steps"]
     log_prior: Float[Array, " counts"]
 
     @staticmethod
     def of(model: AIR, image: Array, log_prior: Array, steps: Step) -> Evidence:
         """The evidence in one roll-out."""
-        σ, x = model.settings.pixel_deviation, image.ravel()
-        y = steps.patch.reshape(-1, x.size)
-        none = -0.5 * (x @ x) / σ**2 - x.size * (math.log(σ) + 0.5 * LOG_2PI)
-        return Evidence(none, y @ x / σ**2, -0.5 * (y @ y.T) / σ**2, steps.kl, log_prior)
+        σ = model.settings.pixel_deviation
+        errors = jnp.concatenate([jnp.sum(image**2)[None], steps.error])
+        constant = image.size * (math.log(σ) + 0.5 * LOG_2PI)
+        return Evidence(-0.5 * errors / σ**2 - constant, steps.kl, log_prior)
 
     def bound(self, q: Stopping, count: Float[Array, " steps"]) -> dict[str, Array]:
         """The bound at one count, given as its unary code, and its parts, in nats."""
-        log_likelihood = self.log_likelihood_of_none + count @ self.linear + count @ self.quadratic @ count
+        log_likelihood = self.log_likelihood[0] + count @ jnp.diff(self.log_likelihood)
         kl = count @ self.kl
         kl_count = q.log_prob(count) - self.log_prior[0] - count @ jnp.diff(self.log_prior)
         return {

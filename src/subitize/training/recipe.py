@@ -71,7 +71,7 @@ class Recipe:
     anneal_steps: int = 0
     pixel_deviation: float = 0.3
     what: int = 20
-    sums: int = 16
+    sums: int = 12
     sharpen_steps: int = 200
     estimator: str = "exact"
     objective: str = "mean"
