@@ -25,7 +25,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             run, measured = trained(seed, Path(name), **recipe)
-            _, printed = subitize("val", str(run), "--json", *options(n=n, seed=HELD_OUT_SEED + seed))
+            _, printed = subitize("val", str(run), "--json", *options(scenes_n=n, seed=HELD_OUT_SEED + seed))
             held_out = json.loads(printed)
             runs.append(measured | held_out | {"seed": seed, "held_out_seed": held_out["seed"]})
             write(args.out, "count_accuracy", {"summary": summary(runs), "runs": runs})
