@@ -44,7 +44,7 @@ def summary(runs: list[dict]) -> dict:
         "coverage_90_mean": statistics.mean(run["coverage_90"] for run in runs),
         "calibration_error_mean": statistics.mean(run["calibration_error"] for run in runs),
         "calibration_error_worst": max(run["calibration_error"] for run in runs),
-        "iou_mean": statistics.mean(run["iou"] for run in runs),
+        "iou_mean": statistics.mean(run["iou"] or 0.0 for run in runs),  # None: no box at all
         "seconds_median": statistics.median(run["seconds"] for run in runs),
         "seconds_worst": max(run["seconds"] for run in runs),
     } | median_reached(runs)
