@@ -9,9 +9,9 @@ SUBITIZE := $(BIN)/subitize
 demo: .venv/base
 	$(SUBITIZE) train --scenes digits --out demo/run --resume auto
 	rm -rf demo/pictures demo/counts
-	$(SUBITIZE) show demo/run --pictures demo/pictures
+	$(BIN)/python examples/write_pictures.py demo/pictures
 	$(SUBITIZE) count demo/pictures --model demo/run --out demo/counts
-	@echo "Look at $(CURDIR)/demo/run/pictures/board.png"
+	@echo "Look at $(CURDIR)/demo/run/pictures/board.png and $(CURDIR)/demo/counts/overlays"
 
 test: .venv/dev lint
 	$(BIN)/python -m pytest

@@ -40,13 +40,23 @@ def provenance() -> dict[str, Any]:
     """Command, hardware, versions and day."""
     from subitize.training.runs import provenance as made_where
 
-    model = next((line.split(":")[1].strip() for line in cpu_info() if line.startswith("model name")), "unknown")
+    model = next(
+        (line.split(":")[1].strip() for line in cpu_info() if line.startswith("model name")), "unknown"
+    )
     return made_where() | {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *words_without_out(sys.argv)]),
         "cpu": model,
         "machine": platform.machine(),
         "date": date.today().isoformat(),
     }
+
+
+def words_without_out(words: list[str]) -> list[str]:
+    """A command line without where its result went."""
+    if "--out" in words:
+        at = words.index("--out")
+        return words[:at] + words[at + 2 :]
+    return words
 
 
 def cpu_info() -> list[str]:
@@ -86,8 +96,12 @@ def trained(seed: int, folder: Path, **recipe: Any) -> tuple[Path, dict[str, Any
     rows = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
     timings = map(json.loads, (run / "timings.jsonl").read_text().splitlines())
     clock = {t["step"]: t["time"] - began for t in timings if t["step"]}
-    curve = [(r["step"], round(clock[r["step"]], 1), r["count_accuracy"]) for r in rows if "count_accuracy" in r]
-    reached = {f"seconds_to_{level:.0%}": next((t for _, t, a in curve if a >= level), None) for level in LEVELS}
+    curve = [
+        (r["step"], round(clock[r["step"]], 1), r["count_accuracy"]) for r in rows if "count_accuracy" in r
+    ]
+    reached = {
+        f"seconds_to_{level:.0%}": next((t for _, t, a in curve if a >= level), None) for level in LEVELS
+    }
     measured = {"seed": seed, "seconds": round(seconds, 1), "restarts": rows[-1]["attempt"], "curve": curve}
     return run, measured | reached
 

@@ -6,8 +6,8 @@ counts 10,000 scenes of test digits that nobody has seen. No seed is left out.
     python benchmarks/count_accuracy.py --seeds 20
 """
 
-import statistics
 import json
+import statistics
 import tempfile
 from pathlib import Path
 

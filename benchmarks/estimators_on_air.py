@@ -1,6 +1,6 @@
 """One word swapped: the same AIR, the same recipe, another estimator of the gradient through the count.
 
-    python benchmarks/estimators_on_air.py --seeds 3 --estimators exact,nvil,rloo
+python benchmarks/estimators_on_air.py --seeds 3 --estimators exact,nvil,rloo
 """
 
 import statistics

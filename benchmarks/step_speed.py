@@ -14,11 +14,11 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import arguments, write
 
+from common import arguments, write
 from subitize import scenes
 from subitize.training import Recipe
-from subitize.training.counter import air_learner, settings_for
+from subitize.training.counter import air_learner, completed, settings_for
 from subitize.training.loop import Plan, first_state, run_chunk
 
 SIDE = 2048  # of the large product
@@ -30,6 +30,7 @@ def main() -> None:
     rounds, length = (2, 5) if args.tiny else (args.rounds, 50)
     recipe = Recipe(scenes="digits" if args.tiny else "mnist")
     world = scenes.load(recipe.scenes, "train")
+    recipe = completed(recipe, world)
     learner = air_learner(recipe, settings_for(recipe, world))
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, length, recipe.save_every)
     state = jax.jit(lambda world: first_state(learner, world, plan, 0))(world)

@@ -15,17 +15,18 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    for name, make in {"estimators": estimators, "numbers": numbers, "claims": claims}.items():
-        markdown = markdown.replace(f"{{{{{name}}}}}", make() if f"{{{{{name}}}}}" in markdown else "")
+    for make in (estimators, numbers, claims, doubts):
+        mark = f"{{{{{make.__name__}}}}}"
+        markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
 
 
 def estimators() -> str:
     """Rows of the table of estimators."""
+    import jax.numpy as jnp
+
     from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
     from subitize.gradients import ESTIMATORS
-
-    import jax.numpy as jnp
 
     zeros = jnp.zeros(2)
     sites = [Bernoulli(zeros), Categorical(zeros), Stopping(zeros), Normal(zeros, zeros)]
@@ -36,6 +37,13 @@ def estimators() -> str:
         says = ((build.__doc__ or type(estimator).__doc__) or "").splitlines()[0].rstrip(".")
         rows.append(f"| `{word}` | {says} | {estimator.reference} | {takes} |")
     return "\n".join(rows)
+
+
+def doubts() -> str:
+    """The reasons for review, as the code that gives them tells them."""
+    from subitize.evaluation import pictures
+
+    return (pictures.__doc__ or "").split("\n", 2)[2].strip()
 
 
 def result(name: str) -> dict[str, Any] | None:
@@ -57,7 +65,7 @@ def claims() -> str:
         s = accuracy["summary"]
         lines.append(
             f"- **It learns to count on every seed.** MNIST scenes of 0-2 digits, never told a count: "
-            f"{s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out scenes per seed on average, "
+            f"{s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out scenes a seed, "
             f"{s['accuracy_worst']:.2%} on the worst of {s['seeds']} seeds ({where(accuracy)})."
         )
         lines.append(
@@ -66,8 +74,9 @@ def claims() -> str:
         )
     if kills := result("survives_kills"):
         lines.append(
-            f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with SIGKILL at "
-            f"random moments and resumed ended with the same weights and records, bit for bit ({where(kills)})."
+            f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with "
+            "SIGKILL at random moments and resumed ended with the same weights and records, bit for bit "
+            f"({where(kills)})."
         )
     return "\n".join(lines)
 

@@ -27,7 +27,7 @@ HOMES = {
     "scenes": None,
     "training": None,
 }
-__all__ = ["__version__", *HOMES]
+__all__ = ["__version__", *HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

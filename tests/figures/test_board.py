@@ -12,7 +12,14 @@ def look(n: int, most: int, height: int, width: int, channels: int) -> Look:
     count = rng.integers(0, most + 1, n)
     boxes = np.tile([3.0, 4.0, 13.0, 14.0], (n, most, 1))
     patches = rng.uniform(size=(n, most, height, width, channels))
-    return Look(count, np.eye(most + 1)[count], boxes, np.zeros((n, most, 2)), patches, patches[:, 0])
+    return Look(
+        count,
+        np.eye(most + 1, dtype=np.float32)[count],
+        boxes,
+        np.zeros((n, most, 2)),
+        patches,
+        patches[:, 0],
+    )
 
 
 @pytest.mark.parametrize("shape", [(40, 40, 1), (50, 70, 3), (128, 96, 3), (300, 280, 1)])

@@ -206,7 +206,7 @@ def test_exact_has_no_variance_and_leave_one_out_less_than_none():
 
 @pytest.mark.parametrize(("t", "score", "rloo"), [(0.45, 1.594e-2, 6.25e-4), (0.499, 1.5625e-2, 2.5e-7)])
 def test_closed_form_variances_of_one_coin(t, score, rloo):
-    """Var at p = 1/2 for cost (b - t)²: a quarter of the squared mean cost; and (1 - 2t)²/16 for two draws."""
+    """One coin at p = 1/2 with cost (b - t)²: variances derived by hand for one draw and for two."""
     toy = TOY["coins"]._replace(
         cost=lambda θ, x, draw: (draw("b", Bernoulli(θ)) - t) ** 2, model=jnp.asarray(0.0), sites=("b",)
     )

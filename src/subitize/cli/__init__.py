@@ -18,6 +18,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from subitize import __version__
 from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
@@ -76,7 +77,14 @@ def dispatch(words: list[str]) -> int:
     if verb not in VERBS:
         hint = did_you_mean(verb, VERBS)
         raise UsageError(f"There is no command '{verb}'.{hint} Commands: {', '.join(VERBS)}.")
+    remember_compiled_programs()
     return importlib.import_module(f"subitize.cli.{verb}").main(rest)
+
+
+def remember_compiled_programs() -> None:
+    """Keep compiled programs in the user's cache folder, so that only the first run waits for them."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "subitize" / "compiled"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
 
 
 def say(sentence: str, code: int, words: Sequence[str]) -> int:

@@ -1,11 +1,11 @@
 """Core: the vocabulary that everything else speaks. It imports nothing of ours.
 
-    distributions   what a program may leave to chance
-    draws           draws that need no gradient: means and samples
-    counts          priors on the count
-    glimpse         read a window, paint a window
-    networks        linear layers, perceptrons, convolutions
-    pictures        files into arrays
-    words           choices spelled as text
-    errors          what can go wrong, said kindly
+distributions   what a program may leave to chance
+draws           draws that need no gradient: means and samples
+counts          priors on the count
+glimpse         read a window, paint a window
+networks        linear layers, perceptrons, convolutions
+pictures        files into arrays
+words           choices spelled as text
+errors          what can go wrong, said kindly
 """

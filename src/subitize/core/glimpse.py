@@ -36,7 +36,9 @@ def read(image: Float[Array, "height width channels"], window: Window, cells: in
     height, width, _ = image.shape
     rows = reading_weights(window.y, window.side, cells, height)
     columns = reading_weights(window.x, window.side, cells, width)
-    return jnp.einsum("rwc,sw->rsc", (rows @ image.reshape(height, -1)).reshape(cells, *image.shape[1:]), columns)
+    return jnp.einsum(
+        "rwc,sw->rsc", (rows @ image.reshape(height, -1)).reshape(cells, *image.shape[1:]), columns
+    )
 
 
 def paint(patch: Float[Array, "h w c"], window: Window, height: int, width: int) -> Float[Array, "H W c"]:

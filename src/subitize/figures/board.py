@@ -97,7 +97,7 @@ def card(image: np.ndarray, seen, truth: int | None) -> Image.Image:
         draw_slot(sheet, draw, (x, y, x + patch, y + patch), seen, slot)
     draw_bars(draw, (last, 34, last + bars, shown.height - 2), seen.posterior, truth)
     wrong = truth is not None and truth != count
-    verdict = f"{noun(count)}, not {truth}" if wrong else percent(seen.posterior[count])
+    verdict = f"{noun(count)}, not {truth}" if wrong else percent(float(seen.posterior[count]))
     draw.text((last, 0), str(count), fill=ACCENT if wrong else INK, font=type_of(26), anchor="lt")
     after = last + draw.textlength(str(count), type_of(26)) + 8
     draw.text((after, 20), verdict, fill=ACCENT if wrong else QUIET, font=type_of(12), anchor="ls")

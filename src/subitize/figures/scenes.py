@@ -7,7 +7,7 @@ its probability. `dreams` shows images that a model made up. All are functions f
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from PIL import Image, ImageDraw
 
 from subitize.figures.style import (
@@ -31,7 +31,7 @@ MARGIN = 16
 
 def overlay(
     picture: Float[np.ndarray, "height width channels"],
-    boxes: Float[np.ndarray, "objects 4"],
+    boxes: Num[np.ndarray, "objects 4"],
     posterior: Float[np.ndarray, "counts"],
     *,
     note: str = "",
@@ -55,7 +55,7 @@ def overlay(
     count = int(np.argmax(posterior))
     draw.text((size, middle), str(count), fill=INK, font=type_of(3 * size), anchor="lm")
     left = size + draw.textlength(str(count), type_of(3 * size)) + 0.8 * size
-    lines = [noun(count), f"{percent(posterior[count])} sure"] + ([note] if note else [])
+    lines = [noun(count), f"{percent(float(posterior[count]))} sure"] + ([note] if note else [])
     for line, text in enumerate(lines):
         y = middle + 1.3 * size * (line - (len(lines) - 1) / 2)
         ink = (INK, QUIET, ACCENT)[line]
@@ -69,7 +69,7 @@ def overlay(
     return sheet
 
 
-def with_windows(shown: Image.Image, factor: float, boxes: np.ndarray) -> Image.Image:
+def with_windows(shown: Image.Image, factor: float | int, boxes: np.ndarray) -> Image.Image:
     """A picture, already enlarged by a factor, with a numbered window on each object."""
     draw, side = ImageDraw.Draw(shown), min(shown.size)
     width, size, within = max(2, side // 160), max(11, side // 24), (0, 0, *shown.size)

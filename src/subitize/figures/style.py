@@ -7,6 +7,7 @@ square of its own colour. Pillow is all that is needed; its own typeface comes w
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 PAPER, INK, QUIET, RULE, ACCENT = "#fbfaf7", "#22252a", "#83878f", "#e3e0d8", "#d55e00"
 WINDOWS = ("#e69f00", "#56b4e9", "#2fbf8f", "#f0e442", "#e8743b", "#d98cc0", "#9d8df1", "#bfbfbf")
 
-Box = tuple[float, float, float, float]
+Box = Sequence[float | int] | np.ndarray  # x0, y0, x1, y1
 
 
 def colour(number: int) -> str:
@@ -44,7 +45,8 @@ def enlarged(image: Image.Image, least: int) -> tuple[Image.Image, int]:
 def tile(values: np.ndarray, side: int) -> tuple[Image.Image, float]:
     """An array as an image about `side` large, and the factor: whole if enlarged, a fraction if shrunk."""
     image = to_image(values)
-    factor = round(side / max(image.size)) if max(image.size) < 1.5 * side else side / max(image.size)
+    factor = side / max(image.size)
+    factor = float(round(factor)) if factor > 2 / 3 else factor
     size = max(1, round(factor * image.width)), max(1, round(factor * image.height))
     how = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.LANCZOS
     return image.resize(size, how), factor

@@ -31,8 +31,8 @@ __all__ = [
     "Exact",
     "Expectation",
     "ImportanceWeighted",
-    "LeaveOneOut",
     "Learned",
+    "LeaveOneOut",
     "Mean",
     "Pathwise",
     "Rebar",
@@ -79,9 +79,8 @@ def expectation(
     Raises:
         UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
     """
-    if isinstance(objective, str):
-        objective = spoken(objective, OBJECTIVES, "objective")
-    return Expectation(cost, policy, objective, ESTIMATORS)
+    chosen = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
+    return Expectation(cost, policy, chosen, ESTIMATORS)
 
 
 def memory_optimizer(learning_rate: float) -> optax.GradientTransformation:

@@ -135,11 +135,12 @@ class Expectation(eqx.Module):
             one_site(name, lanes, memory[name], runs, example, self.objective)
             for name, lanes in sites.items()
         ]
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *outcomes)
         return Outcome(
-            value=sum(o.value for o in outcomes) / len(outcomes),
-            zero=sum(o.zero for o in outcomes),
-            loss=sum(o.loss for o in outcomes),
-            info=jax.tree.map(lambda *x: sum(x) / len(x), *[o.info for o in outcomes]),
+            value=stacked.value.mean(),
+            zero=stacked.zero.sum(),
+            loss=stacked.loss.sum(),
+            info=jax.tree.map(lambda x: x.mean(0), stacked.info),
         )
 
     def _runs(self, model, memory, sites: Mapping[str, Lanes], example, noise) -> Runs:

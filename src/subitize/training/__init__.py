@@ -16,7 +16,7 @@ HOMES = {
     "Run": "runs",
     "open_run": "runs",
 }
-__all__ = list(HOMES)
+__all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

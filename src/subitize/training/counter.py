@@ -28,6 +28,7 @@ from subitize.training.runs import WEIGHTS, Run, new_folder, open_run, provenanc
 from subitize.training.sizes import window_size
 
 SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
+SUMS = 12  # sum scenes per step, where scenes add up
 SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
 SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
 DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost
@@ -58,9 +59,10 @@ def train(
     train_scenes = scenes.load(recipe.scenes, "train", **recipe.scene_options())
     held_out = scenes.load(recipe.scenes, "test", **recipe.scene_options())
     open_folder(folder, recipe, resume)
-    settings = settings_for(recipe, train_scenes)
+    complete = completed(recipe, train_scenes)
+    settings = settings_for(complete, train_scenes)
     watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
-    learner = air_learner(recipe, settings)
+    learner = air_learner(complete, settings)
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
     state = fit(learner, train_scenes, plan, folder, inspect=follow(held_out, recipe), watch=watch)
     save_weights(folder / WEIGHTS, state.model)
@@ -76,9 +78,13 @@ def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
     wrote = folder / "recipe.json"
     if wrote.is_file():
         before = Recipe.from_json(wrote.read_text())
-        changed = [f.name for f in dataclasses.fields(Recipe) if getattr(before, f.name) != getattr(recipe, f.name)]
+        changed = [
+            f.name for f in dataclasses.fields(Recipe) if getattr(before, f.name) != getattr(recipe, f.name)
+        ]
         if resume == "never":
-            raise UsageError(f"{folder} holds a run already. Choose another --out, or --resume auto to go on.")
+            raise UsageError(
+                f"{folder} holds a run already. Choose another --out, or --resume auto to go on."
+            )
         if changed:
             raise UsageError(
                 f"{folder} holds a run with other options ({', '.join(changed)}). A run goes on with the "
@@ -92,25 +98,34 @@ def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
     write_atomically(wrote, recipe.to_json().encode())
 
 
-def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:
-    """The model's settings; the window's size from the scenes unless the recipe says it."""
-    size = recipe.object_size
+def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
+    """The recipe with nothing left to derive: the size of objects and the number of sum scenes filled in."""
+    size, sums = recipe.object_size, recipe.sums
     if size is None:
-        images = jax.jit(lambda s: s.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
-        size = window_size(np.asarray(images))
+        images = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
+        size = round(window_size(np.asarray(images)), 1)
+    if sums is None:
+        adds_up = train_scenes.has_truth and recipe.max_objects >= 2 and recipe.objective.startswith("mean")
+        sums = SUMS if adds_up else 0
+    return dataclasses.replace(recipe, object_size=size, sums=sums)
+
+
+def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:
+    """The model's settings, from a completed recipe and the shape of the images."""
+    assert recipe.object_size is not None
     return AIRSettings(
         height=train_scenes.height,
         width=train_scenes.width,
         channels=train_scenes.channels,
         max_objects=recipe.max_objects,
-        object_size=round(size, 1),
+        object_size=recipe.object_size,
         what=recipe.what,
         pixel_deviation=recipe.pixel_deviation,
     )
 
 
 def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
-    """The AIR of a recipe as a learner."""
+    """The AIR of a completed recipe as a learner."""
     log_prior = count_log_prior(recipe)
 
     def rate(step):
@@ -129,7 +144,7 @@ def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
 
 def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
     """Real scenes, and after a while sums of two of those before."""
-    number = recipe.sums if recipe.max_objects >= 2 else 0
+    number = recipe.sums or 0
 
     def examples(before, images, step, key):
         sums, weight = sum_scenes(before, number, key)
@@ -169,17 +184,17 @@ def follow(held_out: scenes.AbstractScenes, recipe: Recipe) -> Callable[[Any, in
     The accuracy is for people to read; only the signs, which need no truth, may end a run.
     """
     batch = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(recipe.look_at)))(held_out)
-    look = jax.jit(lambda model, images: jax.vmap(model.look)(images).count)
+    truth = np.asarray(batch.count)
 
     def inspect(state, step):
         if step % recipe.look_every and step < recipe.steps:
             return {}
-        found = signs(state.model, batch.image)
+        found, count = signs(state.model, batch.image)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
         if step >= DECIDED * recipe.steps:
             row["failed"] = found.failure()
         if held_out.has_truth:
-            row["count_accuracy"] = float((look(state.model, batch.image) == batch.count).mean())
+            row["count_accuracy"] = float((count == truth).mean())
         return row
 
     return inspect

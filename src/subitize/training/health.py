@@ -16,14 +16,14 @@ add up and are placed independently, 1 - additive + crowded ranks runs: the less
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from subitize.models.air import AIR, Look
+from subitize.models.air import AIR
 
 BRIGHT = 0.3  # a picture with no pixel above this is blank
 ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place
+AT_ONCE = 100  # pictures looked at in one go: more would only take memory
 FEW = 20  # pairs or pictures, below which a share says nothing
 
 
@@ -59,37 +59,47 @@ class Signs(NamedTuple):
         return None
 
 
-def signs(model: AIR, images: Float[Array, "pictures height width channels"]) -> Signs:
-    """Signs of health of a model on pictures, the first half paired with the second for sums."""
-    half = images.shape[0] // 2
-    looks, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images))
-    most = model.settings.max_objects
+def signs(
+    model: AIR, images: Float[Array, "pictures height width channels"]
+) -> tuple[Signs, Int[np.ndarray, " pictures"]]:
+    """Signs of health of a model on pictures, the first half paired with the second for sums; and counts."""
+    half, most = images.shape[0] // 2, model.settings.max_objects
+    count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images))
     seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
-    parts = looks.count[:half], looks.count[half : 2 * half]
+    parts = count[:half], count[half : 2 * half]
     total = parts[0] + parts[1]
     pairs = fits & (parts[0] > 0) & (parts[1] > 0) & (total <= most)
-    return Signs(
-        unseen=share(looks.count == 0, seen),
-        full=share(looks.count == most, seen),
+    found = Signs(
+        unseen=share(count == 0, seen),
+        full=share(count == most, seen),
         additive=share(summed == total, pairs),
-        crowded=crowding(looks),
+        crowded=crowding(count, boxes),
     )
+    return found, count
 
 
 @jax.jit
-def look_at_sums(model: AIR, images: Array) -> tuple[Look, Array, Array]:
-    """Looks at the pictures, counts of the sums of pairs, and which sums stay below white."""
+def look_at_sums(model: AIR, images: Array) -> tuple[Array, Array, Array, Array]:
+    """Counts and boxes in the pictures, counts of the sums of pairs, and which sums stay below white."""
     half = images.shape[0] // 2
     sums = images[:half] + images[half : 2 * half]
-    look = jax.vmap(model.look)
-    return look(images), look(sums).count, sums.max((1, 2, 3)) <= 1 + 1e-5
+
+    def look(image):
+        seen = model.look(image)
+        return seen.count, seen.boxes
+
+    count, boxes = jax.lax.map(look, images, batch_size=AT_ONCE)
+    summed, _ = jax.lax.map(look, sums, batch_size=AT_ONCE)
+    return count, boxes, summed, sums.max((1, 2, 3)) <= 1 + 1e-5
 
 
-def crowding(looks: Look) -> float | None:
+def crowding(
+    count: Int[np.ndarray, " pictures"], boxes: Float[np.ndarray, "pictures steps 4"]
+) -> float | None:
     """Share of pictures in which windows share a place, less what chance would do."""
-    centres = (looks.boxes[..., :2] + looks.boxes[..., 2:]) / 2
-    side = looks.boxes[..., 2] - looks.boxes[..., 0]
-    kept = np.arange(side.shape[1]) < looks.count[:, None]
+    centres = (boxes[..., :2] + boxes[..., 2:]) / 2
+    side = boxes[..., 2] - boxes[..., 0]
+    kept = np.arange(side.shape[1]) < count[:, None]
     several = kept.sum(1) > 1
     if several.sum() < FEW:
         return None

@@ -19,7 +19,9 @@ from jaxtyping import Array, PyTree
 
 from subitize.gradients import Expectation, memory_optimizer
 
-MEMORY_PACE = 10.0  # learning rate of estimators' memory, in units of the model's: as Tucker et al. 2017 chose
+MEMORY_PACE = (
+    10.0  # learning rate of estimators' memory, in units of the model's: as Tucker et al. 2017 chose
+)
 
 
 class Learner(NamedTuple):

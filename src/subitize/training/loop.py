@@ -33,7 +33,7 @@ class Interrupted(SubitizeError):
 
     def __init__(self, number: int, folder: Path):
         super().__init__(f"Stopped by {signal.Signals(number).name}, and saved. Go on with --out {folder}.")
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def fit(
         DivergedError: updates stayed infinite after going back several times.
     """
     training = Training(learner, scenes, plan, folder, watch)
-    training.begin(resume)
+    training.begin(resume=resume)
     with stoppable() as stops:
         while training.step < plan.steps:
             training.advance(inspect)
@@ -125,7 +125,7 @@ class Training:
             static_argnums=3,
         )
 
-    def begin(self, resume: bool) -> None:
+    def begin(self, *, resume: bool) -> None:
         """Start from the newest whole checkpoint, or afresh."""
         self.state = self._fresh(self.scenes, self.progress.attempt)
         checkpoint.remove_unfinished(self.saves)

@@ -38,7 +38,8 @@ class Recipe:
         anneal_steps: how long that takes.
         pixel_deviation: standard deviation of a pixel around the reconstruction.
         what: dimensions of an object's code.
-        sums: sum scenes per step (see `subitize.models.sums`); 0 for none.
+        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
+            generated, which add up, and none for pictures from a folder, which may not.
         sharpen_steps: steps over which the logits of the count grow to their full size.
         estimator: how to differentiate through the count.
         objective: mean, or iwae(k=…).
@@ -71,7 +72,7 @@ class Recipe:
     anneal_steps: int = 0
     pixel_deviation: float = 0.3
     what: int = 20
-    sums: int = 12
+    sums: int | None = None
     sharpen_steps: int = 200
     estimator: str = "exact"
     objective: str = "mean"
@@ -96,12 +97,16 @@ class Recipe:
         for name in ("hold", "final_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
-        if self.restarts < 0 or self.sums < 0 or not 0 <= self.seed < 2**31:
+        if self.restarts < 0 or (self.sums or 0) < 0 or not 0 <= self.seed < 2**31:
             raise UsageError("`restarts` and `sums` are at least 0, and `seed` is from 0 to 2^31 - 1.")
         if self.counts is not None and max(self.counts, default=0) > self.max_objects:
             raise UsageError(
                 f"A model that sees at most {self.max_objects} objects cannot learn scenes of "
                 f"{max(self.counts)}. Raise `max_objects`, or leave the larger counts out."
+            )
+        if self.sums and not self.objective.startswith("mean"):
+            raise UsageError(
+                f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
             )
         if (self.anneal_from is None) != (self.anneal_steps == 0):
             raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
@@ -130,7 +135,7 @@ class Recipe:
                         f"The recipe has a field '{name}' that this version does not know."
                         f"{did_you_mean(name, known)} Use the version that wrote it (provenance.json)."
                     )
-            values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
             if any(isinstance(v, float) and not math.isfinite(v) for v in values.values()):
                 raise ValueError("a number is not finite")
             return Recipe(**values)

@@ -12,6 +12,7 @@ from scipy import ndimage
 from subitize.core.errors import NoInputError
 
 BRIGHT = 0.3  # share of the brightest pixel that counts as ink
+FAINT = 0.1  # a picture with no pixel above this is blank
 MARGIN = 1.15  # window over ink
 SPECK = 3  # pixels: blobs no larger are noise
 
@@ -31,7 +32,9 @@ def window_size(images: Float[np.ndarray, "images height width channels"]) -> fl
 def blob_extents(image: Float[np.ndarray, "height width"]) -> list[int]:
     """Longer side of the box around each connected blob, in pixels."""
     peak = image.max()
-    labels, _ = ndimage.label(image > BRIGHT * peak, np.ones((3, 3))) if peak > 0.1 else (image * 0, 0)
-    boxes = ndimage.find_objects(labels.astype(int))
+    ink = (image > BRIGHT * peak) & (peak > FAINT)
+    labels = np.zeros(image.shape, np.int32)
+    ndimage.label(ink, np.ones((3, 3)), output=labels)
+    boxes = ndimage.find_objects(labels)
     extents = [max(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in boxes]
     return [extent for extent in extents if extent > SPECK]

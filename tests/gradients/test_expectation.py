@@ -1,0 +1,175 @@
+"""What a user can get wrong, sites in loops, and memory that learns."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+
+from subitize.core.distributions import Bernoulli, Categorical, Normal
+from subitize.core.errors import UsageError
+from subitize.gradients import SiteError, expectation, memory_optimizer
+
+X = jnp.asarray(0.5)
+θ = jnp.asarray(0.3)
+
+
+def coin(θ, x, draw):
+    return (draw("b", Bernoulli(θ)) - x) ** 2
+
+
+def refused(cost, policy, error=SiteError, objective="mean"):
+    with pytest.raises(error) as refusal:
+        expectation(cost, policy, objective).init(θ, X, jr.key(0))
+    return str(refusal.value)
+
+
+def test_a_site_nobody_serves_is_named_with_what_would():
+    message = refused(coin, None)
+    assert "Site 'b'" in message
+    assert "exact, score, ema, nvil, rloo, rebar" in message
+
+
+def test_a_misspelt_estimator_gets_a_hint():
+    assert "Did you mean 'rebar'" in refused(coin, "rebbar", UsageError)
+
+
+def test_a_misspelt_site_gets_a_hint():
+    cost = lambda θ, x, draw: draw("count", Bernoulli(θ)) * x  # noqa: E731
+    assert "Did you mean 'count'" in refused(cost, {"cuont": "exact", "*": "exact"}, UsageError)
+
+
+@pytest.mark.parametrize("word", ["rloo(k=1)", "rloo(n=3)", "rloo(3)", "rloo(", "exact.boom()"])
+def test_words_that_cannot_be_built_say_so(word):
+    refused(coin, word, UsageError)
+
+
+def test_a_word_is_never_executed():
+    refused(coin, "__import__('os').system('true')", UsageError)
+
+
+def test_an_estimator_that_does_not_fit_says_why():
+    cost = lambda θ, x, draw: draw("z", Categorical(jnp.stack([θ, x])))[0]  # noqa: E731
+    message = refused(cost, "rebar")
+    assert "cannot serve site 'z'" in message
+    assert "Bernoulli" in message
+
+
+def test_exact_refuses_a_support_too_large_to_run():
+    cost = lambda θ, x, draw: draw("b", Bernoulli(jnp.full(40, θ))).sum()  # noqa: E731
+    assert "1,099,511,627,776 values" in refused(cost, "exact")
+
+
+def test_vimco_needs_particles():
+    assert "iwae(k=5)" in refused(coin, "vimco")
+
+
+def test_a_name_is_drawn_once():
+    cost = lambda θ, x, draw: draw("b", Bernoulli(θ)) + draw("b", Bernoulli(θ))  # noqa: E731
+    assert "'b' is drawn twice" in refused(cost, "exact")
+
+
+def test_a_cost_is_one_real_number():
+    vector = lambda θ, x, draw: draw("b", Bernoulli(jnp.stack([θ, θ])))  # noqa: E731
+    assert "shape (2,)" in refused(vector, "exact")
+    integer = lambda θ, x, draw: draw("b", Bernoulli(θ)).astype(int)  # noqa: E731
+    assert "int" in refused(integer, "exact")
+
+
+def test_a_finite_site_in_a_loop_is_refused_with_a_way_out():
+    def cost(θ, x, draw):
+        step = lambda total, t: (total + draw.at(t)("b", Bernoulli(θ)), None)  # noqa: E731
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    assert "inside a loop" in refused(cost, "exact")
+
+
+def test_a_site_that_would_leak_out_of_a_loop_is_explained():
+    def cost(θ, x, draw):
+        step = lambda total, t: (total + draw("z", Bernoulli(θ)), None)  # noqa: E731
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    assert "draw.at(step)" in refused(cost, "exact")
+
+
+def test_pathwise_sites_in_a_scan_and_an_exact_one_after_it():
+    """E[b (1 + Σ z_t)²] with z_t ~ N(θ, 1), three steps: σ(θ) ((1 + 3θ)² + 3)."""
+
+    def cost(θ, x, draw):
+        step = lambda total, t: (total + draw.at(t)("z", Normal(θ, jnp.ones(()))), None)  # noqa: E731
+        total, _ = jax.lax.scan(step, x, jnp.arange(3))
+        return draw("b", Bernoulli(θ)) * total**2
+
+    loss = expectation(cost, {"b": "exact"})
+    memory = loss.init(θ, X, jr.key(0))
+    run = jax.jit(jax.value_and_grad(lambda θ: loss(θ, memory, jnp.ones(40_000), jr.key(1))[0]))
+    exact = jax.value_and_grad(lambda θ: jax.nn.sigmoid(θ) * ((1 + 3 * θ) ** 2 + 3))
+    assert np.allclose(run(θ), exact(θ), rtol=0.02)
+
+
+def test_steps_of_a_loop_have_noise_of_their_own():
+    def cost(θ, x, draw):
+        step = lambda _, t: (None, draw.at(t)("z", Normal(θ, jnp.ones(()))))  # noqa: E731
+        scanned = jax.lax.scan(step, None, jnp.arange(3))[1]
+        unrolled = jnp.stack([draw.at(t)("w", Normal(θ, jnp.ones(()))) for t in range(3)])
+        return scanned.sum(), {"scanned": scanned, "unrolled": unrolled}
+
+    loss = expectation(cost)
+    _, info = loss(θ, loss.init(θ, X, jr.key(0)), jnp.ones(2), jr.key(1))
+    for noise in info.values():
+        assert len(np.unique(noise)) == 6
+
+
+def test_what_a_program_reports_is_averaged_over_the_lanes():
+    cost = lambda θ, x, draw: (x * 0, {"b": draw("b", Bernoulli(θ))})  # noqa: E731
+    loss = expectation(cost, "exact")
+    _, info = loss(θ, loss.init(θ, X, jr.key(0)), jnp.ones(4), jr.key(1))
+    assert np.allclose(info["b"], jax.nn.sigmoid(θ))
+
+
+def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_model():
+    loss = expectation(coin, "nvil(hidden=4)")
+    memory = loss.init(θ, X, jr.key(0))
+    _, (_, for_memory) = jax.value_and_grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1))(θ, memory)
+    assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(for_memory))
+    moved = jax.tree.map(lambda leaf: leaf * 0, for_memory)
+    assert jax.tree.structure(moved) == jax.tree.structure(memory)
+
+
+@pytest.mark.parametrize(("word", "ratio"), [("ema", 0.5), ("nvil", 0.5)])
+def test_a_trained_baseline_takes_variance_away(word, ratio):
+    """With a large constant in the cost nearly all of the variance is the constant's."""
+    cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - x) ** 2 + 10  # noqa: E731
+    loss = expectation(cost, word)
+    memory = loss.init(θ, X, jr.key(0))
+    tutor = memory_optimizer(1e-2)
+    state = tutor.init(memory)
+
+    @jax.jit
+    def learn(memory, state, key):
+        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(16, X), key)[0])(memory)
+        change, state = tutor.update(lesson, state, memory)
+        return optax.apply_updates(memory, change), state
+
+    spread = jax.jit(
+        lambda m: jax.vmap(lambda k: jax.grad(lambda t: loss(t, m, X[None], k)[0])(θ))(KEYS).std()
+    )
+    before = spread(memory)
+    for key in jr.split(jr.key(2), 200):
+        memory, state = learn(memory, state, key)
+    assert spread(memory) < ratio * before
+
+
+KEYS = jr.split(jr.key(5), 500)
+
+
+def test_a_running_mean_is_an_exact_moving_average():
+    loss = expectation(coin, "ema(decay=0.75)")
+    memory = loss.init(θ, X, jr.key(0))
+    tutor = memory_optimizer(1.0)
+    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(memory)
+    change, _ = tutor.update(lesson, tutor.init(memory), memory)
+    assert np.isclose(
+        optax.apply_updates(memory, change)["b"].mean, 0.25 * 0.25
+    )  # cost is 1/4 for either side

@@ -1,0 +1,156 @@
+"""AIR as a program: its bound, its lanes, its sums."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy import stats
+
+from subitize.core.counts import Geometric
+from subitize.core.distributions import Stopping
+from subitize.core.draws import Means, Samples
+from subitize.gradients import expectation
+from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo, pooled
+from subitize.models.sums import Exercise, Recollection, practise, sum_scenes
+
+SMALL = AIRSettings(
+    height=20, width=24, channels=2, max_objects=3, object_size=9.0, window=6, what=3, recurrent=8, head=7,
+    encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
+)  # fmt: skip
+MODEL = AIR(SMALL, key=jr.key(0))
+IMAGE = jr.uniform(jr.key(1), (20, 24, 2))
+LOG_PRIOR = Geometric(0.01).log_probs(3)
+
+
+def by_hand(model, image, draw):
+    """The bound, term by term, with the canvases painted again."""
+    steps = model.roll_out(image, draw)
+    q = Stopping(steps.go_on)
+    bounds = []
+    for n in range(4):
+        canvas = np.asarray(steps.patch[:n].sum(0)) if n else np.zeros(image.shape)
+        fit = stats.norm(canvas, SMALL.pixel_deviation).logpdf(np.asarray(image)).sum()
+        bounds.append(fit + LOG_PRIOR[n] - q.log_probs()[n] - steps.kl[:n].sum())
+    return q, np.array(bounds)
+
+
+def test_the_evidence_is_linear_in_the_count_and_right():
+    steps = MODEL.roll_out(IMAGE, Samples(jr.key(2)))
+    evidence = Evidence.of(MODEL, IMAGE, LOG_PRIOR, steps)
+    q, wanted = by_hand(MODEL, IMAGE, Samples(jr.key(2)))
+    found = [evidence.bound(q, code)["elbo"] for code in q.support()]
+    assert np.allclose(found, wanted)
+
+
+def test_exact_sums_over_the_counts_of_one_roll_out():
+    loss = expectation(negative_elbo, "exact")
+    memory = loss.init(MODEL, (IMAGE, LOG_PRIOR), jr.key(0))
+    scenes = IMAGE[None], LOG_PRIOR[None]
+    key = jr.key(3)
+    value, info = loss(MODEL, memory, scenes, key)
+    q, bounds = by_hand(MODEL, IMAGE, Samples(jr.fold_in(key, 0)))
+    assert np.isclose(value, -q.probs() @ bounds)
+    assert np.isclose(info["count"][0], q.probs() @ np.arange(4))
+
+
+def test_other_estimators_have_the_same_mean_gradient():
+    def gradient(word, draws):
+        loss = expectation(negative_elbo, word)
+        memory = loss.init(MODEL, (IMAGE, LOG_PRIOR), jr.key(0))
+        batch = jnp.broadcast_to(IMAGE, (draws, *IMAGE.shape)), jnp.broadcast_to(LOG_PRIOR, (draws, 4))
+        return jax.jit(jax.grad(lambda m: loss(m, memory, batch, jr.key(4))[0]))(MODEL).count.bias
+
+    exact, leave_one_out = gradient("exact", 400), gradient("rloo(k=4)", 20_000)
+    assert np.allclose(exact, leave_one_out, atol=0.05 * np.abs(exact).max())
+
+
+def test_a_look_is_deterministic_and_consistent():
+    look = jax.jit(MODEL.look)(IMAGE)
+    assert np.isclose(look.posterior.sum(), 1)
+    assert look.count == look.posterior.argmax()
+    assert np.allclose(look.reconstruction, look.patches[: int(look.count)].sum(0))
+    where = MODEL.roll_out(IMAGE, Means()).where
+    assert np.allclose(look.boxes[:, 2] - look.boxes[:, 0], 20 / np.maximum(where[:, 0], 1))
+
+
+def test_a_dream_holds_as_many_objects_as_its_prior_says():
+    sure = jnp.log(jnp.array([1e-30, 1e-30, 1.0, 1e-30]))
+    image, count = MODEL.dream(jr.key(0), sure)
+    assert count == 2
+    assert image.shape == IMAGE.shape
+    assert MODEL.dream(jr.key(0), -1e3 * jnp.array([0.0, 1, 1, 1]))[0].max() == 0
+
+
+def test_pooling_keeps_the_mean_and_pads_with_black():
+    assert np.isclose(pooled(IMAGE[:20, :20], 4).mean(), IMAGE[:20, :20].mean())
+    assert pooled(jnp.ones((5, 5, 1)), 4).shape == (4,)
+    assert np.isclose(pooled(jnp.ones((5, 5, 1)), 4)[-1], 1 / 16)
+
+
+def exercise(**weights):
+    scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3} | weights
+    return Exercise(IMAGE, LOG_PRIOR, **{k: jnp.asarray(v) for k, v in scalars.items()})
+
+
+def test_practising_on_a_real_scene_alone_is_the_bound():
+    loss, plain = expectation(practise, "exact"), expectation(negative_elbo, "exact")
+    batch = jax.tree.map(lambda x: x[None], exercise(real=1.0))
+    memory = loss.init(MODEL, exercise(real=1.0), jr.key(0))
+    wanted, _ = plain(MODEL, memory, (IMAGE[None], LOG_PRIOR[None]), jr.key(1))
+    assert np.isclose(loss(MODEL, memory, batch, jr.key(1))[0], wanted)
+
+
+def test_contrast_alone_is_best_where_q_is_the_density_ratio():
+    """Told apart from as many real scenes, sums with density ratio r to real scenes want q(2|x) = r π."""
+    loss = expectation(practise, "exact")
+    share, ratio = 0.3, 1.8
+
+    def cost(shift):
+        model = eqx.tree_at(lambda m: m.count.bias, MODEL, MODEL.count.bias + jnp.array([9.0, shift, -9.0]))
+        both = [exercise(told=1.0, share=share), exercise(sum=ratio, share=share)]
+        batch = jax.tree.map(lambda *x: jnp.stack(x), *both)
+        value, info = loss(model, {"count": None}, batch, jr.key(1))
+        return value, info["posterior"][0, 2]
+
+    shifts = jnp.linspace(-4, 4, 81)
+    # the share of the bound in a sum scene's cost does not depend on which x it is; take it away
+    from subitize.models import sums
+
+    force, sums.FORCE = sums.FORCE, 0.0
+    try:
+        values, posteriors = jax.vmap(cost)(shifts)
+    finally:
+        sums.FORCE = force
+    assert np.isclose(posteriors[values.argmin()], share * ratio, atol=0.02)
+
+
+def test_sum_scenes_are_sums_of_likely_ones_that_fit():
+    images = jnp.zeros((8, 6, 6, 1)).at[jnp.arange(8), jnp.arange(8) % 6, 2].set(0.8)
+    ones = jnp.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.1])
+    sums, weight = sum_scenes(Recollection(images, ones, jnp.asarray(0.3)), 10, jr.key(0))
+    used = np.asarray(weight) > 0
+    assert used.sum() >= 5
+    assert np.asarray(sums)[used].max() <= 1
+    assert np.allclose(np.asarray(sums)[used].sum((1, 2, 3)), 1.6)
+    assert np.allclose(np.asarray(weight)[used], 0.81)
+
+
+def test_nothing_certain_makes_no_sums():
+    _, weight = sum_scenes(
+        Recollection(jnp.zeros((4, 5, 5, 1)), jnp.full(4, 0.1), jnp.asarray(0.3)), 3, jr.key(0)
+    )
+    assert np.all(weight == 0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "most"), [(33, 50, 1, 1), (64, 64, 3, 5), (17, 90, 1, 2)]
+)
+def test_any_canvas_any_depth_any_number(height, width, channels, most):
+    settings = dataclasses.replace(SMALL, height=height, width=width, channels=channels, max_objects=most)
+    look = AIR(settings, key=jr.key(0)).look(jnp.zeros((height, width, channels)))
+    assert look.posterior.shape == (most + 1,)
+    assert np.isfinite(look.posterior).all()

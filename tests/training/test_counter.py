@@ -1,0 +1,151 @@
+"""From a recipe to a run: sizes from pictures, folders that protect themselves, models on disk."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.models.air import AIR, AIRSettings
+from subitize.training import Recipe, open_run, train
+from subitize.training.counter import air_lesson, count_log_prior, open_folder
+from subitize.training.runs import load_weights, save_weights
+from subitize.training.sizes import MARGIN, window_size
+
+TINY = Recipe(scenes="digits", steps=4, chunk=2, batch=4, look_every=2, look_at=40, save_every=2, sums=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return train(TINY, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def test_a_run_is_files_that_speak_for_themselves(run):
+    names = {path.name for path in run.path.iterdir()}
+    files = {"recipe.json", "provenance.json", "records.jsonl", "timings.jsonl", "weights.safetensors"}
+    assert files | {"checkpoints"} == names
+    assert Recipe.from_json((run.path / "recipe.json").read_text()) == TINY
+    rows = run.records()
+    assert [row["step"] for row in rows] == [2, 4]
+    assert {"elbo", "unseen", "additive", "crowded", "count_accuracy", "attempt"} <= set(rows[0])
+    assert "jax" in json.loads((run.path / "provenance.json").read_text())["versions"]
+
+
+def test_looking_does_not_depend_on_the_company(run):
+    images = np.asarray(run.scenes("test").batch(0, jnp.arange(70)).image)
+    together = run.look(images)
+    alone = [run.look(images[i : i + 1]) for i in (0, 33, 69)]
+    for i, look in zip((0, 33, 69), alone, strict=True):
+        assert np.array_equal(look.posterior[0], together.posterior[i])
+        assert np.array_equal(look.boxes[0], together.boxes[i])
+
+
+def test_looking_at_another_size_is_refused(run):
+    with pytest.raises(UsageError, match="40x40"):
+        run.look(np.zeros((1, 30, 30, 1)))
+
+
+def test_a_finished_run_is_left_as_it_is(run):
+    before = (run.path / "weights.safetensors").read_bytes()
+    again = train(TINY, run.path)
+    assert (run.path / "weights.safetensors").read_bytes() == before
+    assert again.digest == run.digest
+
+
+def test_another_recipe_is_kept_out_of_a_run(run):
+    with pytest.raises(UsageError, match="other options \\(batch, seed\\)"):
+        train(dataclasses.replace(TINY, seed=1, batch=5), run.path)
+    with pytest.raises(UsageError, match="holds a run already"):
+        train(TINY, run.path, resume="never")
+
+
+def test_a_folder_with_other_things_is_not_touched(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        open_folder(tmp_path, TINY, "auto")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_squares_give_their_side_as_size():
+    images = np.zeros((30, 40, 40, 1))
+    for image, (x, y) in zip(images, np.random.default_rng(0).integers(1, 28, (30, 2)), strict=True):
+        image[y : y + 10, x : x + 10] = 0.9
+    assert window_size(images) == pytest.approx(10 * MARGIN)
+    with pytest.raises(NoInputError, match="Nothing can be seen"):
+        window_size(np.zeros((3, 40, 40, 1)))
+
+
+def test_annealing_moves_the_prior_from_one_to_the_other():
+    prior = count_log_prior(dataclasses.replace(TINY, anneal_from="uniform", anneal_steps=100))
+    assert np.allclose(prior(jnp.asarray(0)), -np.log(4))
+    assert np.allclose(prior(jnp.asarray(100)), count_log_prior(TINY)(jnp.asarray(0)), atol=1e-6)
+    assert prior(jnp.asarray(0))[3] > prior(jnp.asarray(50))[3] > prior(jnp.asarray(100))[3]
+
+
+def test_a_lesson_without_sums_is_only_real_scenes():
+    recipe = dataclasses.replace(TINY, sums=0)
+    lesson = air_lesson(recipe, count_log_prior(recipe))
+    images = jnp.ones((4, 8, 8, 1))
+    examples = lesson.examples(lesson.begin(images), images, jnp.asarray(900), jr.key(0))
+    assert examples.image.shape == images.shape
+    assert np.all(examples.real == 1)
+    assert np.all(examples.told == 0)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text", "pickle"])
+def test_damaged_weights_are_never_used(tmp_path, damage):
+    settings = AIRSettings(
+        height=16, width=16, recurrent=4, head=4, encoder=4, decoder=4, features=4, object_size=6
+    )
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, AIR(settings, key=jr.key(0)))
+    model, _ = load_weights(path)
+    assert model.settings == settings
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[-100] ^= 4
+    harmful = b"cos\nsystem\n(S'touch /tmp/executed'\ntR."
+    replaced = {"cut": data[: len(data) // 2], "empty": b"", "text": b"not weights", "pickle": harmful}
+    path.write_bytes(replaced.get(damage, data))
+    with pytest.raises(CheckpointError):
+        load_weights(path)
+
+
+def test_weights_survive_the_disk_exactly(tmp_path, run):
+    again, _ = load_weights(run.path / "weights.safetensors")
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, run.model, again)))
+
+
+def test_what_is_not_a_run_is_said_so(tmp_path, run):
+    with pytest.raises(NoInputError, match="there is none at"):
+        open_run(tmp_path)
+    (tmp_path / "recipe.json").write_text(TINY.to_json())
+    with pytest.raises(CheckpointError, match="did not end"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "`steps` must be positive"),
+        ({"counts": (0, 5)}, "at most 3 objects"),
+        ({"anneal_steps": 10}, "needs both"),
+        ({"hold": 2.0}, "is a share"),
+        ({"seed": -1}, "`seed` is from 0"),
+        ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
+    ],
+    ids=str,
+)
+def test_a_recipe_checks_itself(options, message):
+    with pytest.raises(UsageError, match=message):
+        Recipe(**options)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"stepps": 3}', '{"steps": "many"}', '{"hold": NaN}', "{"])
+def test_what_is_not_a_recipe_is_refused(text):
+    with pytest.raises(CheckpointError):
+        Recipe.from_json(text)

@@ -1,0 +1,65 @@
+"""Signs of health see the known bad runs, and only those."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from subitize.models.air import AIR, AIRSettings
+from subitize.training.health import Signs, crowding, signs
+
+SMALL = AIRSettings(
+    height=24, width=24, object_size=9.0, recurrent=8, head=8, encoder=8, decoder=8, features=8
+)
+MODEL = AIR(SMALL, key=jr.key(0))
+PICTURES = jnp.zeros((80, 24, 24, 1)).at[jnp.arange(80), jr.randint(jr.key(1), (80,), 2, 22), 5].set(1.0)
+
+
+def biased(logit):
+    return eqx.tree_at(lambda m: m.count.bias, MODEL, jnp.full(3, logit))
+
+
+def test_a_model_that_sees_nothing_has_failed():
+    found, _ = signs(biased(-30.0), PICTURES)
+    assert found.unseen == 1.0
+    assert "sees nothing" in found.failure()
+
+
+def test_a_model_that_sees_nothing_in_blank_pictures_has_not():
+    found, _ = signs(biased(-30.0), PICTURES * 0)
+    assert found.unseen is None
+    assert found.failure() is None
+
+
+def test_a_model_that_uses_every_window_on_one_thing_has_failed():
+    found, _ = signs(biased(30.0), PICTURES)
+    assert found.full == 1.0
+    assert "every window" in found.failure()
+
+
+def looks(distance, pictures=200):
+    rng = np.random.default_rng(0)
+    first = rng.uniform(10, 90, (pictures, 2))
+    angle = rng.uniform(0, 2 * np.pi, pictures)
+    second = first + distance * np.stack([np.cos(angle), np.sin(angle)], -1)
+    centres = np.stack([first, second, np.zeros_like(first)], 1)
+    boxes = np.concatenate([centres - 10, centres + 10], -1)
+    return np.full(pictures, 2), boxes
+
+
+@pytest.mark.parametrize(("distance", "crowded"), [(2.0, True), (30.0, False)])
+def test_windows_on_one_place_are_crowded(distance, crowded):
+    assert (crowding(*looks(distance)) > 0.5) == crowded
+
+
+def test_few_pictures_say_nothing():
+    assert crowding(*looks(2.0, pictures=5)) is None
+    assert Signs(None, None, None, None).discord is None
+
+
+def test_warnings_name_what_seems_wrong():
+    assert "counted twice" in Signs(0.0, 0.0, 0.99, 0.3).warning()
+    assert "counted as one" in Signs(0.0, 0.0, 0.5, 0.0).warning()
+    assert Signs(0.01, 0.0, 0.97, 0.01).warning() is None
+    assert Signs(0.01, 0.0, 0.97, 0.02).discord == pytest.approx(0.05)
