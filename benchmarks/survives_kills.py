@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import arguments, options, subitize, write
 
-SHORT = {"scenes": "digits", "steps": 60, "chunk": 5, "save_every": 10, "batch": 16}
+SHORT = {"scenes": "digits", "steps": 60, "chunk": 5, "save_every": 10, "batch": 16, "restarts": 0}
 FILES = ("weights.safetensors", "records.jsonl")
 
 

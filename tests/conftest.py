@@ -1,4 +1,17 @@
-"""Tests of the mathematics run in double precision."""
+"""Tests of the mathematics run in double precision.
+
+What they compile is small and runs once, so compilation is told not to try hard; the command-line tests run real
+processes, which share one cache of compiled programs.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"subitize-tests-{os.getuid()}")
+)
 
 import jax
 

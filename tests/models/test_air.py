@@ -52,7 +52,8 @@ def test_exact_sums_over_the_counts_of_one_roll_out():
     scenes = IMAGE[None], LOG_PRIOR[None]
     key = jr.key(3)
     value, info = loss(MODEL, memory, scenes, key)
-    q, bounds = by_hand(MODEL, IMAGE, Samples(jr.fold_in(key, 0)))
+    (particle,) = jr.split(jr.fold_in(key, 0), 1)
+    q, bounds = by_hand(MODEL, IMAGE, Samples(particle))
     assert np.isclose(value, -q.probs() @ bounds)
     assert np.isclose(info["count"][0], q.probs() @ np.arange(4))
 
@@ -64,12 +65,12 @@ def test_other_estimators_have_the_same_mean_gradient():
         batch = jnp.broadcast_to(IMAGE, (draws, *IMAGE.shape)), jnp.broadcast_to(LOG_PRIOR, (draws, 4))
         return jax.jit(jax.grad(lambda m: loss(m, memory, batch, jr.key(4))[0]))(MODEL).count.bias
 
-    exact, leave_one_out = gradient("exact", 400), gradient("rloo(k=4)", 20_000)
-    assert np.allclose(exact, leave_one_out, atol=0.05 * np.abs(exact).max())
+    exact, leave_one_out = gradient("exact", 200), gradient("rloo(k=4)", 4000)
+    assert np.allclose(exact, leave_one_out, atol=0.1 * np.abs(exact).max())
 
 
 def test_a_look_is_deterministic_and_consistent():
-    look = jax.jit(MODEL.look)(IMAGE)
+    look = jax.jit(AIR.look)(MODEL, IMAGE)
     assert np.isclose(look.posterior.sum(), 1)
     assert look.count == look.posterior.argmax()
     assert np.allclose(look.reconstruction, look.patches[: int(look.count)].sum(0))
@@ -116,7 +117,7 @@ def test_contrast_alone_is_best_where_q_is_the_density_ratio():
         value, info = loss(model, {"count": None}, batch, jr.key(1))
         return value, info["posterior"][0, 2]
 
-    shifts = jnp.linspace(-4, 4, 81)
+    shifts = jnp.linspace(-3, 3, 61)
     # the share of the bound in a sum scene's cost does not depend on which x it is; take it away
     from subitize.models import sums
 

@@ -99,7 +99,7 @@ def test_a_lesson_without_sums_is_only_real_scenes():
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text", "pickle"])
 def test_damaged_weights_are_never_used(tmp_path, damage):
     settings = AIRSettings(
-        height=16, width=16, recurrent=4, head=4, encoder=4, decoder=4, features=4, object_size=6
+        height=16, width=16, recurrent=4, head=4, encoder=4, decoder=4, features=4, object_size=6.0
     )
     path = tmp_path / "weights.safetensors"
     save_weights(path, AIR(settings, key=jr.key(0)))

@@ -21,11 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from subitize.core.pictures import (
     PictureError,
@@ -36,7 +32,6 @@ from subitize.core.pictures import (
     to_channels,
 )
 from subitize.evaluation.counting import intervals
-from subitize.models.air import AIR, Look
 from subitize.training.runs import Run
 
 SURE = 0.9  # probability of the count from which on it is believed
@@ -45,7 +40,6 @@ EXPLAINED = 0.5  # share of the picture's variation that the objects must explai
 LEFT = 0.4  # share of the fullest window that may stay unexplained in any window
 TOGETHER = 64  # pictures, or
 PIXELS = 16_000_000  # pixels, that are held in memory at a time
-ALONE = 16  # pictures per call of the compiled look; the last ones are padded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +135,7 @@ def look_at(run: Run, waiting: list[Counted], fit: str, invert: str) -> Iterator
         for x in waiting
         if not x.failed
     ]
-    look: Any = look_alone(run.model, np.stack(good)) if good else None
+    look: Any = run.look(np.stack(good)) if good else None
     ms, i = 1000 * (time.perf_counter() - begun) / max(len(good), 1), 0
     for x in waiting:
         if x.failed or look is None:
@@ -157,24 +151,7 @@ def look_at(run: Run, waiting: list[Counted], fit: str, invert: str) -> Iterator
 def warm_up(run: Run) -> None:
     """Compile now, so that no picture's time includes it."""
     s = run.model.settings
-    look_alone(run.model, np.zeros((1, s.height, s.width, s.channels), np.float32))
-
-
-def look_alone(model: AIR, images: np.ndarray) -> Look:
-    """Look at each picture by itself.
-
-    In a batch the last bits of a sum depend on a picture's place there; alone they depend on nothing else, so
-    that a broken file in a folder changes not a digit of the others.
-    """
-    padded = np.concatenate([images, np.zeros((-len(images) % ALONE, *images.shape[1:]), images.dtype)])
-    looks = [one_by_one(model, jnp.asarray(padded[i : i + ALONE])) for i in range(0, len(padded), ALONE)]
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
-
-
-@eqx.filter_jit
-def one_by_one(model: AIR, images: Array) -> Look:
-    """`AIR.look` at one picture after the other."""
-    return jax.lax.map(model.look, images)
+    run.look(np.zeros((1, s.height, s.width, s.channels), np.float32))
 
 
 def doubts(picture: np.ndarray, reconstruction: np.ndarray, posterior: np.ndarray, window: int) -> list[str]:

@@ -17,6 +17,7 @@ from subitize.gradients.expectation import Expectation
 from subitize.gradients.leave_one_out import LeaveOneOut
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
 from subitize.gradients.pathwise import Pathwise
+from subitize.gradients.policy import check_words
 from subitize.gradients.rebar import Rebar
 from subitize.gradients.score import Score, ema, nvil
 from subitize.gradients.vimco import VIMCO
@@ -79,6 +80,7 @@ def expectation(
     Raises:
         UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
     """
+    check_words(policy, ESTIMATORS)
     chosen = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
     return Expectation(cost, policy, chosen, ESTIMATORS)
 

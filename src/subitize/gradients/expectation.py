@@ -99,7 +99,10 @@ class Expectation(eqx.Module):
             outcome = one(batch, noise)
             return outcome.loss.mean(), outcome
 
-        gradient, outcome = jax.grad(memory_loss, has_aux=True)(jax.lax.stop_gradient(memory))
+        try:
+            gradient, outcome = jax.grad(memory_loss, has_aux=True)(jax.lax.stop_gradient(memory))
+        except jax.errors.UnexpectedTracerError as error:
+            raise SiteError(LEAK) from error
         value = jnp.mean(outcome.value + outcome.zero)
         return value + zero_with_gradient(memory, gradient), outcome.info
 
@@ -117,10 +120,7 @@ class Expectation(eqx.Module):
             found["sites"] = Discovery(KeyNoise(jr.key(0)))
             return scalar_and_info(self.cost(model, example, found["sites"]))
 
-        try:
-            jax.eval_shape(trace, model, example)
-        except jax.errors.UnexpectedTracerError as error:
-            raise SiteError(LEAK) from error
+        jax.eval_shape(trace, model, example)
         sites, looped = found["sites"].sites, found["sites"].looped
         return assign(self.policy, self.vocabulary, sites, looped, self.objective.k), sites
 

@@ -15,6 +15,13 @@ from subitize.gradients.estimator import AbstractEstimator, SiteError
 from subitize.gradients.pathwise import Pathwise
 
 
+def check_words(policy: Any, vocabulary: Mapping[str, Callable[..., AbstractEstimator]]) -> None:
+    """Raise UsageError now for a word that will never be understood."""
+    for choice in policy.values() if isinstance(policy, Mapping) else [policy]:
+        if choice is not None:
+            estimator_of(choice, vocabulary)
+
+
 def assign(
     policy: Any,
     vocabulary: Mapping[str, Callable[..., AbstractEstimator]],

@@ -74,9 +74,11 @@ class AIRSettings:
     places: int = 13
     pixel_deviation: float = 0.3
 
-    def __post_init__(self):
-        pairs = tuple((stride, channels) for stride, channels in self.convolutions)  # lists, from JSON
-        object.__setattr__(self, "convolutions", pairs)
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> AIRSettings:
+        """Settings from their JSON, in which tuples have become lists."""
+        pairs = tuple((stride, channels) for stride, channels in values["convolutions"])
+        return AIRSettings(**values | {"convolutions": pairs})
 
     @property
     def pool(self) -> int:
@@ -280,7 +282,7 @@ class Evidence(NamedTuple):
         }
 
 
-def grid_mean(weights: Float[Array, " places*places"], places: int) -> Float[Array, "2"]:
+def grid_mean(weights: Float[Array, " cells"], places: int) -> Float[Array, "2"]:
     """Mean (x, y) of a distribution over a square grid that spans ±√3, as a uniform of deviation one."""
     axis = jnp.linspace(-(3**0.5), 3**0.5, places)
     table = weights.reshape(places, places)
@@ -295,7 +297,7 @@ def pooled(image: Float[Array, "height width channels"], block: int) -> Float[Ar
     return blocks.mean((1, 3)).ravel()
 
 
-def lstm(gates: Float[Array, " 4*width"], cell: Float[Array, " width"]) -> tuple[Array, Array]:
+def lstm(gates: Float[Array, " gates"], cell: Float[Array, " width"]) -> tuple[Array, Array]:
     """Output and cell of a long short-term memory from its summed gate inputs."""
     enter, keep, leave, new = jnp.split(gates, 4)
     cell = jax.nn.sigmoid(keep + 1) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)

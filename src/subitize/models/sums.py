@@ -83,11 +83,14 @@ def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str
 
 def first_recollection(images: Float[Array, "batch height width channels"]) -> Recollection:
     """Before the first batch: nothing is certain to be a one."""
-    return Recollection(jnp.zeros_like(images), jnp.zeros(images.shape[0]), jnp.full((), 1 / 3, images.dtype))
+    return Recollection(
+        jnp.zeros_like(images), jnp.zeros(images.shape[0], images.dtype), jnp.full((), 1 / 3, images.dtype)
+    )
 
 
 def recollect(before: Recollection, images: Array, posterior: Float[Array, "batch counts"]) -> Recollection:
     """After a batch: its pictures, and what the model thought of them."""
+    posterior = posterior.astype(images.dtype)
     twos = posterior[:, 2].mean() if posterior.shape[1] > 2 else before.share
     return Recollection(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * twos)
 

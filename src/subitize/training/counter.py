@@ -16,9 +16,9 @@ from subitize import scenes
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
 from subitize.core.words import spoken
-from subitize.gradients import expectation
+from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, AIRSettings
-from subitize.models.sums import Exercise, first_recollection, practise, recollect, sum_scenes
+from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
 from subitize.training.checkpoint import write_atomically
 from subitize.training.health import signs
 from subitize.training.learner import Learner, Lesson, structured
@@ -31,7 +31,7 @@ SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-
 SUMS = 12  # sum scenes per step, where scenes add up
 SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
 SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
-DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost
+DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost, if its count is sharp by then
 MEASURED = 512  # scenes by which the size of objects is measured
 
 
@@ -58,11 +58,11 @@ def train(
     folder = Path(out) if out is not None else new_folder("air")
     train_scenes = scenes.load(recipe.scenes, "train", **recipe.scene_options())
     held_out = scenes.load(recipe.scenes, "test", **recipe.scene_options())
-    open_folder(folder, recipe, resume)
     complete = completed(recipe, train_scenes)
     settings = settings_for(complete, train_scenes)
-    watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
     learner = air_learner(complete, settings)
+    open_folder(folder, recipe, resume)  # after all that the recipe can be refused for
+    watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
     state = fit(learner, train_scenes, plan, folder, inspect=follow(held_out, recipe), watch=watch)
     save_weights(folder / WEIGHTS, state.model)
@@ -132,14 +132,28 @@ def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
         fall = jnp.clip((step / recipe.steps - recipe.hold) / max(1 - recipe.hold, 1e-6), 0, 1)
         return recipe.learning_rate * (1 - (1 - recipe.final_rate) * fall)
 
+    lesson = air_lesson(recipe, log_prior)
+    loss = expectation(practise, {"count": recipe.estimator}, recipe.objective)
+    check_estimator(loss, settings, lesson)
     return structured(
         build=lambda key: AIR(settings, key=key),
-        loss=expectation(practise, {"count": recipe.estimator}, recipe.objective),
-        lesson=air_lesson(recipe, log_prior),
+        loss=loss,
+        lesson=lesson,
         optimizer=optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(rate)),
         learning_rate=recipe.learning_rate,
         dream=lambda model, key: model.dream(key, log_prior(jnp.asarray(recipe.steps)))[0],
     )
+
+
+def check_estimator(loss: Expectation, settings: AIRSettings, lesson: Lesson) -> None:
+    """Raise SiteError now, by an abstract trace, if the estimator cannot serve the count."""
+
+    def first(key):
+        images = jnp.zeros((CANDIDATES, settings.height, settings.width, settings.channels))
+        examples = lesson.examples(lesson.begin(images), images, jnp.zeros((), jnp.int32), key)
+        loss.sites(AIR(settings, key=key), jax.tree.map(lambda x: x[0], examples))
+
+    jax.eval_shape(first, jax.random.key(0))
 
 
 def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
@@ -191,7 +205,7 @@ def follow(held_out: scenes.AbstractScenes, recipe: Recipe) -> Callable[[Any, in
             return {}
         found, count = signs(state.model, batch.image)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
-        if step >= DECIDED * recipe.steps:
+        if step >= max(DECIDED * recipe.steps, 2 * recipe.sharpen_steps):
             row["failed"] = found.failure()
         if held_out.has_truth:
             row["count_accuracy"] = float((count == truth).mean())

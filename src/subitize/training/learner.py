@@ -102,7 +102,7 @@ def structured(
         examples = lesson.examples(state.recollection, images, state.step, pair_key)
         differentiate = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
         (value, parts), gradients = differentiate(state.model, state.memory, examples, noise_key)
-        finite = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradients))
+        finite = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradients))
         real = jax.tree.map(lambda x: x[: images.shape[0]], parts)
         updated = update(state, gradients)
         updated = updated._replace(recollection=lesson.recollect(state.recollection, images, real))

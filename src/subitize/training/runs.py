@@ -18,12 +18,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -38,7 +36,7 @@ from subitize.training.checkpoint import named_leaves, sha256, write_atomically
 from subitize.training.recipe import Recipe
 
 WEIGHTS = "weights.safetensors"
-LOOKED_AT_ONCE = 64  # pictures per call of the compiled look; the last batch is padded
+LOOKED_AT_ONCE = 16  # pictures per call of the compiled look; the last ones are padded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,27 +81,21 @@ class Run:
                 f"This model looks at pictures of {s.height}x{s.width} pixels and {s.channels} channels; "
                 f"got an array of shape {images.shape}. Bring them to size first (`fit_picture`)."
             )
-        looks = [look_at(self.model, batch, len(batch)) for batch in batches(images)]
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *looks)
+        padded = np.concatenate([images, np.zeros((-len(images) % LOOKED_AT_ONCE, *images.shape[1:]))])
+        starts = range(0, max(len(padded), LOOKED_AT_ONCE), LOOKED_AT_ONCE)
+        batches = [jnp.asarray(padded[i : i + LOOKED_AT_ONCE], jnp.float32) for i in starts]
+        looks = [one_by_one(self.model, batch) for batch in batches]
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
 
 
-def batches(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Slices of at most `LOOKED_AT_ONCE` pictures."""
-    for start in range(0, max(len(images), 1), LOOKED_AT_ONCE):
-        yield images[start : start + LOOKED_AT_ONCE]
+@jax.jit
+def one_by_one(model: AIR, images: jax.Array) -> Look:
+    """`AIR.look` at one picture after the other.
 
-
-def look_at(model: AIR, images: np.ndarray, real: int) -> Look:
-    """Look at one batch, padded with black pictures to the compiled size."""
-    padding = [(0, LOOKED_AT_ONCE - real)] + [(0, 0)] * 3
-    looks = compiled_look(model, jnp.asarray(np.pad(images, padding), jnp.float32))
-    return jax.tree.map(lambda x: np.asarray(x[:real]), looks)
-
-
-@eqx.filter_jit
-def compiled_look(model: AIR, images: jax.Array) -> Look:
-    """`AIR.look` over a batch."""
-    return jax.vmap(model.look)(images)
+    In a batch the last bits of a sum depend on a picture's place there; alone they depend on nothing else,
+    so that a broken file in a folder changes not a digit of the others.
+    """
+    return jax.lax.map(model.look, images)
 
 
 def open_run(path: str | Path) -> Run:
@@ -129,8 +121,9 @@ def open_run(path: str | Path) -> Run:
 def save_weights(path: Path, model: AIR) -> None:
     """Write a model as safetensors, its settings and a digest of the arrays in the header."""
     arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(model).items()}
-    metadata = {"settings": json.dumps(dataclasses.asdict(model.settings)), "digest": array_digest(arrays)}
-    write_atomically(path, save(arrays, metadata))
+    header = {"settings": dataclasses.asdict(model.settings), "digest": array_digest(arrays)}
+    # one entry, because safetensors writes several in no fixed order, and equal models make equal files
+    write_atomically(path, save(arrays, {"air": json.dumps(header)}))
 
 
 def load_weights(path: Path) -> tuple[AIR, str]:
@@ -141,15 +134,15 @@ def load_weights(path: Path) -> tuple[AIR, str]:
     """
     try:
         arrays = load_file(path)
-        metadata = read_metadata(path)
-        settings = AIRSettings(**json.loads(metadata["settings"]))
+        header = read_header(path)
+        settings = AIRSettings.from_json(header["settings"])
         skeleton = jax.eval_shape(lambda: AIR(settings, key=jr.key(0)))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is not a model that can be read: {error}") from None
     shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named_leaves(skeleton).items()}
     if {name: (a.shape, a.dtype) for name, a in arrays.items()} != shapes:
         raise CheckpointError(f"The arrays in {path} are not those of the model that its header describes.")
-    if array_digest(arrays) != metadata.get("digest"):
+    if array_digest(arrays) != header.get("digest"):
         raise CheckpointError(
             f"{path} was altered after it was written: its digest does not match. Copy or train it again."
         )
@@ -157,11 +150,11 @@ def load_weights(path: Path) -> tuple[AIR, str]:
     return jax.tree.unflatten(jax.tree.structure(skeleton), leaves), sha256(path)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The text in the header of a safetensors file."""
+def read_header(path: Path) -> dict[str, Any]:
+    """What `save_weights` wrote into the header of a safetensors file."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        return json.loads(file.read(length)).get("__metadata__", {})
+        return json.loads(json.loads(file.read(length))["__metadata__"]["air"])
 
 
 def array_digest(arrays: dict[str, np.ndarray]) -> str:

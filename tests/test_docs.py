@@ -1,0 +1,68 @@
+"""The docs say only what the code and the committed results say."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_carries_the_committed_numbers(hooks):
+    readme = (ROOT / "README.md").read_text()
+    assert hooks.README_BLOCK.search(readme)
+    assert hooks.renewed(readme) == readme, "run `python docs/hooks.py`"
+
+
+def test_every_mark_in_the_docs_is_filled(hooks):
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert "{{" not in hooks.on_page_markdown(page.read_text()), page
+
+
+def test_the_table_of_estimators_has_them_all(hooks):
+    from subitize.gradients import ESTIMATORS
+
+    assert re.findall(r"^\| `(\w+)`", hooks.estimators(), re.MULTILINE) == list(ESTIMATORS)
+
+
+@pytest.mark.parametrize("page", ["docs/gradients.md", "README.md"])
+def test_the_first_program_runs(page):
+    """The longest block that does not train a model."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    runnable = [block for block in blocks if "jax.jit" in block and "..." not in block.split("#")[0]]
+    for block in runnable:
+        exec(compile(block, page, "exec"), {})
+    assert runnable or page == "README.md"
+
+
+def test_the_repository_names_no_machine():
+    words = ["/" + "work/", "--index" + "-url", "file" + ":///"]
+    files = [
+        p
+        for p in ROOT.rglob("*")
+        if p.is_file() and p.suffix in (".py", ".md", ".toml", ".json", ".lock", ".yml")
+    ]
+    tracked = [
+        p for p in files if not {".venv", ".git", "runs", "site", "demo"} & set(p.relative_to(ROOT).parts)
+    ]
+    assert len(tracked) > 60
+    for path in tracked:
+        assert not any(word in path.read_text(errors="replace") for word in words), path
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    import subprocess
+
+    code = "import sys, subitize, subitize.training.recipe; print('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
