@@ -1,7 +1,7 @@
 """Tests of the mathematics run in double precision.
 
-What they compile is small and runs once, so compilation is told not to try hard; the command-line tests run real
-processes, which share one cache of compiled programs.
+What they compile is small and runs once, so compilation is told not to try hard; those that run real
+processes share one cache of compiled programs.
 """
 
 import os
