@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-TINY = {"restarts": 0, "steps": 20, "chunk": 10, "look_every": 10, "look_at": 60, "scenes": "digits"}  # the tested mode
+TINY = {
+    "restarts": 0,
+    "steps": 20,
+    "chunk": 10,
+    "look_every": 10,
+    "look_at": 60,
+    "scenes": "digits",
+}  # the tested mode
 FOLLOW = {"look_every": 100, "look_at": 2000}
 LEVELS = (0.95, 0.98, 0.99)
 

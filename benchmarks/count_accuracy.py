@@ -26,7 +26,7 @@ def main() -> None:
         for seed in range(FIRST_SEED, FIRST_SEED + seeds):
             run, measured = trained(seed, Path(name), **recipe)
             _, printed = subitize("val", str(run), "--json", *options(scenes_n=n, seed=HELD_OUT_SEED + seed))
-            held_out = json.loads(printed)
+            held_out = {k: v for k, v in json.loads(printed).items() if k != "run"}
             runs.append(measured | held_out | {"seed": seed, "held_out_seed": held_out["seed"]})
             write(args.out, "count_accuracy", {"summary": summary(runs), "runs": runs})
 

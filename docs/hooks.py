@@ -87,7 +87,10 @@ def numbers() -> str:
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text())
         sections += [f"## {path.stem.replace('_', ' ').capitalize()}", where(found) + "."]
-        flat = found.get("summary", {k: v for k, v in found.items() if k not in ("provenance", "runs")})
+        if "note" in found:
+            sections.append(found["note"])
+        aside = ("provenance", "runs", "note")
+        flat = found.get("summary", {k: v for k, v in found.items() if k not in aside})
         sections.append(table(flat))
         if runs := found.get("runs"):
             sections.append(runs_table(runs))

@@ -46,7 +46,7 @@ def test_the_first_program_runs(page):
 
 
 def test_the_repository_names_no_machine():
-    words = ["/" + "work/", "--index" + "-url", "file" + ":///"]
+    words = ["/" + "work/", "/" + "tmp/", "--index" + "-url", "file" + ":///"]
     files = [
         p
         for p in ROOT.rglob("*")
