@@ -11,8 +11,9 @@ import json
 import tempfile
 from pathlib import Path
 
-from common import TINY, arguments, options, subitize, write
 from scipy.stats import spearmanr
+
+from common import TINY, arguments, options, subitize, write
 
 RATES = (0.3, 0.1, 0.01, 0.001, 0.00001)
 SIZES = (12.0, 15.0, 22.0, 28.0)  # pixels, beside the size derived from the scenes
