@@ -19,7 +19,7 @@ HELD_OUT_SEED = 777_000  # of the 10,000 scenes
 
 def main() -> None:
     """Run all seeds, and write the result after each."""
-    args = arguments(__doc__, seeds=20, n=10_000)
+    args = arguments(__doc__, seeds=20, n=10_000, note="")  # note: what a reader should know of this run
     recipe, seeds, n = (TINY, 2, 100) if args.tiny else ({}, args.seeds, args.n)
     runs = []
     with tempfile.TemporaryDirectory() as name:
@@ -28,7 +28,7 @@ def main() -> None:
             _, printed = subitize("val", str(run), "--json", *options(scenes_n=n, seed=HELD_OUT_SEED + seed))
             held_out = {k: v for k, v in json.loads(printed).items() if k != "run"}
             runs.append(measured | held_out | {"seed": seed, "held_out_seed": held_out["seed"]})
-            write(args.out, "count_accuracy", {"summary": summary(runs), "runs": runs})
+            write(args.out, "count_accuracy", {"note": args.note, "summary": summary(runs), "runs": runs})
 
 
 def summary(runs: list[dict]) -> dict:

@@ -1,8 +1,9 @@
 """What share of the machine does a training step use? Its matrix products against one large product.
 
 The rate of a large float32 product and the rate of training steps at batch 64 are measured in turns in
-one process, so that a busy neighbour slows both. Work is counted from the step's own compiled program:
-two operations for each multiply-add of its matrix products, forward and backward, nothing else.
+one process, so that a busy neighbour slows both. Work is counted from the step's own traced program, the
+making of its scenes included: two operations for each multiply-add of its matrix products (all that it has;
+there is no convolution in it), forward and backward, nothing else.
 
     python benchmarks/step_speed.py
 """

@@ -87,7 +87,7 @@ def numbers() -> str:
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text())
         sections += [f"## {path.stem.replace('_', ' ').capitalize()}", where(found) + "."]
-        if "note" in found:
+        if found.get("note"):
             sections.append(found["note"])
         aside = ("provenance", "runs", "note")
         flat = found.get("summary", {k: v for k, v in found.items() if k not in aside})

@@ -35,14 +35,12 @@ def test_the_table_of_estimators_has_them_all(hooks):
     assert re.findall(r"^\| `(\w+)`", hooks.estimators(), re.MULTILINE) == list(ESTIMATORS)
 
 
-@pytest.mark.parametrize("page", ["docs/gradients.md", "README.md"])
-def test_the_first_program_runs(page):
-    """The longest block that does not train a model."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    runnable = [block for block in blocks if "jax.jit" in block and "..." not in block.split("#")[0]]
-    for block in runnable:
-        exec(compile(block, page, "exec"), {})
-    assert runnable or page == "README.md"
+def test_the_program_in_the_docs_runs():
+    page = ROOT / "docs" / "gradients.md"
+    (program,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    found = {}
+    exec(compile(program, page, "exec"), found)
+    assert abs(float(found["value"])) < 10
 
 
 def test_the_repository_names_no_machine():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -70,6 +71,27 @@ def test_a_folder_with_other_things_is_not_touched(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_run_killed_at_its_very_beginning_can_begin_again(tmp_path):
+    (tmp_path / "provenance.json").write_text("{}")
+    (tmp_path / ".recipe.json.123").write_text("{")
+    open_folder(tmp_path, TINY, "auto")
+    assert (tmp_path / "recipe.json").exists()
+
+
+def test_weights_of_another_recipe_are_noticed(tmp_path, run):
+    shutil.copytree(run.path, tmp_path / "copy")
+    (tmp_path / "copy" / "recipe.json").write_text(dataclasses.replace(TINY, max_objects=4).to_json())
+    with pytest.raises(CheckpointError, match="another recipe"):
+        open_run(tmp_path / "copy")
+
+
+def test_missing_records_are_not_made_up(tmp_path, run):
+    shutil.copytree(run.path, tmp_path / "copy")
+    (tmp_path / "copy" / "records.jsonl").unlink()
+    with pytest.raises(CheckpointError, match="shorter than it was"):
+        train(TINY, tmp_path / "copy")
+
+
 def test_squares_give_their_side_as_size():
     images = np.zeros((30, 40, 40, 1))
     for image, (x, y) in zip(images, np.random.default_rng(0).integers(1, 28, (30, 2)), strict=True):
@@ -96,7 +118,7 @@ def test_a_lesson_without_sums_is_only_real_scenes():
     assert np.all(examples.told == 0)
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "text", "pickle"])
+@pytest.mark.parametrize("damage", ["flip", "header", "cut", "empty", "text", "pickle"])
 def test_damaged_weights_are_never_used(tmp_path, damage):
     settings = AIRSettings(
         height=16, width=16, recurrent=4, head=4, encoder=4, decoder=4, features=4, object_size=6.0
@@ -108,6 +130,8 @@ def test_damaged_weights_are_never_used(tmp_path, damage):
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[-100] ^= 4
+    elif damage == "header":
+        data[data.index(b"object_size") + 16] ^= 1  # 6.0 becomes 7.0
     harmful = b"cos\nsystem\n(S'touch executed'\ntR."
     replaced = {"cut": data[: len(data) // 2], "empty": b"", "text": b"not weights", "pickle": harmful}
     path.write_bytes(replaced.get(damage, data))
@@ -135,6 +159,8 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
         ({"counts": (0, 5)}, "at most 3 objects"),
         ({"anneal_steps": 10}, "needs both"),
         ({"hold": 2.0}, "is a share"),
+        ({"object_size": 0.0}, "`object_size` must be positive"),
+        ({"sharpen_steps": -1}, "at least 0"),
         ({"seed": -1}, "`seed` is from 0"),
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
     ],

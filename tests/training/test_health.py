@@ -21,19 +21,19 @@ def biased(logit):
 
 
 def test_a_model_that_sees_nothing_has_failed():
-    found, _ = signs(biased(-30.0), PICTURES)
+    found = signs(biased(-30.0), PICTURES)
     assert found.unseen == 1.0
     assert "sees nothing" in found.failure()
 
 
 def test_a_model_that_sees_nothing_in_blank_pictures_has_not():
-    found, _ = signs(biased(-30.0), PICTURES * 0)
+    found = signs(biased(-30.0), PICTURES * 0)
     assert found.unseen is None
     assert found.failure() is None
 
 
 def test_a_model_that_uses_every_window_on_one_thing_has_failed():
-    found, _ = signs(biased(30.0), PICTURES)
+    found = signs(biased(30.0), PICTURES)
     assert found.full == 1.0
     assert "every window" in Signs(0.0, found.full, 0.9, crowded=0.8).failure()
     assert Signs(0.0, 1.0, 0.9, crowded=0.0).failure() is None  # perhaps there really are so many

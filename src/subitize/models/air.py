@@ -78,7 +78,8 @@ class AIRSettings:
     def from_json(values: dict[str, Any]) -> AIRSettings:
         """Settings from their JSON, in which tuples have become lists."""
         pairs = tuple((stride, channels) for stride, channels in values["convolutions"])
-        return AIRSettings(**values | {"convolutions": pairs})
+        whole: dict[str, Any] = values | {"convolutions": pairs}
+        return AIRSettings(**whole)
 
     @property
     def pool(self) -> int:
@@ -87,7 +88,7 @@ class AIRSettings:
 
 
 class Step(NamedTuple):
-    """What one step of the roll-out yields; a leading axis of steps after the scan."""
+    """What one step of the roll-out yields; a leading axis of steps once all are stacked."""
 
     go_on: Float[Array, "*steps"]  # logit of going on to this step
     where: Float[Array, "*steps 3"]

@@ -59,7 +59,7 @@ def newest(folder: Path, warn: Any = print) -> Saved | None:
             return verify(folder, name)
         except CheckpointError as error:
             set_aside(folder, name)
-            warn(f"{error} Set aside; going back to the checkpoint before it.")
+            warn(f"{error} Set aside; going on from the one before it, if there is one.")
     return None
 
 
@@ -114,9 +114,9 @@ def remove_unfinished(folder: Path) -> None:
 def set_aside(folder: Path, name: str) -> None:
     """Rename a damaged checkpoint, so that it is kept for inspection but never used."""
     shutil.rmtree(folder / f"bad-{name}", ignore_errors=True)
+    (folder / f"{name}.json").unlink(missing_ok=True)
     if (folder / name).exists():
         (folder / name).rename(folder / f"bad-{name}")
-    (folder / f"{name}.json").unlink(missing_ok=True)
 
 
 def named_leaves(tree: PyTree) -> dict[str, Any]:

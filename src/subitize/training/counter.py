@@ -20,7 +20,7 @@ from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
 from subitize.training.checkpoint import write_atomically
-from subitize.training.health import signs
+from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
 from subitize.training.loop import Plan, fit
 from subitize.training.recipe import Recipe
@@ -64,7 +64,9 @@ def train(
     open_folder(folder, recipe, resume)  # after all that the recipe can be refused for
     watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
-    state = fit(learner, train_scenes, plan, folder, inspect=follow(held_out, recipe), watch=watch)
+    state = fit(
+        learner, train_scenes, plan, folder, inspect=follow(train_scenes, held_out, recipe), watch=watch
+    )
     save_weights(folder / WEIGHTS, state.model)
     return open_run(folder)
 
@@ -91,11 +93,16 @@ def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
                 "recipe it began with: give the same options, or another --out."
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(map(foreign, folder.iterdir()))):
         raise UsageError(f"{folder} exists and is not a run. Choose another --out; nothing is overwritten.")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
     write_atomically(wrote, recipe.to_json().encode())
+
+
+def foreign(path: Path) -> bool:
+    """Whether a file is none of those that a run killed at its very beginning leaves."""
+    return path.name != "provenance.json" and not path.name.startswith((".provenance.json.", ".recipe.json."))
 
 
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
@@ -105,8 +112,8 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
         images = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
         size = round(window_size(np.asarray(images)), 1)
     if sums is None:
-        adds_up = train_scenes.has_truth and recipe.max_objects >= 2 and recipe.objective.startswith("mean")
-        sums = SUMS if adds_up else 0
+        adds_up = train_scenes.has_truth and recipe.overlap != "any"
+        sums = SUMS if adds_up and recipe.max_objects >= 2 and recipe.objective.startswith("mean") else 0
     return dataclasses.replace(recipe, object_size=size, sums=sums)
 
 
@@ -171,7 +178,7 @@ def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
             log_prior=each(log_prior(step)),
             sharpness=each(jnp.clip((step - SOFT_STEPS) / max(recipe.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
             real=is_real * total / real,
-            told=is_real * begun * (number > 0),
+            told=is_real * begun * (weight.sum() > 0),  # from nothing, nothing can be told
             sum=jnp.concatenate([jnp.zeros(real), begun * total * weight / (1 + weight.sum())]),
             share=each(jnp.clip(before.share, *SHARES)),
         )
@@ -192,23 +199,28 @@ def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
     return lambda step: first + jnp.clip(step / recipe.anneal_steps, 0, 1) * (last - first)
 
 
-def follow(held_out: scenes.AbstractScenes, recipe: Recipe) -> Callable[[Any, int], dict[str, Any]]:
+def follow(
+    train_scenes: scenes.AbstractScenes, held_out: scenes.AbstractScenes, recipe: Recipe
+) -> Callable[[Any, int], dict[str, Any]]:
     """What to add to a row now and then: signs of health, and count accuracy where truth is known.
 
-    The accuracy is for people to read; only the signs, which need no truth, may end a run.
+    The signs need no truth; they are read off scenes of the training world that training does not reach, and
+    only they may end a run. The accuracy, on held-out scenes, is for people to read.
     """
-    batch = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(recipe.look_at)))(held_out)
-    truth = np.asarray(batch.count)
+    draw = jax.jit(lambda world, first: world.batch(recipe.seed, first + jnp.arange(recipe.look_at)))
+    unreached = draw(train_scenes, recipe.steps * recipe.batch).image
+    shown = draw(held_out, 0)
+    truth = np.asarray(shown.count)
 
     def inspect(state, step):
         if step % recipe.look_every and step < recipe.steps:
             return {}
-        found, count = signs(state.model, batch.image)
+        found = signs(state.model, unreached)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
         if step >= max(DECIDED * recipe.steps, 2 * recipe.sharpen_steps):
             row["failed"] = found.failure()
         if held_out.has_truth:
-            row["count_accuracy"] = float((count == truth).mean())
+            row["count_accuracy"] = float((counts(state.model, shown.image) == truth).mean())
         return row
 
     return inspect

@@ -59,23 +59,26 @@ class Signs(NamedTuple):
         return None
 
 
-def signs(
-    model: AIR, images: Float[Array, "pictures height width channels"]
-) -> tuple[Signs, Int[np.ndarray, " pictures"]]:
-    """Signs of health of a model on pictures, the first half paired with the second for sums; and counts."""
+def signs(model: AIR, images: Float[Array, "pictures height width channels"]) -> Signs:
+    """Signs of health of a model on pictures, the first half paired with the second for sums."""
     half, most = images.shape[0] // 2, model.settings.max_objects
     count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images))
     seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
     parts = count[:half], count[half : 2 * half]
     total = parts[0] + parts[1]
     pairs = fits & (parts[0] > 0) & (parts[1] > 0) & (total <= most)
-    found = Signs(
+    return Signs(
         unseen=share(count == 0, seen),
         full=share(count == most, seen),
         additive=share(summed == total, pairs),
         crowded=crowding(count, boxes),
     )
-    return found, count
+
+
+@jax.jit
+def counts(model: AIR, images: Float[Array, "pictures height width channels"]) -> Int[Array, " pictures"]:
+    """What a model counts in pictures."""
+    return jax.lax.map(lambda image: model.look(image).count, images, batch_size=AT_ONCE)
 
 
 @jax.jit

@@ -90,7 +90,8 @@ def fit(
         plan: how long and how often.
         folder: of the run: `records.jsonl`, `timings.jsonl` and `checkpoints/` are written there.
         resume: go on from the newest whole checkpoint, if there is one.
-        inspect: (state, step) -> what to add to the row; "failed": why to start again, or None.
+        inspect: (state, step) -> what to add to the row; "failed": why to start again, or None;
+            "warning": what seems wrong, or None.
         watch: called with every row, with clock times and events added.
 
     Raises:
@@ -119,6 +120,7 @@ class Training:
         self.records = Records(folder, watch)
         self.progress = Progress()
         self.step = self.saved_at = 0
+        self.told: str | None = None
         self._fresh = jax.jit(lambda scenes, attempt: first_state(learner, scenes, plan, attempt))
         self._chunk = jax.jit(
             lambda scenes, state, attempt, length: run_chunk(learner, scenes, plan, state, attempt, length),
@@ -148,8 +150,17 @@ class Training:
         found = inspect(self.state, self.step)
         row = {"step": self.step, "attempt": self.progress.attempt, "skipped": int(self.state.skipped)}
         self.records.write(row | means_of(means) | found, steps=self.plan.steps, steps_per_second=pace)
+        self._tell(found.get("warning"))
         if found.get("failed") and self.progress.restarts < self.plan.restarts:
             self._start_again(found["failed"])
+        elif found.get("failed"):
+            self._tell(f"{found['failed']} No restart is left; this run has failed.")
+
+    def _tell(self, text: str | None) -> None:
+        """Say what seems wrong, once."""
+        if text and text != self.told:
+            self.records.event(text)
+            self.told = text
 
     def due(self) -> bool:
         """Whether it is time to save."""

@@ -97,6 +97,10 @@ class Recipe:
         for name in ("hold", "final_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
+        if self.object_size is not None and not self.object_size > 0:
+            raise UsageError(f"`object_size` must be positive; got {self.object_size}.")
+        if self.sharpen_steps < 0 or self.anneal_steps < 0:
+            raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
         if self.restarts < 0 or (self.sums or 0) < 0 or not 0 <= self.seed < 2**31:
             raise UsageError("`restarts` and `sums` are at least 0, and `seed` is from 0 to 2^31 - 1.")
         if self.counts is not None and max(self.counts, default=0) > self.max_objects:

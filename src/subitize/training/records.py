@@ -5,10 +5,13 @@ events go to `timings.jsonl`.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from subitize.core.errors import CheckpointError
 
 
 class Records:
@@ -27,6 +30,8 @@ class Records:
         """Append a row."""
         with self.rows.open("a") as file:
             file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._time(row["step"], **clock)
         self.watch({**row, **clock, "event": None})
 
@@ -40,7 +45,16 @@ class Records:
         return self.rows.stat().st_size
 
     def cut(self, size: int) -> None:
-        """Drop the rows after a checkpoint."""
+        """Drop the rows after a checkpoint.
+
+        Raises:
+            CheckpointError: there are fewer rows than the checkpoint knew of.
+        """
+        if self.size() < size:
+            raise CheckpointError(
+                f"{self.rows} is shorter than it was when the last checkpoint was written. Put the file "
+                "back, or train into another folder."
+            )
         with self.rows.open("r+b") as file:
             file.truncate(size)
 

@@ -115,13 +115,18 @@ def open_run(path: str | Path) -> Run:
             f"Finish it with `subitize train --out {path} --resume auto` and the same options."
         )
     model, digest = load_weights(path / WEIGHTS)
+    given = (recipe.max_objects, recipe.what, recipe.pixel_deviation, recipe.object_size)
+    s = model.settings
+    if given != (s.max_objects, s.what, s.pixel_deviation, recipe.object_size and s.object_size):
+        raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
     return Run(path, recipe, model, digest)
 
 
 def save_weights(path: Path, model: AIR) -> None:
     """Write a model as safetensors, its settings and a digest of the arrays in the header."""
     arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(model).items()}
-    header = {"settings": dataclasses.asdict(model.settings), "digest": array_digest(arrays)}
+    settings = json.dumps(dataclasses.asdict(model.settings))
+    header = {"settings": settings, "digest": digest_of(settings, arrays)}
     # one entry, because safetensors writes several in no fixed order, and equal models make equal files
     write_atomically(path, save(arrays, {"air": json.dumps(header)}))
 
@@ -135,17 +140,15 @@ def load_weights(path: Path) -> tuple[AIR, str]:
     try:
         arrays = load_file(path)
         header = read_header(path)
-        settings = AIRSettings.from_json(header["settings"])
+        if digest_of(header["settings"], arrays) != header["digest"]:
+            raise CheckpointError(f"{path} was altered after it was written. Copy or train it again.")
+        settings = AIRSettings.from_json(json.loads(header["settings"]))
         skeleton = jax.eval_shape(lambda: AIR(settings, key=jr.key(0)))
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is not a model that can be read: {error}") from None
     shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named_leaves(skeleton).items()}
     if {name: (a.shape, a.dtype) for name, a in arrays.items()} != shapes:
         raise CheckpointError(f"The arrays in {path} are not those of the model that its header describes.")
-    if array_digest(arrays) != header.get("digest"):
-        raise CheckpointError(
-            f"{path} was altered after it was written: its digest does not match. Copy or train it again."
-        )
     leaves = [jnp.asarray(arrays[name]) for name in named_leaves(skeleton)]
     return jax.tree.unflatten(jax.tree.structure(skeleton), leaves), sha256(path)
 
@@ -157,9 +160,9 @@ def read_header(path: Path) -> dict[str, Any]:
         return json.loads(json.loads(file.read(length))["__metadata__"]["air"])
 
 
-def array_digest(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over names, shapes, types and contents of arrays."""
-    digest = hashlib.sha256()
+def digest_of(settings: str, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 over a model's settings and the names, shapes, types and contents of its arrays."""
+    digest = hashlib.sha256(settings.encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
