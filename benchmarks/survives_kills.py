@@ -25,7 +25,7 @@ FILES = ("weights.safetensors", "records.jsonl")
 def main() -> None:
     """Kill once per run, at random moments of its whole life."""
     args = arguments(__doc__, kills=20, seed=0)
-    kills = 2 if args.tiny else args.kills
+    kills = 1 if args.tiny else args.kills
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole, seconds = folder / "whole", 0.0
