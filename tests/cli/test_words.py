@@ -22,6 +22,13 @@ def test_all_spellings_mean_the_same(words):
     assert options == Train(Recipe(steps=10, counts=(0, 1, 2), object_size=12.5), deterministic=True)
 
 
+@pytest.mark.parametrize(
+    "words", [["--count-prior", "geometric(rate=0.1)"], ["count-prior=geometric(rate=0.1)"]]
+)
+def test_a_value_may_hold_an_equals_sign(words):
+    assert parse(Train, "train", words).recipe.count_prior == "geometric(rate=0.1)"
+
+
 def test_the_defaults_are_those_of_the_recipe():
     assert parse(Train, "train", []) == Train(Recipe())
 

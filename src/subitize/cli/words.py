@@ -71,7 +71,7 @@ def check_names(verb: str, words: Sequence[str], kinds: dict[str, Any], *, posit
         name, equals, _ = word.partition("=")
         if name.startswith("--"):
             option = "--" + name[2:].replace("_", "-")
-        elif equals and not positional:
+        elif equals and not positional and re.fullmatch(r"[\w-]+", name):  # not rloo(k=8), which is a value
             option = "--" + name.replace("_", "-")
         else:
             continue
