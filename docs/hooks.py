@@ -73,9 +73,11 @@ def claims() -> str:
             f"compilation included, median of the same {s['seeds']} seeds."
         )
     if kills := result("survives_kills"):
+        begun = sum(run["killed"] and run["rows_when_killed"] > 0 for run in kills["runs"])
         lines.append(
             f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with "
-            "SIGKILL at random moments and resumed ended with the same weights and records, bit for bit "
+            "SIGKILL at random moments of their whole life and resumed ended with the same weights and "
+            f"records, bit for bit; {begun} of them had begun to train, the others were still starting up "
             f"({where(kills)})."
         )
     return "\n".join(lines)

@@ -31,7 +31,6 @@ class AbstractDistribution(eqx.Module):
     """A distribution over one event; all coordinates of the event are summed in `log_prob`."""
 
     reparameterised: ClassVar[bool]
-    finite: ClassVar[bool]
 
     @abc.abstractmethod
     def noise(self, key: PRNGKeyArray) -> Array:
@@ -54,7 +53,6 @@ class AbstractFinite(AbstractDistribution):
     """A distribution over finitely many values, coded as vectors of zeros and ones."""
 
     reparameterised: ClassVar[bool] = False
-    finite: ClassVar[bool] = True
 
     @property
     @abc.abstractmethod
@@ -81,7 +79,6 @@ class Normal(AbstractDistribution):
     loc: Float[Array, "*event"]
     scale: Float[Array, "*event"]
     reparameterised: ClassVar[bool] = True
-    finite: ClassVar[bool] = False
 
     def noise(self, key: PRNGKeyArray) -> Array:
         """Draw standard normal noise of the event's shape."""
