@@ -23,10 +23,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.core.errors import SubitizeError
+from subitize.core.errors import UsageError
 
 
-class SiteError(SubitizeError):
+class SiteError(UsageError):
     """A random site that its estimator, or any, cannot serve."""
 
 
