@@ -109,7 +109,7 @@ def trained(seed: int, folder: Path, **recipe: Any) -> tuple[Path, dict[str, Any
     reached = {
         f"seconds_to_{level:.0%}": next((t for _, t, a in curve if a >= level), None) for level in LEVELS
     }
-    measured = {"seed": seed, "seconds": round(seconds, 1), "restarts": rows[-1]["attempt"], "curve": curve}
+    measured = {"seed": seed, "seconds": round(seconds, 1), "restarts": rows[-1]["restarts"], "curve": curve}
     return run, measured | reached
 
 

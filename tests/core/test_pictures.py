@@ -275,7 +275,6 @@ def test_folders_are_walked_in_the_order_of_names(tree):
     found = find_pictures([tree])
     assert [name for _, name in found] == ["a.JPG", "b.png", "link.png", "sub/a.png", "sub/c.tiff"]
     assert [file for file, _ in found] == [tree / name for _, name in found]
-    assert [name for _, name in find_pictures([tree], recursive=False)] == ["a.JPG", "b.png", "link.png"]
 
 
 def test_files_named_explicitly_are_always_tried_and_names_stay_unique(tree):

@@ -3,17 +3,22 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from PIL import Image
 
+from subitize import scenes
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.models.air import AIR, AIRSettings
+from subitize.scenes import Digits
 from subitize.training import Recipe, open_run, train
-from subitize.training.counter import air_lesson, count_log_prior, open_folder
+from subitize.training.counter import air_lesson, claimed, completed, count_log_prior, open_folder
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
@@ -28,8 +33,8 @@ def run(tmp_path_factory):
 def test_a_run_is_files_that_speak_for_themselves(run):
     names = {path.name for path in run.path.iterdir()}
     files = {"recipe.json", "provenance.json", "records.jsonl", "timings.jsonl", "weights.safetensors"}
-    assert files | {"checkpoints"} == names
-    assert Recipe.from_json((run.path / "recipe.json").read_text()) == TINY
+    assert files | {"checkpoints"} == {name for name in names if not name.startswith(".")}
+    assert Recipe.from_json((run.path / "recipe.json").read_text()) == completed(TINY, Digits("train"))
     rows = run.records()
     assert [row["step"] for row in rows] == [2, 4]
     assert {"elbo", "unseen", "additive", "crowded", "count_accuracy", "attempt"} <= set(rows[0])
@@ -67,15 +72,48 @@ def test_another_recipe_is_kept_out_of_a_run(run):
 def test_a_folder_with_other_things_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="nothing is overwritten"):
-        open_folder(tmp_path, TINY, "auto")
+        train(TINY, tmp_path)
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        train(TINY, tmp_path / "thesis.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_a_run_killed_at_its_very_beginning_can_begin_again(tmp_path):
     (tmp_path / "provenance.json").write_text("{}")
-    (tmp_path / ".recipe.json.123").write_text("{")
-    open_folder(tmp_path, TINY, "auto")
-    assert (tmp_path / "recipe.json").exists()
+    (tmp_path / ".recipe.json.123.partial").write_text("{")
+    with claimed(tmp_path):
+        open_folder(tmp_path, TINY, "auto")
+    assert {path.name for path in tmp_path.iterdir()} - {".lock"} == {"recipe.json", "provenance.json"}
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from subitize.training.counter import claimed\n"
+        "with claimed(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "mine\n"
+        with pytest.raises(UsageError, match="Another process"):
+            train(TINY, tmp_path / "run")
+        other.communicate()
+    with claimed(tmp_path / "run"):
+        pass
+
+
+def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = np.zeros((20, 20), np.uint8)
+    image[5:13, 5:13] = 255
+    (tmp_path / "pictures").mkdir()
+    for i in range(30):
+        Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
+    recipe = Recipe(scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
+    complete = completed(recipe, scenes.load("pictures", "train", canvas=20))
+    assert complete.scenes == str(tmp_path / "pictures")
+    assert complete.sums == 0
+    assert complete.object_size == pytest.approx(8 * MARGIN, abs=0.1)
+    assert completed(complete, scenes.load(complete.scenes, "train", canvas=20)) == complete
 
 
 def test_weights_of_another_recipe_are_noticed(tmp_path, run):

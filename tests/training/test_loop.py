@@ -14,8 +14,8 @@ import pytest
 from subitize.core.errors import DivergedError
 from subitize.scenes import Digits
 from subitize.training import checkpoint
-from subitize.training.learner import Info, Learner
-from subitize.training.loop import STREAK, Interrupted, Plan, fit
+from subitize.training.learner import STREAK, Info, Learner
+from subitize.training.loop import Interrupted, Plan, best_state, fit
 
 SCENES = Digits("train")
 PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
@@ -44,7 +44,7 @@ def walk(bad=lambda step, noise: jnp.asarray(False)):
             state.step + 1,
             jnp.where(finite, moved, state.place),
             state.skipped + skip,
-            skip * (state.streak + skip),
+            jnp.where(state.streak >= STREAK, state.streak, skip * (state.streak + 1)),
         )
         return state, Info(moved.sum(), {"first": moved[0]}, finite)
 
@@ -160,3 +160,62 @@ def test_a_folder_that_was_never_finished_is_not_a_checkpoint(tmp_path):
 def test_only_the_newest_checkpoints_stay(tmp_path):
     run(tmp_path)
     assert len(checkpoint.names(tmp_path / "checkpoints")) == checkpoint.KEEP
+
+
+def judged(*criteria):
+    """What an inspector would say after each chunk, criteria given in their order."""
+    return lambda state, step: {"criterion": criteria[step // PLAN.chunk - 1]}
+
+
+def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
+    state = run(tmp_path, inspect=judged(0.9, 0.4, 0.2, 0.3, None, 0.2, 0.6, 0.5))
+    names = checkpoint.names(tmp_path / "checkpoints")
+    assert names == ["000-00000015", "000-00000035", "000-00000040"]
+    short = run(tmp_path / "short", plan=Plan(15, 2, 3, 5, 10))
+    assert np.array_equal(best_state(tmp_path, state).place, short.place)
+    assert not np.array_equal(state.place, short.place)
+
+
+def test_the_best_of_a_resumed_run_is_the_best_of_the_whole(tmp_path):
+    inspect = judged(0.9, 0.4, 0.2, 0.3, 0.1, 0.2, 0.6, 0.5)
+
+    def stop(row):
+        if row.get("step") == 20:
+            raise RuntimeError("pulled the plug")
+
+    with pytest.raises(RuntimeError):
+        run(tmp_path / "cut", inspect=inspect, watch=stop)
+    resumed, whole = run(tmp_path / "cut", inspect=inspect), run(tmp_path / "whole", inspect=inspect)
+    found = [best_state(tmp_path / name, state) for name, state in (("cut", resumed), ("whole", whole))]
+    assert int(found[0].step) == 25
+    assert np.array_equal(found[0].place, found[1].place)
+
+
+def test_what_was_best_before_a_restart_is_forgotten(tmp_path):
+    def inspect(state, step):
+        first = int(state.step) == step and not (tmp_path / "failed").exists()
+        if first and step == 20:
+            (tmp_path / "failed").touch()
+            return {"failed": "It saw nothing.", "criterion": 0.0}
+        return {"criterion": 0.5 if step == 10 else 0.7}
+
+    state = run(tmp_path, plan=Plan(40, 2, 3, 5, 10, restarts=1), inspect=inspect)
+    assert int(best_state(tmp_path, state).step) == 10
+
+
+def test_without_a_criterion_the_best_is_the_last(tmp_path):
+    state = run(tmp_path)
+    assert best_state(tmp_path, state) is state
+
+
+def test_a_streak_in_the_middle_of_a_chunk_is_not_overlooked(tmp_path):
+    """STREAK infinite steps, and finite ones after them, all before the host looks again."""
+    events = []
+    with pytest.raises(DivergedError):
+        run(
+            tmp_path,
+            walk(lambda step, noise: (step >= 12) & (step < 12 + STREAK)),
+            Plan(40, 2, 3, 40, 40),
+            watch=events.append,
+        )
+    assert sum("going back" in (row.get("event") or "") for row in events) > 0

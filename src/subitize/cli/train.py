@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     from subitize.training import open_run, train
     from subitize.training.runs import device, new_folder
 
-    folder = (options.out or new_folder(Path(options.recipe.scenes).name)).absolute()
+    folder = (options.out or new_folder(options.recipe.scenes)).absolute()
     print(f"run: {folder}", f"device: {device()}, compiling...", sep="\n", flush=True)
     with Watch("train") as watch:
         train(options.recipe, folder, options.resume, watch)

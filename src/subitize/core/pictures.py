@@ -143,15 +143,14 @@ def to_channels(values: np.ndarray, channels: int) -> np.ndarray:
     return (values @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
 
 
-def find_pictures(paths: Iterable[str | Path], *, recursive: bool = True) -> list[tuple[Path, str]]:
+def find_pictures(paths: Iterable[str | Path]) -> list[tuple[Path, str]]:
     """Files to read, in an order that depends on their names alone.
 
     A file named explicitly is always listed. A folder gives every file in it with a picture's suffix, hidden
     ones excepted; a folder in it that may not be opened is listed too, so that nothing is lost silently.
 
     Args:
-        paths: files and folders.
-        recursive: whether folders inside folders are walked (links to folders never are).
+        paths: files and folders; folders inside folders are walked, links to folders are not.
 
     Returns:
         Pairs of the file and its name relative to the folder given; names are unique.
@@ -166,7 +165,7 @@ def find_pictures(paths: Iterable[str | Path], *, recursive: bool = True) -> lis
             siblings = os.listdir(path.parent) if path.parent.is_dir() else []
             hint = did_you_mean(path.name, siblings)
             raise NoInputError(f"There is no file or folder {printable(path)}.{hint} Give one that exists.")
-        for file in sorted(walk(path, recursive=recursive)) if path.is_dir() else [path]:
+        for file in sorted(walk(path)) if path.is_dir() else [path]:
             found.setdefault(file, printable(file.relative_to(path) if path.is_dir() else file.name))
     if not found:
         where = ", ".join(map(printable, paths)) or "an empty list of paths"
@@ -177,11 +176,11 @@ def find_pictures(paths: Iterable[str | Path], *, recursive: bool = True) -> lis
     return list(zip(found, unique(found.values()), strict=True))
 
 
-def walk(folder: Path, *, recursive: bool) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
     """Files of a folder that look like pictures, and folders in it that could not be opened."""
     closed: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 yield Path(root, name)

@@ -10,8 +10,8 @@ scenes*, which enter training twice:
 * contrast: D(x) = q(2|x) / (q(2|x) + π), π the share of twos, must tell sum scenes from real ones, as in
   noise-contrastive estimation (Gutmann and Hyvärinen 2010). If sums are distributed as real scenes of two
   are, their density ratio is p(2|x)/π, so told apart with equal weights the best q(2|x) is p(2|x): it is
-  pushed neither up nor down. The weights are those of the pairs at hand, and equal up to some ten percent
-  once the model knows a one when it sees it; while it knows none there is no contrast at all.
+  pushed neither up nor down. Both sides of a batch weigh the same, and the more the more pairs it has: while
+  the model knows no one when it sees it, there is no contrast at all.
 
 This is unsupervised: counts come from the model itself, and no label is seen. It assumes that objects add
 up and are placed independently; where that does not hold (textured grounds, objects that attract each

@@ -22,6 +22,7 @@ from jaxtyping import PyTree
 from subitize.core.errors import CheckpointError
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
+PARTIAL = ".partial"  # suffix of a file while it is written; a process killed then leaves it behind
 
 
 class Saved(NamedTuple):
@@ -31,7 +32,7 @@ class Saved(NamedTuple):
     notes: dict[str, Any]
 
 
-def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any]) -> None:
+def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep: str | None = None) -> None:
     """Write a checkpoint, then its manifest, then delete old ones.
 
     Args:
@@ -39,6 +40,7 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any]) -> No
         name: of this one; names sort by age.
         state: a pytree of arrays.
         notes: what else is needed to go on from here; JSON.
+        keep: name of one that is never old.
     """
     target = (folder / name).absolute()
     shutil.rmtree(target, ignore_errors=True)
@@ -47,14 +49,14 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any]) -> No
         checkpointer.save(target, named_leaves(state))
     manifest = {"files": digests(target), "notes": dict(notes)}
     write_atomically(folder / f"{name}.json", json.dumps(manifest, indent=1).encode())
-    for old in sorted(names(folder))[:-KEEP]:
+    for old in sorted(set(names(folder)[:-KEEP]) - {keep}):
         (folder / f"{old}.json").unlink()
         shutil.rmtree(folder / old, ignore_errors=True)
 
 
 def newest(folder: Path, warn: Any = print) -> Saved | None:
     """The newest checkpoint that is whole; damaged ones are set aside, with a warning."""
-    for name in sorted(names(folder), reverse=True):
+    for name in reversed(names(folder)):
         try:
             return verify(folder, name)
         except CheckpointError as error:
@@ -99,8 +101,8 @@ def restore(folder: Path, name: str, like: PyTree) -> PyTree:
 
 
 def names(folder: Path) -> list[str]:
-    """Checkpoints that were finished."""
-    return [path.stem for path in folder.glob("*.json")]
+    """Checkpoints that were finished, the oldest first."""
+    return sorted(path.stem for path in folder.glob("*.json"))
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -138,12 +140,15 @@ def sha256(path: Path) -> str:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is either whole or not there, even if the power fails."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     descriptor = os.open(path.parent, os.O_RDONLY)
     os.fsync(descriptor)
     os.close(descriptor)

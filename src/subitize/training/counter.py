@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from filelock import FileLock, Timeout
 from jaxtyping import Array
 
 from subitize import scenes
@@ -19,20 +21,21 @@ from subitize.core.words import spoken
 from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
-from subitize.training.checkpoint import write_atomically
+from subitize.training.checkpoint import PARTIAL, write_atomically
 from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
-from subitize.training.loop import Plan, fit
+from subitize.training.loop import Plan, best_state, fit
 from subitize.training.recipe import Recipe
 from subitize.training.runs import WEIGHTS, Run, new_folder, open_run, provenance, save_weights
 from subitize.training.sizes import window_size
 
 SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
-SUMS = 12  # sum scenes per step, where scenes add up
+SUMS = 8  # sum scenes per step, where scenes add up
 SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
 SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
 DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost, if its count is sharp by then
 MEASURED = 512  # scenes by which the size of objects is measured
+LOCK = ".lock"  # file in a run folder, held by the process that trains there
 
 
 def train(
@@ -45,38 +48,70 @@ def train(
 
     Args:
         recipe: everything that decides the outcome.
-        out: the run folder; the first unused runs/<model>-NNN if None.
+        out: the run folder; the first unused runs/<scenes>-NNN if None.
         resume: "auto" (go on from the newest whole checkpoint) or "never" (the folder must be new).
         watch: called with a row per chunk, and with events.
 
     Raises:
-        UsageError: the folder holds another recipe, or is in use and `resume` is "never".
+        UsageError: the folder holds another recipe or anything but a run, another process trains in it, or
+            it holds a run and `resume` is "never".
         Interrupted, DivergedError: see `subitize.training.fit`.
     """
     if resume not in ("auto", "never"):
         raise UsageError(f"`resume` is auto or never; got {resume!r}.")
-    folder = Path(out) if out is not None else new_folder("air")
+    folder = Path(out) if out is not None else new_folder(recipe.scenes)
     train_scenes = scenes.load(recipe.scenes, "train", **recipe.scene_options())
     held_out = scenes.load(recipe.scenes, "test", **recipe.scene_options())
-    complete = completed(recipe, train_scenes)
-    settings = settings_for(complete, train_scenes)
-    learner = air_learner(complete, settings)
-    open_folder(folder, recipe, resume)  # after all that the recipe can be refused for
-    watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
+    recipe = completed(recipe, train_scenes)
+    settings = settings_for(recipe, train_scenes)
+    learner = air_learner(recipe, settings)
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
-    state = fit(
-        learner, train_scenes, plan, folder, inspect=follow(train_scenes, held_out, recipe), watch=watch
-    )
-    save_weights(folder / WEIGHTS, state.model)
+    inspect = follow(train_scenes, held_out, recipe)
+    with claimed(folder):  # after all that the recipe can be refused for
+        open_folder(folder, recipe, resume)
+        watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
+        state = fit(learner, train_scenes, plan, folder, inspect=inspect, watch=watch)
+        if recipe.keep == "best":
+            state = best_state(folder, state)
+        save_weights(folder / WEIGHTS, state.model)
     return open_run(folder)
 
 
-def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
-    """Make the run folder, or check that it is this recipe's.
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep every other process from training in a folder, which is made if it is not there.
 
     Raises:
-        UsageError: it is somebody else's, or a file, or `resume` forbids to go on.
+        UsageError: the folder is a file or holds something else than a run, or another process trains in it.
     """
+    if folder.exists() and (not folder.is_dir() or not is_run(folder)):
+        raise UsageError(f"{folder} exists and is not a run. Choose another --out; nothing is overwritten.")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(
+            f"Another process is training in {folder}. Wait for it, or choose another --out."
+        ) from None
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run, or no more than what one killed at its very beginning leaves."""
+    begun = {LOCK, "provenance.json"}
+    return (folder / "recipe.json").is_file() or all(
+        path.name in begun or path.suffix == PARTIAL for path in folder.iterdir()
+    )
+
+
+def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
+    """Begin a run in a claimed folder, or check that the one in it is this recipe's.
+
+    Raises:
+        UsageError: it is another recipe's, or `resume` forbids to go on.
+    """
+    for left_behind in folder.glob(f".*{PARTIAL}"):
+        left_behind.unlink()
     wrote = folder / "recipe.json"
     if wrote.is_file():
         before = Recipe.from_json(wrote.read_text())
@@ -93,28 +128,21 @@ def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
                 "recipe it began with: give the same options, or another --out."
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(map(foreign, folder.iterdir()))):
-        raise UsageError(f"{folder} exists and is not a run. Choose another --out; nothing is overwritten.")
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
     write_atomically(wrote, recipe.to_json().encode())
 
 
-def foreign(path: Path) -> bool:
-    """Whether a file is none of those that a run killed at its very beginning leaves."""
-    return path.name != "provenance.json" and not path.name.startswith((".provenance.json.", ".recipe.json."))
-
-
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
-    """The recipe with nothing left to derive: the size of objects and the number of sum scenes filled in."""
+    """The recipe with nothing left to derive: size of objects and number of sum scenes, a path absolute."""
     size, sums = recipe.object_size, recipe.sums
+    where = recipe.scenes if recipe.scenes in scenes.SCENES else str(Path(recipe.scenes).absolute())
     if size is None:
         images = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
         size = round(window_size(np.asarray(images)), 1)
     if sums is None:
         adds_up = train_scenes.has_truth and recipe.overlap != "any"
         sums = SUMS if adds_up and recipe.max_objects >= 2 and recipe.objective.startswith("mean") else 0
-    return dataclasses.replace(recipe, object_size=size, sums=sums)
+    return dataclasses.replace(recipe, scenes=where, object_size=size, sums=sums)
 
 
 def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:
@@ -171,6 +199,7 @@ def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
         sums, weight = sum_scenes(before, number, key)
         real, total = images.shape[0], images.shape[0] + number
         begun = jnp.clip((step - recipe.sharpen_steps) / SUMS_BEGIN_OVER, 0, 1)
+        both = begun * total / (1 + weight.sum())  # without a pair nothing is told
         is_real = (jnp.arange(total) < real).astype(images.dtype)
         each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
         return Exercise(
@@ -178,8 +207,8 @@ def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
             log_prior=each(log_prior(step)),
             sharpness=each(jnp.clip((step - SOFT_STEPS) / max(recipe.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
             real=is_real * total / real,
-            told=is_real * begun * (weight.sum() > 0),  # from nothing, nothing can be told
-            sum=jnp.concatenate([jnp.zeros(real), begun * total * weight / (1 + weight.sum())]),
+            told=is_real * both * weight.sum() / real,
+            sum=jnp.concatenate([jnp.zeros(real), both * weight]),
             share=each(jnp.clip(before.share, *SHARES)),
         )
 
@@ -218,7 +247,7 @@ def follow(
         found = signs(state.model, unreached)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
         if step >= max(DECIDED * recipe.steps, 2 * recipe.sharpen_steps):
-            row["failed"] = found.failure()
+            row |= {"failed": found.failure(), "criterion": found.discord}
         if held_out.has_truth:
             row["count_accuracy"] = float((counts(state.model, shown.image) == truth).mean())
         return row

@@ -19,6 +19,7 @@ from jaxtyping import Array, PyTree
 
 from subitize.gradients import Expectation, memory_optimizer
 
+STREAK = 10  # steps in a row without a finite update, after which a run must go back
 MEMORY_PACE = (
     10.0  # learning rate of estimators' memory, in units of the model's: as Tucker et al. 2017 chose
 )
@@ -56,7 +57,7 @@ class State(NamedTuple):
     memory_optimizer: PyTree
     recollection: PyTree  # of the lesson
     skipped: Array  # steps whose update was not finite, and was not made
-    streak: Array  # of these, how many in a row just now
+    streak: Array  # of these, how many in a row; stands still at STREAK, so that no later step can hide it
 
 
 class Info(NamedTuple):
@@ -108,9 +109,8 @@ def structured(
         updated = updated._replace(recollection=lesson.recollect(state.recollection, images, real))
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), updated, state)
         skip = (~finite).astype(jnp.int32)
-        state = kept._replace(
-            step=state.step + 1, skipped=state.skipped + skip, streak=skip * (state.streak + skip)
-        )
+        streak = jnp.where(state.streak >= STREAK, state.streak, skip * (state.streak + 1))
+        state = kept._replace(step=state.step + 1, skipped=state.skipped + skip, streak=streak)
         return state, Info(value, jax.tree.map(lambda x: x.mean(0), real), finite)
 
     def update(state, gradients):

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,9 @@ from jaxtyping import Array, PyTree
 from subitize.core.errors import DivergedError, SubitizeError
 from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
-from subitize.training.learner import Learner
+from subitize.training.learner import STREAK, Learner
 from subitize.training.records import Records
 
-STREAK = 10  # steps in a row without a finite update: go back to the last checkpoint
 ROLLBACKS = 3  # times, before giving up
 
 
@@ -57,7 +56,7 @@ class Plan:
     restarts: int = 0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Progress:
     """What may change along the way, besides the learner's state; noted in every checkpoint.
 
@@ -65,11 +64,15 @@ class Progress:
         attempt: folded into all randomness; one more whenever a run starts again or goes back.
         rollbacks: how often it went back to a checkpoint after a streak of infinite updates.
         restarts: how often it started again.
+        best: lowest criterion so far, None before the first.
+        best_name: of the checkpoint that had it.
     """
 
     attempt: int = 0
     rollbacks: int = 0
     restarts: int = 0
+    best: float | None = None
+    best_name: str | None = None
 
 
 def fit(
@@ -91,7 +94,8 @@ def fit(
         folder: of the run: `records.jsonl`, `timings.jsonl` and `checkpoints/` are written there.
         resume: go on from the newest whole checkpoint, if there is one.
         inspect: (state, step) -> what to add to the row; "failed": why to start again, or None;
-            "warning": what seems wrong, or None.
+            "warning": what seems wrong, or None; "criterion": how bad it looks, or None: the checkpoint in
+            which it is lowest is kept.
         watch: called with every row, with clock times and events added.
 
     Raises:
@@ -108,6 +112,20 @@ def fit(
             if stops:
                 raise Interrupted(stops[0], folder)
     return training.state
+
+
+def best_state(folder: Path, like: PyTree) -> PyTree:
+    """The state of a run in which the criterion was lowest; `like` itself if none was ever judged.
+
+    Raises:
+        CheckpointError: that checkpoint is damaged.
+    """
+    saves = folder / "checkpoints"
+    newest = checkpoint.newest(saves)
+    name = newest.notes["progress"]["best_name"] if newest else None
+    if name is None:
+        return like
+    return checkpoint.restore(saves, checkpoint.verify(saves, name).name, like)
 
 
 class Training:
@@ -148,9 +166,11 @@ class Training:
         self.step += length
         pace = length / (time.perf_counter() - began)
         found = inspect(self.state, self.step)
-        row = {"step": self.step, "attempt": self.progress.attempt, "skipped": int(self.state.skipped)}
-        self.records.write(row | means_of(means) | found, steps=self.plan.steps, steps_per_second=pace)
+        row = {"step": self.step, "attempt": self.progress.attempt, "restarts": self.progress.restarts}
+        row |= {"skipped": int(self.state.skipped)} | means_of(means) | found
+        self.records.write(row, steps=self.plan.steps, steps_per_second=pace)
         self._tell(found.get("warning"))
+        self._judge(found.get("criterion"))
         if found.get("failed") and self.progress.restarts < self.plan.restarts:
             self._start_again(found["failed"])
         elif found.get("failed"):
@@ -162,21 +182,35 @@ class Training:
             self.records.event(text)
             self.told = text
 
+    def _judge(self, criterion: float | None) -> None:
+        """Save, and keep, what looks best."""
+        if criterion is not None and (self.progress.best is None or criterion < self.progress.best):
+            self.progress = replace(self.progress, best=criterion, best_name=self.name)
+            self.save()
+
+    @property
+    def name(self) -> str:
+        """Of a checkpoint written now."""
+        return f"{self.progress.attempt:03d}-{self.step:08d}"
+
     def due(self) -> bool:
         """Whether it is time to save."""
-        return self.step - self.saved_at >= self.plan.save_every or self.step >= self.plan.steps
+        if self.step >= self.plan.steps:
+            return self.saved_at < self.step
+        return self.step - self.saved_at >= self.plan.save_every
 
     def save(self) -> None:
         """Write a checkpoint."""
         notes = {"records": self.records.size(), "progress": vars(self.progress)}
-        checkpoint.save(self.saves, f"{self.progress.attempt:03d}-{self.step:08d}", self.state, notes)
+        checkpoint.save(self.saves, self.name, self.state, notes, keep=self.progress.best_name)
         self.saved_at = self.step
 
     def _start_again(self, why: str) -> None:
         """Leave a failed run behind, with new initial weights and noise."""
         self.records.event(f"{why} Starting again from another seed.")
-        self.progress.attempt += 1
-        self.progress.restarts += 1
+        self.progress = Progress(
+            self.progress.attempt + 1, self.progress.rollbacks, self.progress.restarts + 1
+        )
         self.state = self._fresh(self.scenes, self.progress.attempt)
         self.step = 0
         self.save()
@@ -188,10 +222,10 @@ class Training:
                 f"Training met {STREAK} steps in a row without a finite gradient, even after going back "
                 f"{ROLLBACKS} times. Lower the learning rate, or look for pictures that are not finite."
             )
-        progress = Progress(self.progress.attempt + 1, self.progress.rollbacks + 1, self.progress.restarts)
+        attempt, rollbacks = self.progress.attempt + 1, self.progress.rollbacks + 1
         self.records.event(f"{STREAK} steps in a row were not finite; going back to the last checkpoint.")
         self.begin(resume=True)
-        self.progress = progress
+        self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
 def first_state(learner: Learner, scenes: AbstractScenes, plan: Plan, attempt: Array | int) -> PyTree:

@@ -52,6 +52,7 @@ class Recipe:
         look_every: steps between looks at held-out scenes, by which progress is followed.
         look_at: how many held-out scenes that is.
         restarts: how often a run that certainly went wrong may start again from another seed.
+        keep: which state becomes the weights: last, or best (that of the look with the least discord).
     """
 
     scenes: str = "digits"
@@ -85,6 +86,7 @@ class Recipe:
     look_every: int = 200
     look_at: int = 500
     restarts: int = 2
+    keep: str = "last"
 
     def __post_init__(self):
         positive = (
@@ -112,6 +114,8 @@ class Recipe:
             raise UsageError(
                 f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
             )
+        if self.keep not in ("last", "best"):
+            raise UsageError(f"`keep` is last or best; got {self.keep!r}.")
         if (self.anneal_from is None) != (self.anneal_steps == 0):
             raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
 

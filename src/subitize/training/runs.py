@@ -117,7 +117,7 @@ def open_run(path: str | Path) -> Run:
     model, digest = load_weights(path / WEIGHTS)
     given = (recipe.max_objects, recipe.what, recipe.pixel_deviation, recipe.object_size)
     s = model.settings
-    if given != (s.max_objects, s.what, s.pixel_deviation, recipe.object_size and s.object_size):
+    if given != (s.max_objects, s.what, s.pixel_deviation, s.object_size):
         raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
     return Run(path, recipe, model, digest)
 
@@ -170,9 +170,9 @@ def digest_of(settings: str, arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def new_folder(name: str) -> Path:
-    """The first unused runs/<name>-NNN under the current folder; not created."""
-    number = 1
+def new_folder(name_or_path: str) -> Path:
+    """The first unused runs/<name>-NNN under the current folder, for scenes of that name; not created."""
+    name, number = Path(name_or_path).absolute().name, 1
     while (folder := Path("runs") / f"{name}-{number:03d}").exists():
         number += 1
     return folder
@@ -207,8 +207,9 @@ def device() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the sources, None where they are not a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The commit of the sources, "-dirty" if they were changed since; None where they are not a checkout."""
+    words = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty"]
+    command = ["git", "-C", str(Path(__file__).parent), *words]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
