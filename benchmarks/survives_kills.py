@@ -19,33 +19,40 @@ from pathlib import Path
 from common import arguments, options, subitize, write
 
 SHORT = {"scenes": "digits", "steps": 60, "chunk": 5, "save_every": 10, "batch": 16, "restarts": 0}
+LONG = SHORT | {"steps": 1000, "chunk": 20, "save_every": 100}  # trains for longer than it takes to start
 FILES = ("weights.safetensors", "records.jsonl")
 
 
 def main() -> None:
     """Kill once per run, at random moments of its whole life."""
     args = arguments(__doc__, kills=20, seed=0)
-    kills = 1 if args.tiny else args.kills
+    kills, recipe = (1, SHORT) if args.tiny else (args.kills, LONG)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole, seconds = folder / "whole", 0.0
         for _ in range(2):  # the second time with a warm compilation cache, as the killed ones will be
             shutil.rmtree(whole, ignore_errors=True)
-            seconds, _ = subitize("train", *options(**SHORT, out=whole), cache=folder / "cache")
+            seconds, _ = subitize("train", *options(**recipe, out=whole), cache=folder / "cache")
         wanted = contents(whole)
         moments = random.Random(args.seed)
-        runs = [killed(folder, i, moments.uniform(0, seconds), wanted) for i in range(kills)]
+        runs = [killed(folder, recipe, i, moments.uniform(0, seconds), wanted) for i in range(kills)]
     died = [run for run in runs if run["killed"]]  # a run may have ended before its moment came
     same = sum(run["identical"] for run in died)
-    write(
-        args.out, "survives_kills", {"kills": len(died), "identical": same, "seconds": seconds, "runs": runs}
-    )
+    training = sum(0 < run["rows_when_killed"] < recipe["steps"] // recipe["chunk"] for run in died)
+    found = {
+        "kills": len(died),
+        "while_training": training,
+        "identical": same,
+        "seconds": seconds,
+        "runs": runs,
+    }
+    write(args.out, "survives_kills", found)
 
 
-def killed(folder: Path, number: int, moment: float, wanted: list[bytes]) -> dict:
+def killed(folder: Path, recipe: dict, number: int, moment: float, wanted: list[bytes]) -> dict:
     """Start a run, kill it after `moment` seconds, resume it, and compare."""
     out = folder / f"killed-{number}"
-    words = options(**SHORT, out=out)
+    words = options(**recipe, out=out)
     process = subprocess.Popen(
         [sys.executable, "-m", "subitize", "train", *words],
         env=dict(os.environ) | {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")},
