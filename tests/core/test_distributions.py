@@ -1,5 +1,7 @@
 """Distributions agree with scipy, with quadrature, and with themselves."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,7 +10,16 @@ import pytest
 from scipy import integrate, stats
 
 from subitize.core.counts import COUNT_PRIORS, Binomial, Geometric
-from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
+from subitize.core.distributions import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    Dirichlet,
+    Gamma,
+    Logistic,
+    Normal,
+    Stopping,
+)
 
 LOGITS = jnp.array([0.3, -1.2, 2.0])
 FINITE = [Bernoulli(LOGITS), Categorical(LOGITS), Stopping(LOGITS)]
@@ -36,24 +47,100 @@ def test_a_finite_distribution_sums_to_one_over_its_support(dist):
     assert np.allclose(jnp.log(dist.probs()), jax.vmap(dist.log_prob)(support))
 
 
-@pytest.mark.parametrize("dist", FINITE[1:], ids=lambda d: type(d).__name__)
-def test_transport_of_even_noise_has_the_right_shares(dist):
-    noise = (jnp.arange(40_000) + 0.5) / 40_000
-    values = jax.vmap(dist.transport)(noise)
-    shares = [float((values == value).all(-1).mean()) for value in dist.support()]
-    assert np.allclose(shares, dist.probs(), atol=1e-4)
+CONTINUOUS = [
+    (Logistic(jnp.array(0.3), jnp.array(1.4)), stats.logistic(0.3, 1.4)),
+    (Gamma(jnp.array(1.7), jnp.array(0.6)), stats.gamma(1.7, scale=1 / 0.6)),
+    (Beta(jnp.array(0.8), jnp.array(2.5)), stats.beta(0.8, 2.5)),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), CONTINUOUS, ids=lambda d: type(d).__name__)
+def test_a_continuous_family_is_scipys(ours, theirs):
+    value = theirs.ppf(0.3)
+    assert np.isclose(ours.log_prob(jnp.asarray(value)), theirs.logpdf(value))
+    assert np.isclose(ours.mean(), theirs.mean())
+    draws = jax.vmap(ours.sample)(jr.split(jr.key(0), 4000))
+    assert stats.kstest(np.asarray(draws), theirs.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("ours", "theirs"), CONTINUOUS, ids=lambda d: type(d).__name__)
+def test_the_derivative_of_a_draw_is_the_implicit_one(ours, theirs):
+    """∂z/∂φ = -(∂F/∂φ) / p(z), with scipy's cumulative distribution differenced."""
+    family = {
+        "Logistic": lambda a, b: stats.logistic(a, b),
+        "Gamma": lambda a, b: stats.gamma(a, scale=1 / b),
+    }
+    of = family.get(type(ours).__name__, stats.beta)
+    noise, parameters = ours.noise(jr.key(2)), [float(x) for x in jax.tree.leaves(ours)]
+    z, slopes = ours.transport(noise), jax.grad(lambda dist: dist.transport(noise))(ours)
+    if type(ours).__name__ == "Beta":  # two variables make one, so only the mean of the derivative is fixed
+        keys = jr.split(jr.key(0), 20_000)
+        cubes = jax.vmap(jax.grad(lambda dist, key: dist.sample(key) ** 3), in_axes=(None, 0))(ours, keys)
+        third = lambda a, b: a * (a + 1) * (a + 2) / ((a + b) * (a + b + 1) * (a + b + 2))  # noqa: E731
+        for leaf, wanted in zip(jax.tree.leaves(cubes), jax.grad(third, (0, 1))(*parameters), strict=True):
+            assert abs(leaf.mean() - wanted) < 4 * leaf.std() / len(keys) ** 0.5
+        return
+    for i, slope in enumerate(jax.tree.leaves(slopes)):
+        up, down = [[p + s * (j == i) for j, p in enumerate(parameters)] for s in (1e-5, -1e-5)]
+        change = (of(*up).cdf(z) - of(*down).cdf(z)) / 2e-5
+        assert np.isclose(slope, -change / theirs.pdf(z), rtol=1e-4)
+
+
+def test_dirichlet_is_scipys_and_its_mean_moves_as_it_should():
+    a = jnp.array([0.7, 2.0, 1.3])
+    dist, value = Dirichlet(a), np.array([0.2, 0.5, 0.3])
+    assert np.isclose(dist.log_prob(jnp.asarray(value)), stats.dirichlet(a).logpdf(value))
+    keys = jr.split(jr.key(0), 20_000)
+    slopes = jax.vmap(jax.jacobian(lambda a, key: Dirichlet(a).sample(key)), in_axes=(None, 0))(a, keys)
+    wanted = jax.jacobian(lambda a: a / a.sum())(a)
+    assert (jnp.abs(slopes.mean(0) - wanted) < 4.5 * slopes.std(0) / len(keys) ** 0.5).all()
+
+
+def every_fall(dist):
+    """Each way the coins can fall: faces, their probability, and a noise under which they fall so."""
+    p = np.asarray(jax.nn.sigmoid(dist.coins().logits))
+    for faces in itertools.product([0.0, 1.0], repeat=p.size):
+        faces = np.array(faces)
+        noise = np.where(faces == 1, 1 - p / 2, (1 - p) / 2)
+        rest = np.full(jax.eval_shape(dist.noise, jr.key(0)).size - p.size, 0.5)
+        yield jnp.asarray(faces), np.where(faces == 1, p, 1 - p).prod(), jnp.asarray(np.append(noise, rest))
+
+
+@pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)
+def test_a_value_follows_from_its_coins_with_the_right_probability(dist):
+    shares = dict.fromkeys(map(tuple, dist.support().tolist()), 0.0)
+    for faces, probability, noise in every_fall(dist):
+        value = dist.of_coins(faces)
+        assert np.array_equal(dist.transport(noise), value)
+        shares[tuple(value.tolist())] += probability
+    assert np.allclose(list(shares.values()), dist.probs(), atol=1e-12)
+    assert np.allclose(dist.mean(), dist.probs() @ dist.support(), atol=1e-12)
+
+
+@pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)
+def test_a_coin_that_is_not_reached_changes_nothing(dist):
+    for faces, _, _ in every_fall(dist):
+        turned = [dist.of_coins(faces.at[i].set(1 - faces[i])) for i in range(faces.size)]
+        changes = [float(not np.array_equal(value, dist.of_coins(faces))) for value in turned]
+        assert np.array_equal(dist.reached(faces), changes)
+
+
+@pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)
+def test_a_relaxed_value_becomes_the_value(dist):
+    noise = dist.noise(jr.key(1))
+    assert np.allclose(dist.relaxed(noise, jnp.asarray(1e-4)), dist.transport(noise), atol=1e-6)
+
+
+def test_the_logarithm_of_a_stopping_code_is_linear_in_it():
+    a, b = FINITE[2].support()[1:3]
+    halfway = FINITE[2].log_prob((a + b) / 2)
+    assert np.isclose(halfway, (FINITE[2].log_prob(a) + FINITE[2].log_prob(b)) / 2)
 
 
 def test_coins_are_independent_and_fair_to_their_odds():
     draws = jax.vmap(lambda key: Bernoulli(LOGITS).sample(key))(jr.split(jr.key(0), 40_000))
     assert np.allclose(draws.mean(0), jax.nn.sigmoid(LOGITS), atol=0.01)
     assert np.allclose(np.corrcoef(np.asarray(draws).T), np.eye(3), atol=0.02)
-
-
-def test_a_relaxed_coin_becomes_the_coin():
-    noise = Bernoulli(LOGITS).noise(jr.key(1))
-    cold = Bernoulli(LOGITS).relaxed(noise, jnp.asarray(1e-4))
-    assert np.allclose(cold, Bernoulli(LOGITS).transport(noise), atol=1e-6)
 
 
 def test_stopping_is_the_product_of_its_steps():

@@ -7,9 +7,13 @@ noise,
     ε ~ noise,    z = transport(φ, ε) ~ p(z; φ),
 
 which is what lets one noise serve many values of φ (common random numbers) and lets a test integrate
-over ε exactly. Continuous families are differentiable in φ there; finite ones use the inverse of their
-cumulative distribution. Where a finite family has a continuous relaxation of the *same* noise,
-`relaxed` gives it: as the temperature goes to zero it goes to `transport`.
+over ε exactly. Continuous families are differentiable in φ there. Finite families are all made of *coins*:
+independent Bernoullis, from whose faces the value follows,
+
+    u ~ uniform,    b_j = 1[u_j > 1 - σ(ℓ_j(φ))],    z = of_coins(b),
+
+where `of_coins` is multilinear, so that it also takes faces between zero and one: relaxed ones, or means.
+That is how what is known of coins (antithetic pairs, control variates) serves them all.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, PRNGKeyArray
 
 LOG_2PI = 1.8378770664093453
@@ -44,15 +49,55 @@ class AbstractDistribution(eqx.Module):
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability (or density) of one value, in nats."""
 
+    @abc.abstractmethod
+    def mean(self) -> Array:
+        """E[z]."""
+
     def sample(self, key: PRNGKeyArray) -> Array:
         """Draw one value."""
         return self.transport(self.noise(key))
 
 
 class AbstractFinite(AbstractDistribution):
-    """A distribution over finitely many values, coded as vectors of zeros and ones."""
+    """A distribution over finitely many values, coded as vectors of zeros and ones.
+
+    Its noise has one uniform per coin in front; `coin_noise` tells where.
+    """
 
     reparameterised: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def coins(self) -> Bernoulli:
+        """The coins this is made of."""
+
+    @abc.abstractmethod
+    def of_coins(self, faces: Array) -> Array:
+        """The value that follows from the coins' faces; multilinear in them."""
+
+    @abc.abstractmethod
+    def reached(self, faces: Array) -> Array:
+        """One for each coin whose face matters, given the others; else zero."""
+
+    def coin_noise(self, noise: Array) -> Array:
+        """The uniforms that decide the coins."""
+        return noise
+
+    def noise(self, key: PRNGKeyArray) -> Array:
+        """Draw one uniform per coin, away from 0 and 1."""
+        logits = jax.eval_shape(lambda dist: dist.coins().logits, self)
+        return open_uniform(key, logits.shape, logits.dtype)
+
+    def transport(self, noise: Array) -> Array:
+        """The value that follows from tossing the coins."""
+        return self.of_coins(toss(self.coins(), self.coin_noise(noise)))
+
+    def relaxed(self, noise: Array, temperature: Array) -> Array:
+        """The value that follows from relaxed coins of the same noise: it goes to `transport` as τ → 0."""
+        return self.of_coins(relaxed_coins(self.coins(), self.coin_noise(noise), temperature))
+
+    def mean(self) -> Array:
+        """E[z]: the value that follows from the coins' probabilities, since `of_coins` is multilinear."""
+        return self.of_coins(jax.nn.sigmoid(self.coins().logits))
 
     @property
     @abc.abstractmethod
@@ -88,6 +133,10 @@ class Normal(AbstractDistribution):
         """Return loc + scale ε."""
         return self.loc + self.scale * noise
 
+    def mean(self) -> Array:
+        """E[z]."""
+        return self.loc
+
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-density in nats, summed over the event."""
         ε = (value - self.loc) / self.scale
@@ -98,6 +147,129 @@ class Normal(AbstractDistribution):
         ratio = self.scale / other.scale
         shift = (self.loc - other.loc) / other.scale
         return 0.5 * jnp.sum(ratio**2 + shift**2 - 1 - 2 * jnp.log(ratio))
+
+
+class Logistic(AbstractDistribution):
+    """Independent logistics; at the scale 1/τ, what a coin relaxed at temperature τ is the sigmoid of.
+
+    Args:
+        loc: means, any shape.
+        scale: positive, the same shape; the standard deviation is π/√3 times it.
+    """
+
+    loc: Float[Array, "*event"]
+    scale: Float[Array, "*event"]
+    reparameterised: ClassVar[bool] = True
+
+    def noise(self, key: PRNGKeyArray) -> Array:
+        """Draw uniforms of the event's shape, away from 0 and 1."""
+        return open_uniform(key, jnp.shape(self.loc), jnp.result_type(self.loc))
+
+    def transport(self, noise: Array) -> Array:
+        """Return loc + scale logit(ε)."""
+        return self.loc + self.scale * (jnp.log(noise) - jnp.log1p(-noise))
+
+    def mean(self) -> Array:
+        """E[z]."""
+        return self.loc
+
+    def log_prob(self, value: Array) -> Float[Array, ""]:
+        """Log-density in nats, summed over the event."""
+        z = (value - self.loc) / self.scale
+        return jnp.sum(-z - 2 * jax.nn.softplus(-z) - jnp.log(self.scale))
+
+
+class Gamma(AbstractDistribution):
+    """Independent gammas.
+
+    Its noise is a seed: the transport is JAX's own sampler, which is differentiable in the shape by implicit
+    differentiation.
+
+    Args:
+        concentration: shapes, positive.
+        rate: positive, the same shape; the mean is concentration / rate.
+    """
+
+    concentration: Float[Array, "*event"]
+    rate: Float[Array, "*event"]
+    reparameterised: ClassVar[bool] = True
+
+    def noise(self, key: PRNGKeyArray) -> Array:
+        """The key itself, as numbers."""
+        return jr.key_data(key)
+
+    def transport(self, noise: Array) -> Array:
+        """A gamma variable of that key, over the rate."""
+        return jnp.exp(jr.loggamma(jr.wrap_key_data(noise), self.concentration)) / self.rate
+
+    def mean(self) -> Array:
+        """E[z]."""
+        return self.concentration / self.rate
+
+    def log_prob(self, value: Array) -> Float[Array, ""]:
+        """Log-density in nats, summed over the event."""
+        a, b = self.concentration, self.rate
+        density = a * jnp.log(b) - gammaln(a) + (a - 1) * jnp.log(value) - b * value
+        return jnp.sum(density)
+
+
+class Dirichlet(AbstractDistribution):
+    """A point on the simplex; a seed is its noise, as for `Gamma`.
+
+    Args:
+        concentration: positive, one per corner.
+    """
+
+    concentration: Float[Array, " corners"]
+    reparameterised: ClassVar[bool] = True
+
+    def noise(self, key: PRNGKeyArray) -> Array:
+        """The key itself, as numbers."""
+        return jr.key_data(key)
+
+    def transport(self, noise: Array) -> Array:
+        """Gamma variables of that key, over their sum."""
+        return jax.nn.softmax(jr.loggamma(jr.wrap_key_data(noise), self.concentration))
+
+    def mean(self) -> Array:
+        """E[z]."""
+        return self.concentration / self.concentration.sum()
+
+    def log_prob(self, value: Array) -> Float[Array, ""]:
+        """Log-density in nats, on the simplex."""
+        a = self.concentration
+        return gammaln(a.sum()) - gammaln(a).sum() + jnp.sum((a - 1) * jnp.log(value))
+
+
+class Beta(AbstractDistribution):
+    """Independent betas; a seed is its noise, as for `Gamma`.
+
+    Args:
+        a, b: positive, the same shape; the mean is a / (a + b).
+    """
+
+    a: Float[Array, "*event"]
+    b: Float[Array, "*event"]
+    reparameterised: ClassVar[bool] = True
+
+    def noise(self, key: PRNGKeyArray) -> Array:
+        """The key itself, as numbers."""
+        return jr.key_data(key)
+
+    def transport(self, noise: Array) -> Array:
+        """Two gamma variables of that key, the first over their sum."""
+        both = jr.loggamma(jr.wrap_key_data(noise), jnp.stack([self.a, self.b]))
+        return jax.nn.sigmoid(both[0] - both[1])
+
+    def mean(self) -> Array:
+        """E[z]."""
+        return self.a / (self.a + self.b)
+
+    def log_prob(self, value: Array) -> Float[Array, ""]:
+        """Log-density in nats, summed over the event."""
+        a, b = self.a, self.b
+        normaliser = gammaln(a) + gammaln(b) - gammaln(a + b)
+        return jnp.sum((a - 1) * jnp.log(value) + (b - 1) * jnp.log1p(-value) - normaliser)
 
 
 class Bernoulli(AbstractFinite):
@@ -114,17 +286,17 @@ class Bernoulli(AbstractFinite):
         """2 to the number of coins."""
         return 2**self.logits.size
 
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """Draw one uniform per coin, away from 0 and 1."""
-        return open_uniform(key, jnp.shape(self.logits), jnp.result_type(self.logits))
+    def coins(self) -> Bernoulli:
+        """Itself."""
+        return self
 
-    def transport(self, noise: Array) -> Array:
-        """One where ε > 1 - p."""
-        return (noise > jax.nn.sigmoid(-self.logits)).astype(self.logits.dtype)
+    def of_coins(self, faces: Array) -> Array:
+        """The faces themselves."""
+        return faces
 
-    def relaxed(self, noise: Array, temperature: Array) -> Array:
-        """Binary Concrete of the same noise: σ((logits + logit ε) / temperature)."""
-        return jax.nn.sigmoid((self.logits + jnp.log(noise) - jnp.log1p(-noise)) / temperature)
+    def reached(self, faces: Array) -> Array:
+        """Every coin matters."""
+        return jnp.ones_like(faces)
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability, summed over the coins."""
@@ -140,6 +312,9 @@ class Bernoulli(AbstractFinite):
 class Categorical(AbstractFinite):
     """One of C classes; a value is its one-hot code.
 
+    Its C - 1 coins break a stick: coin j decides whether it is class j, given that it is none before. C more
+    uniforms are there for those who want Gumbel variables, independent of the coins.
+
     Args:
         logits: unnormalised log-probabilities.
     """
@@ -151,13 +326,35 @@ class Categorical(AbstractFinite):
         """The number of classes."""
         return self.logits.shape[0]
 
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """Draw one uniform."""
-        return open_uniform(key, (), self.logits.dtype)
+    def coins(self) -> Bernoulli:
+        """Coin j: class j rather than any after it."""
+        after = jax.lax.cumlogsumexp(self.logits, reverse=True)
+        return Bernoulli(self.logits[:-1] - after[1:])
 
-    def transport(self, noise: Array) -> Array:
-        """One-hot of the inverse cumulative distribution at ε."""
-        return one_hot_of_uniform(jax.nn.softmax(self.logits), noise)
+    def of_coins(self, faces: Array) -> Array:
+        """z_j = b_j ∏_{i<j} (1 - b_i), and the last class if no coin shows a one."""
+        passed = survival(1 - faces)
+        return passed * jnp.append(faces, 1.0)
+
+    def reached(self, faces: Array) -> Array:
+        """Coins up to the first one."""
+        return survival(1 - faces)[:-1]
+
+    def coin_noise(self, noise: Array) -> Array:
+        """The first C - 1."""
+        return noise[: self.support_size - 1]
+
+    def gumbel_noise(self, noise: Array) -> Array:
+        """The last C."""
+        return noise[self.support_size - 1 :]
+
+    def noise(self, key: PRNGKeyArray) -> Array:
+        """Draw 2C - 1 uniforms, away from 0 and 1."""
+        return open_uniform(key, (2 * self.support_size - 1,), self.logits.dtype)
+
+    def probs(self) -> Float[Array, " support"]:
+        """Probability of each class."""
+        return jax.nn.softmax(self.logits)
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability of a one-hot value."""
@@ -200,17 +397,23 @@ class Stopping(AbstractFinite):
         """Probability of each count 0 … N."""
         return jnp.exp(self.log_probs())
 
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """Draw one uniform."""
-        return open_uniform(key, (), self.continue_logits.dtype)
+    def coins(self) -> Bernoulli:
+        """Coin t: whether to go on to step t, given that step t - 1 was taken."""
+        return Bernoulli(self.continue_logits)
 
-    def transport(self, noise: Array) -> Array:
-        """Unary code of the inverse cumulative distribution at ε."""
-        return one_hot_of_uniform(self.probs(), noise) @ self.support()
+    def of_coins(self, faces: Array) -> Array:
+        """v_t = ∏_{s≤t} b_s."""
+        return survival(faces)[1:]
+
+    def reached(self, faces: Array) -> Array:
+        """Coins up to the first zero."""
+        return survival(faces)[:-1]
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-probability of a unary code."""
-        return self.log_probs() @ jnp.all(self.support() == value, axis=-1).astype(value.dtype)
+        """Log-probability of a unary code; linear in it, so a relaxed code has one too."""
+        reached = jnp.concatenate([jnp.ones(1, value.dtype), value[:-1]])
+        stop = jax.nn.log_sigmoid(-self.continue_logits)
+        return reached @ stop + value @ self.continue_logits
 
     def support(self) -> Array:
         """The unary codes of 0 … N."""
@@ -224,7 +427,20 @@ def open_uniform(key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Array:
     return jr.uniform(key, shape, dtype, minval=tiny, maxval=1 - tiny)
 
 
-def one_hot_of_uniform(probs: Float[Array, " support"], noise: Array) -> Float[Array, " support"]:
-    """One-hot of the inverse of the cumulative distribution at `noise`."""
-    index = jnp.sum(jnp.cumsum(probs)[:-1] < noise)
-    return jax.nn.one_hot(index, probs.shape[0], dtype=probs.dtype)
+def toss(coins: Bernoulli, noise: Array) -> Array:
+    """Faces of coins: one where u > 1 - p."""
+    return (noise > jax.nn.sigmoid(-coins.logits)).astype(coins.logits.dtype)
+
+
+def relaxed_coins(coins: Bernoulli, noise: Array, temperature: Array) -> Array:
+    """Binary Concrete of the same noise: σ((ℓ + logit u) / τ).
+
+    Maddison, Mnih and Teh (2017), "The Concrete distribution", equation 16; Jang, Gu and Poole (2017),
+    "Categorical reparameterization with Gumbel-softmax".
+    """
+    return jax.nn.sigmoid((coins.logits + jnp.log(noise) - jnp.log1p(-noise)) / temperature)
+
+
+def survival(faces: Float[Array, " coins"]) -> Float[Array, " coins+1"]:
+    """Products of the first none, one, two … of the faces."""
+    return jnp.cumprod(jnp.concatenate([jnp.ones(1, faces.dtype), faces]))

@@ -1,96 +1,76 @@
 """Stochastic gradients: the model says what is random, a word says how to differentiate it.
 
-`ESTIMATORS` lists every estimator by its word; being listed is being tested.
+`ESTIMATORS` lists every estimator by its word; being listed is being tested. `profile` measures them on a
+program of yours, and `choose` takes the best.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import jax
-import optax
-
-from subitize.core.words import spoken
-from subitize.gradients.baselines import Learned, RunningMean, Statistic, Zero
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, SiteError
+from subitize.gradients.arm import ARM
+from subitize.gradients.baselines import Learned, RunningMean, Zero
+from subitize.gradients.disarm import DisARM
+from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Estimate, Site, SiteError
 from subitize.gradients.exact import Exact
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.leave_one_out import LeaveOneOut
+from subitize.gradients.local import Local
+from subitize.gradients.measure_valued import MeasureValued
+from subitize.gradients.muprop import MuProp, delta, muprop
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
+from subitize.gradients.optimal import OptimalConstant
 from subitize.gradients.pathwise import Pathwise
-from subitize.gradients.policy import check_words
+from subitize.gradients.profile import Choice, Row, choose, profile, table
 from subitize.gradients.rebar import Rebar
+from subitize.gradients.relax import BlackBoxRelax, Relax
+from subitize.gradients.relaxation import GumbelSoftmax
 from subitize.gradients.score import Score, ema, nvil
+from subitize.gradients.straight_through import GumbelRao, ReinMax, StraightThrough, StraightThroughGumbel
+from subitize.gradients.sum_sample import SumAndSample
 from subitize.gradients.vimco import VIMCO
+from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation, memory_optimizer
 
 __all__ = [
+    "ARM",
     "ESTIMATORS",
     "OBJECTIVES",
     "VIMCO",
+    "AbstractDirect",
     "AbstractEstimator",
     "AbstractObjective",
+    "BlackBoxRelax",
+    "Choice",
+    "DisARM",
     "Estimate",
     "Exact",
     "Expectation",
+    "GumbelRao",
+    "GumbelSoftmax",
     "ImportanceWeighted",
     "Learned",
     "LeaveOneOut",
+    "Local",
     "Mean",
+    "MeasureValued",
+    "MuProp",
+    "OptimalConstant",
     "Pathwise",
     "Rebar",
+    "ReinMax",
+    "Relax",
+    "Row",
     "RunningMean",
     "Score",
     "Site",
     "SiteError",
+    "StraightThrough",
+    "StraightThroughGumbel",
+    "SumAndSample",
     "Zero",
+    "choose",
+    "delta",
     "ema",
     "expectation",
     "memory_optimizer",
+    "muprop",
     "nvil",
+    "profile",
+    "table",
 ]
-
-ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
-    "pathwise": Pathwise,
-    "exact": Exact,
-    "score": Score,
-    "ema": ema,
-    "nvil": nvil,
-    "rloo": LeaveOneOut,
-    "vimco": VIMCO,
-    "rebar": Rebar,
-}
-OBJECTIVES: dict[str, Callable[..., AbstractObjective]] = {"mean": Mean, "iwae": ImportanceWeighted}
-
-
-def expectation(
-    cost: Callable, policy: Any = None, objective: str | AbstractObjective = "mean"
-) -> Expectation:
-    """Make of a program a loss over batches that can just be differentiated.
-
-    Args:
-        cost: `cost(model, example, draw)` for one example; returns one real number, or that and a pytree
-            to report.
-        policy: how to differentiate each site: a word, an estimator, or a mapping from site names to
-            either, with "*" for all finite sites not named. Continuous sites are pathwise by default.
-        objective: "mean", "iwae(k=5)", or an objective.
-
-    Returns:
-        `loss`, with `loss.init(model, example, key) -> memory` and
-        `loss(model, memory, batch, key) -> (value, info)`.
-
-    Raises:
-        UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
-    """
-    check_words(policy, ESTIMATORS)
-    chosen = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
-    return Expectation(cost, policy, chosen, ESTIMATORS)
-
-
-def memory_optimizer(learning_rate: float) -> optax.GradientTransformation:
-    """Train estimators' memory: Adam for what is learned, a unit step for running statistics."""
-
-    def labels(memory):
-        is_statistic = lambda x: isinstance(x, Statistic)  # noqa: E731
-        label = lambda x: jax.tree.map(lambda _: "running" if is_statistic(x) else "learned", x)  # noqa: E731
-        return jax.tree.map(label, memory, is_leaf=is_statistic)
-
-    return optax.partition({"learned": optax.adam(learning_rate), "running": optax.sgd(1.0)}, labels)

@@ -25,11 +25,32 @@ from subitize.gradients.estimator import Site
 class Statistic(eqx.Module):
     """A running mean of something seen at every step."""
 
-    mean: Float[Array, ""]
+    mean: Float[Array, "*shape"]
 
     def loss(self, x: Array, decay: float) -> Float[Array, ""]:
         """Loss whose unit gradient step is the moving average."""
-        return 0.5 * (1 - decay) * (self.mean - jax.lax.stop_gradient(x)) ** 2
+        return 0.5 * (1 - decay) * jnp.sum((self.mean - jax.lax.stop_gradient(x)) ** 2)
+
+
+class Scale(eqx.Module):
+    """Running mean and mean square of a cost: the units in which networks predict it."""
+
+    mean: Statistic
+    square: Statistic
+
+    @staticmethod
+    def fresh() -> "Scale":
+        """Nothing seen yet."""
+        return Scale(Statistic(jnp.zeros(())), Statistic(jnp.zeros(())))
+
+    def unit(self) -> tuple[Array, Array]:
+        """Running mean and standard deviation (at least one), as constants."""
+        mean, square = jax.lax.stop_gradient((self.mean.mean, self.square.mean))
+        return mean, jnp.sqrt(jnp.maximum(square - mean**2, 1.0))
+
+    def loss(self, cost: Array, decay: float) -> Array:
+        """Follow the cost."""
+        return self.mean.loss(cost, decay) + self.square.loss(cost**2, decay)
 
 
 class AbstractBaseline(eqx.Module):
@@ -82,22 +103,15 @@ class LearnedMemory(eqx.Module):
     """Memory of `Learned`: a network that predicts the cost in units of its running mean and spread."""
 
     network: MLP
-    mean: Statistic
-    square: Statistic
-
-    def unit(self) -> tuple[Array, Array]:
-        """Running mean and standard deviation of the cost (at least one)."""
-        mean = self.mean.mean
-        return mean, jnp.sqrt(jnp.maximum(self.square.mean - mean**2, 1.0))
+    scale: Scale
 
 
 class Learned(AbstractBaseline):
     """A network that predicts the cost from the example and the site's parameters.
 
     As in Mnih and Gregor (2014), "Neural variational inference and learning in belief networks"
-    (NVIL): an input-dependent baseline beside a running one. Their division of the signal by its
-    running deviation would rescale the gradient; here the deviation only conditions the network, so
-    that the estimate stays unbiased.
+    (NVIL): an input-dependent baseline beside a running one. The running deviation conditions the
+    network, whatever the cost's units.
 
     Args:
         hidden: width of the network's one hidden layer.
@@ -110,21 +124,18 @@ class Learned(AbstractBaseline):
     def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> LearnedMemory:
         """A fresh network for inputs of this size."""
         size = sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
-        zero = jnp.zeros(())
-        network = MLP((size, self.hidden, 1), key=key, last_scale=0.0)
-        return LearnedMemory(network, Statistic(zero), Statistic(zero))
+        return LearnedMemory(MLP((size, self.hidden, 1), key=key, last_scale=0.0), Scale.fresh())
 
     def predict(self, memory: LearnedMemory, site: Site) -> Array:
         """The network's prediction, in nats."""
-        mean, deviation = memory.unit()
+        mean, deviation = memory.scale.unit()
         return mean + deviation * memory.network(context(site.dist, site.example))[0]
 
     def loss(self, memory: LearnedMemory, site: Site, cost: Array) -> Array:
         """Squared error in units of the running deviation, and the two running statistics."""
-        mean, deviation = jax.lax.stop_gradient(memory.unit())
+        mean, deviation = memory.scale.unit()
         error = memory.network(context(site.dist, site.example))[0] - (cost - mean) / deviation
-        statistics = memory.mean.loss(cost, self.decay) + memory.square.loss(cost**2, self.decay)
-        return 0.5 * error**2 + statistics
+        return 0.5 * error**2 + memory.scale.loss(cost, self.decay)
 
 
 def context(dist: PyTree, example: PyTree) -> Float[Array, " context"]:

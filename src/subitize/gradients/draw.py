@@ -4,8 +4,8 @@ A program calls `draw(name, dist)` for a site, or `draw.at(step)(name, dist)` fo
 Which value it gets depends on the lane it runs on: the base draw, or one of the alternatives that some
 site's estimator asked for. Everything before that site is the same on all lanes, so under `vmap` over
 lanes it is computed once; everything after is computed per lane, with the same noise (common random
-numbers). On a lane with a *relaxed* value all later finite sites are relaxed too, so that the lane's cost
-is a smooth function of that value.
+numbers). Where an estimator needs the cost to be a *smooth* function of its alternative values, it also
+says which smooth value every later finite site takes on those lanes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from subitize.core.distributions import AbstractDistribution
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.draws import site_key
-from subitize.gradients.estimator import SiteError
+from subitize.gradients.estimator import AbstractDirect, SiteError
 from subitize.gradients.lanes import Lanes
 from subitize.gradients.pathwise import Pathwise
 
@@ -58,27 +58,29 @@ class Draw:
 
     def __init__(
         self,
+        direct: Mapping[str, AbstractDirect],
         sites: Mapping[str, Lanes],
         memory: Mapping[str, Any],
         noise: Any,
         lane: Array,
         nudges: Mapping[str, Array],
     ):
-        self.sites, self.memory, self.noise, self.lane, self.nudges = sites, memory, noise, lane, nudges
+        self.direct, self.sites, self.memory = direct, sites, memory
+        self.noise, self.lane, self.nudges = noise, lane, nudges
         self.records: dict[str, Record] = {}
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """The value of site `name`."""
-        lanes = self.sites.get(name)
-        if lanes is None:  # pathwise
-            return dist.transport(self.noise(name, dist, 1)[0])
+        if name in self.direct:
+            return self.direct[name].draw(dist, self.noise(name, dist, self.direct[name].samples))
+        lanes = self.sites[name]
         noise = self.noise(name, dist, lanes.estimator.samples)
         stopped = jax.lax.stop_gradient(dist)
         base = stopped.transport(noise[0])
         alternatives = lanes.estimator.alternatives(self.memory[name], stopped, noise)
         table = jnp.concatenate([base[None], alternatives])
         value = table[jnp.asarray(lanes.row)[self.lane]]
-        value = self._relax_after_relaxed(name, dist, noise[0], value)
+        value = self._smooth_after_smooth(dist, noise[0], value)
         if name in self.nudges:
             value = value + self.nudges[name]
         self.records[name] = Record(dist, noise, table)
@@ -88,19 +90,17 @@ class Draw:
         """Draws for one step of a loop: `step` is folded into their noise."""
         return LoopDraw(self, step)
 
-    def _relax_after_relaxed(self, name: str, dist: Any, noise: Array, value: Array) -> Array:
+    def _smooth_after_smooth(self, dist: AbstractDistribution, noise: Array, value: Array) -> Array:
+        """The value, or on the alternative lanes of an earlier smooth site, a smooth one."""
         for earlier in self.records:
             lanes = self.sites[earlier]
-            if not lanes.estimator.relaxes:
+            if not lanes.estimator.smooth:
                 continue
-            if not hasattr(dist, "relaxed"):
-                raise SiteError(
-                    f"Site '{earlier}' is estimated by {lanes.estimator.word!r}, which needs every later "
-                    f"finite site relaxed; site '{name}' is {type(dist).__name__}, which has no relaxation. "
-                    f"Choose another estimator for '{earlier}'."
-                )
-            relaxed = dist.relaxed(noise, lanes.estimator.temperature_of(self.memory[earlier]))
-            value = jnp.where(jnp.asarray(lanes.row > 0)[self.lane], relaxed, value)
+            if isinstance(dist, AbstractFinite):
+                smooth = lanes.estimator.later(self.memory[earlier], dist, noise)
+            else:
+                smooth = dist.transport(noise)
+            value = jnp.where(jnp.asarray(lanes.row > 0)[self.lane], smooth, value)
         return value
 
 

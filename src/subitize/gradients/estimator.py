@@ -22,7 +22,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from subitize.core.distributions import AbstractDistribution
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.errors import UsageError
 
 
@@ -64,7 +64,7 @@ class AbstractEstimator(eqx.Module):
     uses_base: ClassVar[bool] = True  # does it want the cost at the base draw?
     needs_slopes: ClassVar[bool] = False
     needs_particles: ClassVar[bool] = False
-    relaxes: ClassVar[bool] = False  # are its alternatives relaxed values?
+    smooth: ClassVar[bool] = False  # must the cost be a smooth function of its alternatives?
 
     @property
     def samples(self) -> int:
@@ -84,10 +84,25 @@ class AbstractEstimator(eqx.Module):
         value = dist.transport(noise[0])
         return jnp.zeros((0, *value.shape), value.dtype)
 
-    def temperature_of(self, memory: Any) -> Array:
-        """Temperature of relaxed lanes, for estimators whose alternatives are relaxed values."""
-        raise NotImplementedError(f"{self.word} does not relax")
+    def later(self, memory: Any, dist: AbstractFinite, noise: Array) -> Array:
+        """Value of a later finite site on this site's alternative lanes, for `smooth` estimators."""
+        raise NotImplementedError(f"{self.word} leaves later sites alone")
 
     @abc.abstractmethod
     def estimate(self, memory: Any, site: Site) -> Estimate:
         """The local gradient, the weights of the lanes, and the loss of the memory."""
+
+
+class AbstractDirect(AbstractEstimator):
+    """An estimator that hands out a differentiable value, and leaves the rest to automatic differentiation.
+
+    It needs no lanes: the program runs once, with this value.
+    """
+
+    @abc.abstractmethod
+    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+        """A value whose derivative in φ stands for the draw's. Noise has a first axis `samples`."""
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """Never called: a direct site has no lanes."""
+        raise AssertionError(f"a site under '{self.word}' is differentiated by the program itself")

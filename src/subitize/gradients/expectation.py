@@ -27,7 +27,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.gradients.draw import Discovery, Draw, KeyNoise, Record
-from subitize.gradients.estimator import AbstractEstimator, Site, SiteError
+from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Site, SiteError
 from subitize.gradients.lanes import Lanes, lay_out
 from subitize.gradients.objectives import AbstractObjective
 from subitize.gradients.policy import assign
@@ -92,10 +92,11 @@ class Expectation(eqx.Module):
     ) -> tuple[Float[Array, ""], PyTree]:
         """As `__call__`, with the noise of every site given: what the laws integrate over."""
         estimators, dists = self.sites(model, jax.tree.map(lambda x: x[0], batch))
+        direct = {name: e for name, e in estimators.items() if isinstance(e, AbstractDirect)}
         lanes = lay_out(estimators, memory, dists, self.objective.k)
 
         def memory_loss(memory):
-            one = jax.vmap(lambda example, noise: self._outcome(model, memory, lanes, example, noise))
+            one = jax.vmap(lambda example, noise: self._outcome(model, memory, direct, lanes, example, noise))
             outcome = one(batch, noise)
             return outcome.loss.mean(), outcome
 
@@ -114,19 +115,18 @@ class Expectation(eqx.Module):
         Raises:
             SiteError, UsageError: the policy and the program do not fit together.
         """
-        found: dict[str, Discovery] = {}
+        found = discover(self.cost, model, example)
+        return assign(self.policy, self.vocabulary, found.sites, found.looped, self.objective.k), found.sites
 
-        def trace(model, example):
-            found["sites"] = Discovery(KeyNoise(jr.key(0)))
-            return scalar_and_info(self.cost(model, example, found["sites"]))
+    def evaluations(self, model: PyTree, memory: dict[str, Any], example: PyTree) -> int:
+        """How often the program is run per example: lanes times particles."""
+        estimators, dists = self.sites(model, example)
+        lanes = lay_out(estimators, memory, dists, self.objective.k)
+        return self.objective.k * (len(next(iter(lanes.values())).row) if lanes else 1)
 
-        jax.eval_shape(trace, model, example)
-        sites, looped = found["sites"].sites, found["sites"].looped
-        return assign(self.policy, self.vocabulary, sites, looped, self.objective.k), sites
-
-    def _outcome(self, model, memory, sites: Mapping[str, Lanes], example, noise) -> Outcome:
+    def _outcome(self, model, memory, direct, sites: Mapping[str, Lanes], example, noise) -> Outcome:
         """Run one example and let every site's estimator judge it."""
-        runs = self._runs(model, memory, sites, example, noise)
+        runs = self._runs(model, memory, direct, sites, example, noise)
         if not sites:
             nothing = jnp.zeros(())
             info = jax.tree.map(lambda x: x[:, 0].mean(0), runs.info)
@@ -143,7 +143,7 @@ class Expectation(eqx.Module):
             info=jax.tree.map(lambda x: x.mean(0), stacked.info),
         )
 
-    def _runs(self, model, memory, sites: Mapping[str, Lanes], example, noise) -> Runs:
+    def _runs(self, model, memory, direct, sites: Mapping[str, Lanes], example, noise) -> Runs:
         """Run the program on all lanes of all particles."""
         particles = noise.split(self.objective.k)
         total = len(next(iter(sites.values())).row) if sites else 1
@@ -154,7 +154,7 @@ class Expectation(eqx.Module):
         }
 
         def run(noise, lane, nudges):
-            draw = Draw(sites, memory, noise, lane, nudges)
+            draw = Draw(direct, sites, memory, noise, lane, nudges)
             cost, info = scalar_and_info(self.cost(model, example, draw))
             return cost, info, draw.records
 
@@ -172,6 +172,18 @@ class Expectation(eqx.Module):
             judged, (costs, info, records) = judge(nudges)
             slopes = {}
         return Runs(swapped(self.objective, costs, costs), judged, costs, slopes, records, info)
+
+
+def discover(cost: Callable, model: PyTree, example: PyTree) -> Discovery:
+    """The random sites of a program, found by an abstract trace: nothing is computed."""
+    found: dict[str, Discovery] = {}
+
+    def trace(model, example):
+        found["sites"] = Discovery(KeyNoise(jr.key(0)))
+        return scalar_and_info(cost(model, example, found["sites"]))
+
+    jax.eval_shape(trace, model, example)
+    return found["sites"]
 
 
 LEAK = (

@@ -12,8 +12,7 @@ import jax.random as jr
 import numpy as np
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.estimator import AbstractEstimator
-from subitize.gradients.pathwise import Pathwise
+from subitize.gradients.estimator import AbstractDirect, AbstractEstimator
 
 
 class Lanes(NamedTuple):
@@ -37,7 +36,7 @@ def lay_out(
     particles: int,
 ) -> dict[str, Lanes]:
     """Number the lanes of all stochastic sites."""
-    stochastic = {name: e for name, e in estimators.items() if not isinstance(e, Pathwise)}
+    stochastic = {name: e for name, e in estimators.items() if not isinstance(e, AbstractDirect)}
     tables = {name: abstract_values(e, memory[name], dists[name]) for name, e in stochastic.items()}
     has_base = particles > 1 or any(e.uses_base for e in stochastic.values())
     ends = int(has_base) + np.cumsum(

@@ -3,17 +3,20 @@
     z = transport(φ, ε),    ∂E[f]/∂φ = E[∂f/∂z ∂z/∂φ].
 
 Kingma and Welling (2014), "Auto-encoding variational Bayes"; Rezende, Mohamed and Wierstra (2014),
-"Stochastic backpropagation". There is nothing to estimate beyond what automatic differentiation does, so
-a pathwise site simply is not stopped.
+"Stochastic backpropagation". Where the transport is no formula (Gamma, Beta, Dirichlet), its derivative is
+implicit: ∂z/∂φ = -(∂F/∂φ)/p(z), F the cumulative distribution (Figurnov, Mohamed and Mnih 2018, "Implicit
+reparameterization gradients").
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractDirect
 
 
-class Pathwise(AbstractEstimator):
+class Pathwise(AbstractDirect):
     """Let the gradient flow through the draw; the default for continuous sites."""
 
     word: ClassVar[str] = "pathwise"
@@ -26,6 +29,6 @@ class Pathwise(AbstractEstimator):
             return f"a draw from {type(dist).__name__} is not differentiable in its parameters"
         return None
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
-        """Never called: a pathwise site has no lanes."""
-        raise AssertionError("a pathwise site is differentiated by the program itself")
+    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+        """The draw itself."""
+        return dist.transport(noise[0])

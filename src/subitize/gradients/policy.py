@@ -87,9 +87,11 @@ def choose(name: str, dist: Any, named: Mapping, vocabulary: Mapping, particles:
 def would_work(name: str, dist: Any, vocabulary: Mapping, particles: int) -> str:
     """Say which words would serve a site."""
     candidates = {word: build() for word, build in vocabulary.items()}
-    words = [
-        word
+    fitting = {
+        word: e
         for word, e in candidates.items()
         if e.why_not(dist) is None and (particles > 1 or not e.needs_particles)
-    ]
+    }
+    words = [word for word, e in fitting.items() if e.unbiased]
+    words += [f"{word} (biased)" for word, e in fitting.items() if not e.unbiased]
     return f"These would work for '{name}': {', '.join(words)}."

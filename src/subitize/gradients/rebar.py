@@ -1,11 +1,15 @@
 """REBAR: the cost at a relaxed value of the same noise, as control variate.
 
-For coins b = 1[u > 1 - p] with p = σ(φ), relaxed to y = σ(z/τ) with z = φ + logit u, and c(z) = η f(y),
+For coins b = 1[u > 1 - p] with p = σ(ℓ), relaxed to y = σ(z/τ) with z = ℓ + logit u, and c(z) = η f(y),
 
     g = (f(b) - c(z)) (b - p) + c′(z) w,    w = (1 - p)/u if b = 1, p/(1 - u) if b = 0.
 
 The control part c′(z) w - c(z)(b - p) has mean zero for every smooth c, because the conditional noise
-of z given b, coupled to u, leaves z as it is while ∂z/∂φ = 1 - w. So one hard and one relaxed run do.
+of z given b, coupled to u, leaves z as it is while ∂z/∂ℓ = 1 - w. So one hard and one relaxed run do.
+The paper's form, with z̃ drawn afresh given b, needs a second relaxed run:
+
+    g = (f(b) - c(z̃)) (b - p) + c′(z) - c′(z̃) (1 - w̃).
+
 The temperature τ and the coefficient η minimise E|g|², by differentiating g itself.
 
 Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein (2017), "REBAR: low-variance, unbiased gradient
@@ -19,7 +23,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from subitize.core.distributions import AbstractDistribution, Bernoulli
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.gradients.coins import face_slopes, faces, not_coins, probability, pulled_back, squared
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 
 
@@ -29,47 +34,94 @@ class RebarMemory(eqx.Module):
     log_temperature: Float[Array, ""]
     coefficient: Float[Array, ""]
 
+    @staticmethod
+    def starting_at(temperature: float) -> "RebarMemory":
+        """A full control variate at a given temperature."""
+        return RebarMemory(jnp.log(jnp.asarray(temperature)), jnp.ones(()))
+
+    @property
+    def temperature(self) -> Array:
+        """The learned τ."""
+        return jnp.exp(self.log_temperature)
+
 
 class Rebar(AbstractEstimator):
     """Score function with a relaxed control variate.
 
     Args:
         temperature: τ to start from.
+        coupled: relax once, coupled to the draw; or else twice, with noise of its own given the draw.
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
+    coupled: bool = eqx.field(static=True, default=True)
     word: ClassVar[str] = "rebar"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Tucker et al. 2017"
     needs_slopes: ClassVar[bool] = True
-    relaxes: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+
+    @property
+    def samples(self) -> int:
+        """The uncoupled form needs a second noise."""
+        return 1 if self.coupled else 2
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Coins only, in this form."""
-        if not isinstance(dist, Bernoulli):
-            return f"its relaxation is of Bernoulli sites, not of {type(dist).__name__}"
-        return None
+        """Sites made of coins."""
+        return not_coins(dist)
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> RebarMemory:
         """Start at the given temperature with a full control variate."""
-        return RebarMemory(jnp.log(jnp.asarray(self.temperature)), jnp.ones(()))
+        return RebarMemory.starting_at(self.temperature)
 
     def alternatives(self, memory: RebarMemory, dist: AbstractDistribution, noise: Array) -> Array:
-        """The relaxed value of the base draw's own noise."""
-        assert isinstance(dist, Bernoulli)
-        return dist.relaxed(noise[0], self.temperature_of(memory))[None]
+        """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
+        assert isinstance(dist, AbstractFinite)
+        return jax.vmap(dist.of_coins)(soft_faces(dist, uniforms(dist, noise), memory.temperature))
 
-    def temperature_of(self, memory: RebarMemory) -> Array:
-        """The learned τ."""
-        return jnp.exp(memory.log_temperature)
+    def later(self, memory: RebarMemory, dist: AbstractFinite, noise: Array) -> Array:
+        """Later sites are relaxed at the same temperature."""
+        return dist.relaxed(noise, memory.temperature)
 
     def estimate(self, memory: RebarMemory, site: Site) -> Estimate:
-        """Two lanes: hard, and relaxed."""
-        assert isinstance(site.dist, Bernoulli)
-        (b, y), (hard, soft), u = site.values, site.costs, site.noise[0]
+        """The hard lane, and one or two relaxed ones."""
+        assert isinstance(site.dist, AbstractFinite)
         assert site.slopes is not None
-        p, η = jax.nn.sigmoid(site.dist.logits), memory.coefficient
-        slope = η * site.slopes[1] * y * (1 - y) / self.temperature_of(memory)  # c′(z)
-        w = jnp.where(b > 0.5, (1 - p) / u, p / (1 - u))
-        g = (hard - η * soft) * (b - p) + slope * w
-        return Estimate(Bernoulli(g), jnp.array([1.0, 0.0], hard.dtype), jnp.sum(g**2))
+        u = uniforms(site.dist, site.noise)
+        y = soft_faces(site.dist, u, memory.temperature)
+        slope = jax.vmap(face_slopes, in_axes=(None, 0, 0))(site.dist, y, site.slopes[1:])
+        c, η = memory.coefficient * site.costs[1:], memory.coefficient
+        c_slope = η * slope * y * (1 - y) / memory.temperature
+        g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
+        gradient = pulled_back(site.dist, g)
+        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
+        return Estimate(gradient, weights, squared(gradient))
+
+
+def uniforms(dist: AbstractFinite, noise: Array) -> Array:
+    """Noise of the coins, and of any further sample, squeezed to where the coins fall as they did."""
+    u = jax.vmap(dist.coin_noise)(noise)
+    p, b = probability(dist), faces(dist, noise[0])
+    agreeing = jnp.where(b > 0.5, (1 - p) + p * u[1:], (1 - p) * u[1:])
+    return jnp.concatenate([u[:1], agreeing])
+
+
+def soft_faces(dist: AbstractFinite, u: Array, temperature: Array) -> Array:
+    """σ((ℓ + logit u) / τ)."""
+    return jax.nn.sigmoid((dist.coins().logits + jnp.log(u) - jnp.log1p(-u)) / temperature)
+
+
+def controlled(dist: AbstractFinite, noise: Array, cost: Array, u: Array, c: Array, c_slope: Array) -> Array:
+    """The estimate in the coins' logits, from a control variate and its slope in z.
+
+    Args:
+        dist: the site.
+        noise: of the base draw.
+        cost: f(b).
+        u: uniforms of z, and of z̃ if that is another; leading axis 1 or 2.
+        c: the control variate at these.
+        c_slope: ∂c/∂z at these.
+    """
+    p, b = probability(dist), faces(dist, noise)
+    w = jnp.where(b > 0.5, (1 - p) / u[-1], p / (1 - u[-1]))
+    return (cost - c[-1]) * (b - p) + c_slope[0] - c_slope[-1] * (1 - w)

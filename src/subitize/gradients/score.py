@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.baselines import AbstractBaseline, Learned, RunningMean, Zero
+from subitize.gradients.baselines import AbstractBaseline, Learned, RunningMean, Scale, Zero
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 
 
@@ -25,23 +25,36 @@ class Score(AbstractEstimator):
 
     Args:
         baseline: what to subtract from the cost.
+        normalise: divide the signal by its running deviation, where that is above one, as NVIL does. This
+            rescales the gradient, so the estimate is no longer unbiased.
+        decay: of that running deviation.
     """
 
     baseline: AbstractBaseline = eqx.field(default_factory=Zero)
+    normalise: bool = eqx.field(static=True, default=False)
+    decay: float = eqx.field(static=True, default=0.9)
     word: ClassVar[str] = "score"
-    unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Williams 1992"
 
+    @property
+    def unbiased(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Unless the signal is normalised."""
+        return not self.normalise
+
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
-        """The baseline's memory."""
-        return self.baseline.init(dist, example, key)
+        """The memory of the baseline, and of the signal's scale."""
+        return self.baseline.init(dist, example, key), Scale.fresh() if self.normalise else None
 
     def estimate(self, memory: Any, site: Site) -> Estimate:
         """One lane: the base draw."""
-        value, cost = site.values[0], site.costs[0]
-        signal = cost - self.baseline.predict(memory, site)
-        gradient = weighted_score(site.dist, value, signal)
-        return Estimate(gradient, jnp.ones(1, cost.dtype), self.baseline.loss(memory, site, cost))
+        of_baseline, scale = memory
+        cost = site.costs[0]
+        signal = cost - self.baseline.predict(of_baseline, site)
+        loss = self.baseline.loss(of_baseline, site, cost)
+        if self.normalise:
+            loss, signal = loss + scale.loss(signal, self.decay), signal / scale.unit()[1]
+        gradient = weighted_score(site.dist, site.values[0], signal)
+        return Estimate(gradient, jnp.ones(1, cost.dtype), loss)
 
 
 def ema(decay: float = 0.9) -> Score:
@@ -49,9 +62,12 @@ def ema(decay: float = 0.9) -> Score:
     return Score(RunningMean(decay))
 
 
-def nvil(hidden: int = 100, decay: float = 0.9) -> Score:
-    """Score function with a learned baseline (Mnih and Gregor 2014)."""
-    return Score(Learned(hidden, decay))
+def nvil(hidden: int = 100, decay: float = 0.9, normalise: bool = False) -> Score:  # noqa: FBT001, FBT002
+    """Score function with a learned baseline (Mnih and Gregor 2014).
+
+    Their division by the signal's running deviation, which rescales the gradient, is made only on request.
+    """
+    return Score(Learned(hidden, decay), normalise, decay)
 
 
 def weighted_score(dist: AbstractDistribution, value, signal) -> AbstractDistribution:

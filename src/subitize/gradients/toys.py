@@ -35,6 +35,11 @@ def _coins(θ, x, draw):
     return jnp.sum((b - 0.45) ** 2) + x * b[0] * b[1] + 0.1 * θ[0] ** 2
 
 
+def _coin(θ, x, draw):
+    b = draw("b", Bernoulli(θ))
+    return (b - 0.45) ** 2 + x * b * jnp.sin(θ)
+
+
 def _classes(θ, x, draw):
     z = draw("z", Categorical(θ))
     return jnp.sum(z * jnp.array([0.3, -1.0, 2.0])) ** 2 + x * θ @ z
@@ -65,12 +70,21 @@ def _mixed(θ, x, draw):
     return (z - b + 0.3 * w) ** 2 + x * jnp.tanh(b * θ[0])
 
 
+def _three_coins(θ, x, draw):
+    first = draw("first", Bernoulli(θ[0]))
+    second = draw("second", Bernoulli(θ[1] + 1.5 * θ[2] * first))
+    third = draw("third", Bernoulli(θ[2] * second - θ[0] * first))
+    return (first + 2 * second - third * x) ** 2 + first * second * third * θ[1]
+
+
 TOYS = (
+    Toy("coin", _coin, jnp.array(0.3), ("b",)),
     Toy("coins", _coins, jnp.array([0.3, -0.8]), ("b",)),
     Toy("classes", _classes, jnp.array([0.5, -0.2, 0.1]), ("z",)),
     Toy("count", _count, jnp.array([0.7, -0.4]), ("count",)),
     Toy("two dependent", _two_dependent, jnp.array([0.4, -0.6, 0.9]), ("first", "second")),
     Toy("three dependent", _three_dependent, jnp.array([0.4, -0.6, 0.9]), ("first", "second", "third")),
+    Toy("three coins", _three_coins, jnp.array([0.4, -0.6, 0.9]), ("first", "second", "third")),
     Toy("mixed", _mixed, jnp.array([0.5, -0.3, 0.8]), ("z", "b", "w")),
 )
 

@@ -1,0 +1,43 @@
+"""ARM: augment, reinforce, merge - one uniform, looked at from both sides.
+
+For coins b = 1[u > 1 - p] and their mirror image b′ = 1[u < p],
+
+    g = (f(b) - f(b′)) (u - ½).
+
+Two runs of the program, nothing learned, no baseline needed.
+
+Yin and Zhou (2019), "ARM: augment-REINFORCE-merge gradient for stochastic binary networks".
+"""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.gradients.coins import mirrored, not_coins, pulled_back
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+
+class ARM(AbstractEstimator):
+    """Antithetic coins, weighed by their uniform noise."""
+
+    word: ClassVar[str] = "arm"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "Yin and Zhou 2019"
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Sites made of coins."""
+        return not_coins(dist)
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The mirror image of the base draw."""
+        assert isinstance(dist, AbstractFinite)
+        return dist.of_coins(mirrored(dist, noise[0]))[None]
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """Two lanes: the draw and its mirror image."""
+        assert isinstance(site.dist, AbstractFinite)
+        here, there = site.costs
+        g = (here - there) * (site.dist.coin_noise(site.noise[0]) - 0.5)
+        return Estimate(pulled_back(site.dist, g), jnp.full(2, 0.5, site.costs.dtype))

@@ -1,0 +1,49 @@
+"""DisARM: ARM with the uniform noise integrated out, given both faces.
+
+For a coin b, its mirror image b′ and its logit ℓ,
+
+    g = ½ (f(b) - f(b′)) (-1)^{b′} 1[b ≠ b′] σ(|ℓ|),
+
+the mean of ARM's estimate over all u that give these two faces: never more variance, same cost. A coin that
+neither face vector reaches (because the value stopped before it) contributes nothing.
+
+Dong, Mnih and Tucker (2020), "DisARM: an antithetic gradient estimator for binary latent variables"; found
+independently as U2G by Yin et al. (2020). For Categorical sites, DisARM-SB of Dong, Mnih and Tucker (2021).
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.gradients.coins import faces, mirrored, not_coins, pulled_back
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+
+class DisARM(AbstractEstimator):
+    """Antithetic coins, weighed by their faces."""
+
+    word: ClassVar[str] = "disarm"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "Dong et al. 2020"
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Sites made of coins."""
+        return not_coins(dist)
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The mirror image of the base draw."""
+        assert isinstance(dist, AbstractFinite)
+        return dist.of_coins(mirrored(dist, noise[0]))[None]
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """Two lanes: the draw and its mirror image."""
+        assert isinstance(site.dist, AbstractFinite)
+        here, there = site.costs
+        b, mirror = faces(site.dist, site.noise[0]), mirrored(site.dist, site.noise[0])
+        reached = jnp.maximum(site.dist.reached(b), site.dist.reached(mirror))
+        differs = reached * (b - mirror)  # which is (-1)^{b′} 1[b ≠ b′]
+        g = 0.5 * (here - there) * differs * jax.nn.sigmoid(jnp.abs(site.dist.coins().logits))
+        return Estimate(pulled_back(site.dist, g), jnp.full(2, 0.5, site.costs.dtype))

@@ -1,0 +1,58 @@
+"""Local expectations: flip every coin, one at a time.
+
+    g_j = p_j (1 - p_j) (f(b with b_j = 1) - f(b with b_j = 0)),
+
+the score-function estimate with coin j summed out, given all others: Rao-Blackwell per coordinate. One run
+of the program per coin, besides the draw itself. For a coin, the measure-valued derivative is the same.
+
+Titsias and Lázaro-Gredilla (2015), "Local expectation gradients for black box variational inference".
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.gradients.coins import (
+    MAX_COINS,
+    faces,
+    not_coins,
+    number_of_coins,
+    probability,
+    pulled_back,
+)
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+
+class Local(AbstractEstimator):
+    """Sum each coin out, given the others."""
+
+    word: ClassVar[str] = "local"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "Titsias and Lázaro-Gredilla 2015"
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Sites made of not too many coins."""
+        if (no := not_coins(dist)) is not None:
+            return no
+        assert isinstance(dist, AbstractFinite)
+        coins = number_of_coins(dist)
+        return f"it would flip each of {coins:,} coins, over {MAX_COINS:,}" if coins > MAX_COINS else None
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The base draw with each of its coins turned over in turn."""
+        assert isinstance(dist, AbstractFinite)
+        b = faces(dist, noise[0])
+        turned = jnp.eye(b.size, dtype=b.dtype).reshape(-1, *b.shape)
+        return jax.vmap(dist.of_coins)(b + turned * (1 - 2 * b))
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """One lane per coin, and the base draw."""
+        assert isinstance(site.dist, AbstractFinite)
+        p, b = probability(site.dist), faces(site.dist, site.noise[0])
+        turned = site.costs[1:].reshape(b.shape)
+        g = p * (1 - p) * (2 * b - 1) * (site.costs[0] - turned)
+        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
+        return Estimate(pulled_back(site.dist, g), weights)

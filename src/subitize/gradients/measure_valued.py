@@ -1,0 +1,63 @@
+"""Measure-valued derivatives: the derivative of a density as a difference of two others.
+
+For a Normal site, coordinate by coordinate, with W ~ Weibull(√2, 2) and M ~ double-sided Maxwell,
+
+    ∂E[f]/∂μ = (E[f(μ + σW)] - E[f(μ - σW)]) / (σ √(2π)),
+    ∂E[f]/∂σ = (E[f(μ + σM)] - E[f(μ + σε)]) / σ.
+
+Nothing is asked of f but its value; four runs of the program per coordinate. Both members of a pair share
+their noise. For finite sites the measure-valued derivative is the local expectation, see `local`.
+
+Mohamed, Rosca, Figurnov and Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 6.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import AbstractDistribution, Normal
+from subitize.gradients.coins import MAX_COINS
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+
+class MeasureValued(AbstractEstimator):
+    """Weak derivatives of a Normal, each coordinate in turn."""
+
+    word: ClassVar[str] = "mvd"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "Mohamed et al. 2020"
+
+    @property
+    def samples(self) -> int:
+        """Three normals: the draw's own, and two that lengthen it."""
+        return 3
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Normal sites of not too many coordinates."""
+        if not isinstance(dist, Normal):
+            return f"it knows Normal sites, not {type(dist).__name__}; for finite ones it is 'local'"
+        size = dist.loc.size
+        return f"it would move each of {size:,} coordinates, over {MAX_COINS:,}" if size > MAX_COINS else None
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """Per coordinate, the others at the base draw: μ + σW, μ - σW, μ + σM."""
+        assert isinstance(dist, Normal)
+        ε, first, second = noise
+        weibull = jnp.sqrt(first**2 + second**2)
+        maxwell = jnp.where(ε < 0, -1.0, 1.0) * jnp.sqrt(ε**2 + first**2 + second**2)
+        moves = jnp.stack([weibull, -weibull, maxwell]).reshape(3, 1, -1)
+        one = jnp.eye(ε.size, dtype=ε.dtype)
+        moved = ε.ravel() + one * (moves - ε.ravel())
+        return jax.vmap(dist.transport)(moved.reshape(-1, *ε.shape))
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """Three lanes per coordinate, and the base draw."""
+        assert isinstance(site.dist, Normal)
+        σ = site.dist.scale
+        up, down, wide = site.costs[1:].reshape(3, *σ.shape)
+        gradient = Normal((up - down) / (σ * math.sqrt(2 * math.pi)), (wide - site.costs[0]) / σ)
+        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
+        return Estimate(gradient, weights)

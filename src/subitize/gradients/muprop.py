@@ -1,0 +1,71 @@
+"""MuProp: the cost's first-order expansion around the mean as control variate.
+
+With μ the mean of the site and h(z) = f(μ) + f′(μ)·(z - μ), whose expectation is known,
+
+    g = (f(z) - h(z) - β) ∂ log p(z; φ)/∂φ + (∂μ/∂φ)ᵀ f′(μ),
+
+β a baseline for what is left. Later finite sites are at their means where f(μ) is computed: the mean field.
+Without the baseline this is the delta method.
+
+Gu, Levine, Sutskever and Mnih (2016), "MuProp: unbiased backpropagation for stochastic neural networks".
+"""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray, PyTree
+
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.gradients.baselines import AbstractBaseline, Learned, Zero
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.score import weighted_score
+
+
+class MuProp(AbstractEstimator):
+    """Score function with a Taylor expansion as control variate.
+
+    Args:
+        baseline: what to subtract besides.
+    """
+
+    baseline: AbstractBaseline = eqx.field(default_factory=Learned)
+    word: ClassVar[str] = "muprop"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "Gu et al. 2016"
+    needs_slopes: ClassVar[bool] = True
+    smooth: ClassVar[bool] = True
+
+    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
+        """The baseline's memory."""
+        return self.baseline.init(dist, example, key)
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The mean."""
+        return dist.mean()[None]
+
+    def later(self, memory: Any, dist: AbstractFinite, noise: Array) -> Array:
+        """The mean of a later site, too."""
+        return dist.mean()
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """Two lanes: the draw, and the mean."""
+        assert site.slopes is not None
+        (z, μ), (f, f_at_μ), slope = site.values, site.costs, site.slopes[1]
+        rest = f - f_at_μ - jnp.sum(slope * (z - μ))
+        scored = weighted_score(site.dist, z, rest - self.baseline.predict(memory, site))
+        _, pull = jax.vjp(lambda dist: dist.mean(), site.dist)
+        gradient = jax.tree.map(jnp.add, scored, pull(slope)[0])
+        weights = jnp.array([1.0, 0.0], f.dtype)
+        return Estimate(gradient, weights, self.baseline.loss(memory, site, rest))
+
+
+def muprop(hidden: int = 100, decay: float = 0.9) -> MuProp:
+    """MuProp with a learned baseline, as in the paper."""
+    return MuProp(Learned(hidden, decay))
+
+
+def delta() -> MuProp:
+    """The delta method: the first-order expansion alone."""
+    return MuProp(Zero())

@@ -1,0 +1,110 @@
+"""Straight-through: the draw on the way forward, something smooth on the way back. Biased.
+
+    st          the mean: ∂z/∂φ := ∂E[z]/∂φ,
+    st_gumbel   a relaxed value that agrees with the draw,
+    gumbel_rao  the mean of k such values given the draw: same bias, less variance,
+    reinmax     2 ∂E_{(π+z)/2} - ½ ∂E_π, second order in the sense of Heun's method.
+
+Bengio, Léonard and Courville (2013), "Estimating or propagating gradients through stochastic neurons"; Jang,
+Gu and Poole (2017); Paulus, Maddison and Krause (2021), "Rao-Blackwellizing the straight-through
+Gumbel-softmax gradient estimator"; Liu, Dong, Liu, Yu and Gao (2023), "Bridging discrete and backpropagation:
+straight-through and beyond".
+"""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
+from subitize.gradients.coins import not_coins, probability
+from subitize.gradients.estimator import AbstractDirect
+from subitize.gradients.relaxation import hard, hard_faces, relaxed_given
+
+
+class StraightThrough(AbstractDirect):
+    """The draw, with the derivative of its mean."""
+
+    word: ClassVar[str] = "st"
+    unbiased: ClassVar[bool] = False
+    reference: ClassVar[str] = "Bengio et al. 2013"
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Finite sites."""
+        return not_coins(dist)
+
+    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+        """The draw; its derivative is the mean's, coin by coin where there is more than one."""
+        assert isinstance(dist, AbstractFinite)
+        if isinstance(dist, Categorical):
+            return hard(dist.transport(noise[0]), dist.probs())
+        return dist.of_coins(hard(hard_faces(dist, noise[0]), probability(dist)))
+
+
+class StraightThroughGumbel(AbstractDirect):
+    """The draw, with the derivative of relaxed values that agree with it.
+
+    Args:
+        temperature: τ, constant.
+        k: how many relaxed values to average: one is the straight-through Gumbel estimator.
+    """
+
+    temperature: float = eqx.field(static=True, default=0.5)
+    k: int = eqx.field(static=True, default=1)
+    word: ClassVar[str] = "st_gumbel"
+    unbiased: ClassVar[bool] = False
+    reference: ClassVar[str] = "Jang et al. 2017"
+
+    @property
+    def samples(self) -> int:
+        """One noise per relaxed value."""
+        return self.k
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Finite sites."""
+        return not_coins(dist)
+
+    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+        """The draw; its derivative is that of the relaxed values' mean."""
+        assert isinstance(dist, AbstractFinite)
+        return hard(dist.transport(noise[0]), relaxed_given(dist, noise, self.temperature).mean(0))
+
+
+class GumbelRao(StraightThroughGumbel):
+    """`StraightThroughGumbel` with k relaxed values."""
+
+    k: int = eqx.field(static=True, default=10)
+    word: ClassVar[str] = "gumbel_rao"
+    reference: ClassVar[str] = "Paulus et al. 2021"
+
+
+class ReinMax(AbstractDirect):
+    """The draw, with a derivative that is right for quadratic costs."""
+
+    word: ClassVar[str] = "reinmax"
+    unbiased: ClassVar[bool] = False
+    reference: ClassVar[str] = "Liu et al. 2023"
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Finite sites."""
+        return not_coins(dist)
+
+    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+        """The draw; Heun's derivative, coin by coin where the site is no single class."""
+        assert isinstance(dist, AbstractFinite)
+        if isinstance(dist, Categorical):
+            drawn = dist.transport(noise[0])
+            middle = jnp.log((dist.probs() + drawn) / 2)
+            at_middle = jax.nn.softmax(without_slope(middle, dist.logits))
+            return hard(drawn, 2 * at_middle - 0.5 * dist.probs())
+        b, p = hard_faces(dist, noise[0]), probability(dist)
+        middle = jnp.log(p + b) - jnp.log(2 - p - b)
+        at_middle = jax.nn.sigmoid(without_slope(middle, dist.coins().logits))
+        return dist.of_coins(hard(b, 2 * at_middle - 0.5 * p))
+
+
+def without_slope(value: Array, logits: Array) -> Array:
+    """A value that moves as the logits do."""
+    return jax.lax.stop_gradient(value - logits) + logits

@@ -1,0 +1,70 @@
+"""Sum and sample: the likeliest values exactly, one draw for the rest.
+
+With T the k likeliest values of the site, R the others, and P_R their probability,
+
+    g = Σ_{z∈T} (f(z) - b) ∂p(z; φ)/∂φ + P_R (f(z′) - b) ∂ log p(z′; φ)/∂φ,    z′ ~ p(z | z ∈ R),
+
+b the mean cost of T. The more probability T holds, the less there is left to chance.
+
+Liang, Norouzi, Berant, Le and Lao (2018), "Memory augmented policy optimization", equation 5; Liu, Regier,
+Tripuraneni, Jordan and McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete distributions".
+"""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.distributions import MAX_SUPPORT, AbstractDistribution, AbstractFinite
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.score import weighted_score
+
+
+class SumAndSample(AbstractEstimator):
+    """Sum over the likeliest values, sample one of the others.
+
+    Args:
+        k: how many values to sum over.
+    """
+
+    k: int = eqx.field(static=True, default=1)
+    word: ClassVar[str] = "sum_sample"
+    unbiased: ClassVar[bool] = True
+    reference: ClassVar[str] = "Liu et al. 2019"
+    uses_base: ClassVar[bool] = False
+
+    def __check_init__(self):
+        if self.k < 1:
+            raise ValueError(f"sum_sample sums over the k likeliest values, at least one; got k={self.k}.")
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Finite supports that can be listed, with something left to sample."""
+        if not isinstance(dist, AbstractFinite):
+            return f"its support is not finite ({type(dist).__name__})"
+        if dist.support_size > MAX_SUPPORT:
+            return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
+        if self.k >= dist.support_size:
+            return f"its {dist.support_size} values leave none to sample besides k={self.k}; use 'exact'"
+        return None
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The k likeliest values, and one draw of the others."""
+        assert isinstance(dist, AbstractFinite)
+        probs = dist.probs()
+        top = jax.lax.top_k(probs, self.k)[1]
+        rest = probs.at[top].set(0.0)
+        mass = jnp.cumsum(rest)
+        drawn = jnp.sum(mass < noise[0].ravel()[0] * mass[-1])
+        return dist.support()[jnp.append(top, drawn)]
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """All lanes but the last are summed; that one is sampled."""
+        probs = jnp.exp(jax.vmap(site.dist.log_prob)(site.values[: self.k]))
+        weights = jnp.append(probs, jnp.maximum(1 - probs.sum(), 0.0))
+        baseline = probs @ site.costs[: self.k] / probs.sum()
+        gradients = jax.vmap(weighted_score, in_axes=(None, 0, 0))(
+            site.dist, site.values, weights * (site.costs - baseline)
+        )
+        return Estimate(jax.tree.map(lambda leaf: leaf.sum(0), gradients), weights)

@@ -1,0 +1,92 @@
+"""The words: every estimator and objective by its name, and the loss that they make of a program."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from subitize.core.words import spoken
+from subitize.gradients.arm import ARM
+from subitize.gradients.baselines import Statistic
+from subitize.gradients.disarm import DisARM
+from subitize.gradients.estimator import AbstractEstimator
+from subitize.gradients.exact import Exact
+from subitize.gradients.expectation import Expectation
+from subitize.gradients.leave_one_out import LeaveOneOut
+from subitize.gradients.local import Local
+from subitize.gradients.measure_valued import MeasureValued
+from subitize.gradients.muprop import delta, muprop
+from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
+from subitize.gradients.optimal import OptimalConstant
+from subitize.gradients.pathwise import Pathwise
+from subitize.gradients.policy import check_words
+from subitize.gradients.rebar import Rebar
+from subitize.gradients.relax import BlackBoxRelax, Relax
+from subitize.gradients.relaxation import GumbelSoftmax
+from subitize.gradients.score import Score, ema, nvil
+from subitize.gradients.straight_through import GumbelRao, ReinMax, StraightThrough, StraightThroughGumbel
+from subitize.gradients.sum_sample import SumAndSample
+from subitize.gradients.vimco import VIMCO
+
+ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
+    "pathwise": Pathwise,
+    "exact": Exact,
+    "sum_sample": SumAndSample,
+    "local": Local,
+    "score": Score,
+    "ema": ema,
+    "optimal": OptimalConstant,
+    "nvil": nvil,
+    "delta": delta,
+    "muprop": muprop,
+    "rloo": LeaveOneOut,
+    "vimco": VIMCO,
+    "arm": ARM,
+    "disarm": DisARM,
+    "rebar": Rebar,
+    "relax": Relax,
+    "black_box": BlackBoxRelax,
+    "mvd": MeasureValued,
+    "gumbel": GumbelSoftmax,
+    "st": StraightThrough,
+    "st_gumbel": StraightThroughGumbel,
+    "gumbel_rao": GumbelRao,
+    "reinmax": ReinMax,
+}
+OBJECTIVES: dict[str, Callable[..., AbstractObjective]] = {"mean": Mean, "iwae": ImportanceWeighted}
+
+
+def expectation(
+    cost: Callable, policy: Any = None, objective: str | AbstractObjective = "mean"
+) -> Expectation:
+    """Make of a program a loss over batches that can just be differentiated.
+
+    Args:
+        cost: `cost(model, example, draw)` for one example; returns one real number, or that and a pytree
+            to report.
+        policy: how to differentiate each site: a word, an estimator, or a mapping from site names to
+            either, with "*" for all finite sites not named. Continuous sites are pathwise by default.
+        objective: "mean", "iwae(k=5)", or an objective.
+
+    Returns:
+        `loss`, with `loss.init(model, example, key) -> memory` and
+        `loss(model, memory, batch, key) -> (value, info)`.
+
+    Raises:
+        UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
+    """
+    check_words(policy, ESTIMATORS)
+    chosen = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
+    return Expectation(cost, policy, chosen, ESTIMATORS)
+
+
+def memory_optimizer(learning_rate: float) -> optax.GradientTransformation:
+    """Train estimators' memory: Adam for what is learned, a unit step for running statistics."""
+
+    def labels(memory):
+        is_statistic = lambda x: isinstance(x, Statistic)  # noqa: E731
+        label = lambda x: jax.tree.map(lambda _: "running" if is_statistic(x) else "learned", x)  # noqa: E731
+        return jax.tree.map(label, memory, is_leaf=is_statistic)
+
+    return optax.partition({"learned": optax.adam(learning_rate), "running": optax.sgd(1.0)}, labels)
