@@ -11,9 +11,16 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 SCRIPTS = sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem != "common")
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_tiny(name, tmp_path):
-    words = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--tiny", "--out", str(tmp_path)]
+PARTS = {"belief_nets": ("anchor", "variance", "race")}
+COMMANDS = [
+    (name, *part) for name in SCRIPTS for part in [("--part", p) for p in PARTS.get(name, ())] or [()]
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_tiny(command, tmp_path):
+    name, *part = command
+    words = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--tiny", *part, "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))

@@ -5,6 +5,7 @@
     count    count what is in your own pictures          -> counts.csv, objects.csv, overlays/
     sample   let a run dream                             -> a picture
     show     what a run is, or what there is to choose   -> text, a picture
+    bench    compare gradient estimators                 -> a table, a picture
 
 Each verb is one file here, loaded when it is asked for, so that help costs no second. Exit codes:
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from subitize import __version__
 from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
 
-VERBS = ("train", "val", "count", "sample", "show")
+VERBS = ("train", "val", "count", "sample", "show", "bench")
 
 HELP = """\
 usage: subitize VERB [OPTIONS]
@@ -36,6 +37,7 @@ Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
   sample   let a model dream                   subitize sample RUN --out dreams.png
   show     what a run is, and a picture of it  subitize show RUN
            without a run: scenes, estimators, objectives and priors to choose from
+  bench    compare gradient estimators         subitize bench gradients --on coins sbn air
 
 Options are written --steps 10 or steps=10. `subitize VERB --help` lists those of a verb.
 --debug shows the traceback of an error, --version the version.

@@ -6,18 +6,19 @@ program of yours, and `choose` takes the best.
 
 from subitize.gradients.arm import ARM
 from subitize.gradients.baselines import Learned, RunningMean, Zero
+from subitize.gradients.choice import Choice, choose
 from subitize.gradients.disarm import DisARM
 from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Estimate, Site, SiteError
 from subitize.gradients.exact import Exact
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.leave_one_out import LeaveOneOut
 from subitize.gradients.local import Local
+from subitize.gradients.measure import Row, profile, table
 from subitize.gradients.measure_valued import MeasureValued
 from subitize.gradients.muprop import MuProp, delta, muprop
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
 from subitize.gradients.optimal import OptimalConstant
 from subitize.gradients.pathwise import Pathwise
-from subitize.gradients.profile import Choice, Row, choose, profile, table
 from subitize.gradients.rebar import Rebar
 from subitize.gradients.relax import BlackBoxRelax, Relax
 from subitize.gradients.relaxation import GumbelSoftmax

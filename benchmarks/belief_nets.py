@@ -1,0 +1,250 @@
+"""The benchmark on which the papers compared: a belief network of two layers of 200 coins on binarised MNIST.
+
+    anchor    REBAR's training bound after each of its first four epochs, against what its authors logged
+    variance  gradient variance of REBAR, MuProp and NVIL on one trajectory, in the first two epochs
+    race      the bound of every estimator after equal time
+
+Set up as by Tucker et al. (2017): batches of 24, one sample, Adam with β₂ = 0.99999, learning rate 3e-4, ten
+times that for control variates.
+
+    python benchmarks/belief_nets.py --part race --minutes 3 --seeds 3
+"""
+
+import json
+import math
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from common import arguments, write
+from subitize.gradients import ESTIMATORS, choose, expectation
+from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
+from subitize.scenes.mnist import binarised_digits
+from subitize.training.learner import Lesson, structured
+
+LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound after 1 … 4 epochs
+EPOCH = 2084  # steps of a batch in the 50,000 digits
+BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
+LOOKED_AT = 2000  # digits by which the bound is followed
+RECHECKS = (0.0, 0.1, 0.4)  # shares of the time at which `auto` chooses
+SLOW = (
+    "exact",
+    "sum_sample",
+    "local",
+    "mvd",
+    "pathwise",
+)  # too many values or coins, or not for coins
+RACED = tuple(word for word in ESTIMATORS if word not in SLOW)
+
+
+def main() -> None:
+    """Run one part."""
+    args = arguments(__doc__, part="race", minutes=3.0, seeds=3, first_seed=0, estimators="")
+    data = {split: jnp.asarray(binarised_digits(split)) for split in ("train", "test")}
+    layers, epoch = ((8, 8), 10) if args.tiny else (LAYERS, EPOCH)
+    parts = {"anchor": anchor, "variance": variance, "race": race}
+    parts[args.part](args, data, layers, epoch)
+
+
+class Descent:
+    """One network under training by one policy."""
+
+    def __init__(self, policy: Any, data: dict, layers: tuple[int, ...], seed: int, state: Any = None):
+        concrete = policy == "concrete"
+        self.loss = expectation(negative_concrete_elbo, None) if concrete else objective_for(policy)
+        self.data, self.seed = data["train"], seed
+        means = self.data.mean(0, dtype=jnp.float32)
+        learner = structured(
+            build=lambda key: SBN(means, layers, key=key),
+            loss=self.loss,
+            lesson=Lesson(lambda images: (), lambda before, images, step, key: images, lambda *_: ()),
+            optimizer=optax.adam(RATE, b2=0.99999),
+            learning_rate=RATE,
+            dream=lambda model, key: model.dream(key),
+        )
+        first = self.data[:BATCH].astype(jnp.float32)
+        self.state = jax.jit(learner.init)(jr.key(seed), first)
+        if state is not None:  # go on from another policy's: its memory fits only its own
+            self.state = self.state._replace(step=state.step, model=state.model, optimizer=state.optimizer)
+        self.steps = jax.jit(lambda data, state, batches: self._steps(learner, data, state, batches))
+        self.shuffles = np.random.default_rng(seed)
+
+    def _steps(self, learner, data, state, batches):
+        def step(state, rows):
+            key = jr.fold_in(jr.key(self.seed + 1), state.step)
+            return learner.step(state, data[rows].astype(jnp.float32), key)
+
+        state, info = jax.lax.scan(step, state, batches)
+        return state, info.loss
+
+    def run(self, steps: int) -> np.ndarray:
+        """Train for some steps; returns their losses."""
+        order = np.resize(self.shuffles.permutation(len(self.data)), (steps, BATCH))
+        self.state, losses = self.steps(self.data, self.state, jnp.asarray(order))
+        return np.asarray(losses)
+
+    def evaluations(self) -> int:
+        """Runs of the program per example."""
+        return self.loss.evaluations(self.state.model, self.state.memory, self.data[0].astype(jnp.float32))
+
+
+def objective_for(policy: Any) -> Any:
+    """The loss of the belief network under a policy; VIMCO gets two particles under the mean objective."""
+    particles = "mean(k=2)" if isinstance(policy, str) and policy.startswith("vimco") else "mean"
+    return expectation(negative_elbo, policy, particles)
+
+
+def anchor(args, data, layers, epoch) -> None:
+    """REBAR's training bound, epoch by epoch, for each seed."""
+    runs = []
+    for seed in range(args.first_seed, args.first_seed + (1 if args.tiny else args.seeds)):
+        descent = Descent("rebar", data, layers, seed)
+        bounds = [-float(descent.run(epoch).mean()) for _ in LOGGED]
+        runs.append({"seed": seed} | {f"step_{(i + 1) * epoch}": b for i, b in enumerate(bounds)})
+        mean = [float(np.mean([run[f"step_{(i + 1) * epoch}"] for run in runs])) for i in range(len(LOGGED))]
+        summary = {
+            f"step_{(i + 1) * epoch}": {"logged": logged, "here": mean[i], "nats_better": mean[i] - logged}
+            for i, logged in enumerate(LOGGED)
+        }
+        write(args.out, "belief_net_anchor", {"summary": summary, "runs": runs})
+
+
+def variance(args, data, layers, epoch) -> None:
+    """Variances on MuProp's trajectory: every estimator learns along it, each is judged on fresh batches."""
+    words, draws = ("rebar", "muprop", "nvil"), 20 if args.tiny else 1000
+    paths = {word: Descent(word, data, layers, args.first_seed) for word in words}
+    runs = []
+    for epochs in (1, 2):
+        follow(paths, "muprop", epoch)
+        logs = {}
+        for word, path in paths.items():
+            logs[word] = math.log(per_parameter_variance(path, draws))
+        runs.append({"steps": epochs * epoch} | {f"log_variance_{word}": v for word, v in logs.items()})
+    summary = {
+        f"epoch_{i + 1}": {
+            "log_nvil_over_rebar": run["log_variance_nvil"] - run["log_variance_rebar"],
+            "log_nvil_over_muprop": run["log_variance_nvil"] - run["log_variance_muprop"],
+        }
+        for i, run in enumerate(runs)
+    }
+    there = {"log_nvil_over_rebar": 6.3, "log_nvil_over_muprop": 2.9}  # Omniglot, REBAR's README
+    write(args.out, "belief_net_variance", {"summary": summary | {"logged_on_omniglot": there}, "runs": runs})
+
+
+def follow(paths: dict[str, Descent], leader: str, steps: int) -> None:
+    """Train the leader; the others' memories learn at its model, in turns of a few steps."""
+    turn = min(25, steps)
+    for _ in range(steps // turn):
+        for path in paths.values():
+            path.state = path.state._replace(model=paths[leader].state.model)
+            path.run(turn)  # a follower's model strays for these few steps, and is called back
+
+
+def per_parameter_variance(path: Descent, draws: int) -> float:
+    """Mean over parameters of the variance of the gradient, over batches and noise."""
+    model, memory = path.state.model, path.state.memory
+
+    def gradient(total, key):
+        rows = jr.randint(key, (BATCH,), 0, len(path.data))
+        batch = path.data[rows].astype(jnp.float32)
+        g = ravel_pytree(jax.grad(lambda model: path.loss(model, memory, batch, key)[0])(model))[0]
+        return (total[0] + g, total[1] + g**2), None
+
+    zeros = jnp.zeros(ravel_pytree(model)[0].size)
+    keys = jr.split(jr.key(path.seed + 2), draws)
+    (first, second), _ = jax.jit(lambda: jax.lax.scan(gradient, (zeros, zeros), keys))()
+    return float(jnp.mean(second / draws - (first / draws) ** 2))
+
+
+def race(args, data, layers, epoch) -> None:
+    """Equal time for all; runs that the result holds already are not run again."""
+    path = args.out / "belief_net_race.json"
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    words = args.estimators.split(",") if args.estimators else [*RACED, "concrete", "auto"]
+    seconds = 0.5 if args.tiny else 60 * args.minutes
+    for seed in range(args.first_seed, args.first_seed + (1 if args.tiny else args.seeds)):
+        for word in words[:1] if args.tiny and not args.estimators else words:
+            if any((r["estimator"], r["seed"], r["seconds"]) == (word, seed, seconds) for r in runs):
+                continue
+            runs.append(raced(word, data, layers, seed, seconds, chunk=5 if args.tiny else 100))
+            write(args.out, "belief_net_race", {"summary": ranking(runs), "runs": runs})
+
+
+def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dict[str, Any]:
+    """One run of so many seconds; compiling and looking at the bound do not count, choosing does."""
+    policy, why, spent, curve, recheck = word, [], 0.0, [], list(RECHECKS)
+    descent = Descent("score" if word == "auto" else word, data, layers, seed)
+    compiled = None
+    evaluations = 0
+    while spent < seconds:
+        if word == "auto" and recheck and spent >= recheck[0] * seconds:
+            recheck.pop(0)
+            began = time.perf_counter()
+            batch = descent.data[:BATCH].astype(jnp.float32)
+            current = policy if isinstance(policy, dict) else None
+            key = jr.fold_in(jr.key(seed), len(why))
+            choice = choose(
+                negative_elbo, descent.state.model, batch, key, candidates=RACED, current=current, draws=32
+            )
+            spent += time.perf_counter() - began
+            why.append(choice.reasons)
+            if choice.policy != policy:
+                policy = choice.policy
+                descent = Descent(policy, data, layers, seed, descent.state)
+        if compiled is not descent:
+            kept = descent.state
+            descent.run(chunk)  # compiles
+            descent.state, compiled = kept, descent
+        began = time.perf_counter()
+        descent.run(chunk)
+        spent += time.perf_counter() - began
+        evaluations += chunk * descent.evaluations()
+        if not curve or spent - curve[-1]["seconds"] >= seconds / 12 or spent >= seconds:
+            at = {"seconds": spent, "steps": int(descent.state.step), "evaluations": evaluations}
+            curve.append(at | bounds_of(descent.state.model, data, seed))
+    last = {k: v for k, v in curve[-1].items() if k not in ("seconds",)}
+    return {"estimator": word, "seed": seed, "seconds": seconds} | last | {"curve": curve, "chosen": why}
+
+
+def bounds_of(model: SBN, data, seed: int) -> dict[str, float]:
+    """The discrete bound on training and test digits, in nats, whatever was trained."""
+    return {f"{split}_bound": bound(model, digits[:LOOKED_AT], seed) for split, digits in data.items()}
+
+
+@jax.jit
+def total_cost(model: SBN, batch, key):
+    """One-sample cost of each image."""
+    loss = expectation(negative_elbo, "score")
+    memory = {f"h{i + 1}": (None, None) for i in range(len(model.up))}
+    return loss(model, memory, batch, key)[0]
+
+
+def bound(model: SBN, digits, seed: int) -> float:
+    """Mean bound over some digits."""
+    return -float(total_cost(model, digits.astype(jnp.float32), jr.key(seed + 3)))
+
+
+def ranking(runs: list[dict]) -> dict:
+    """Estimators by their mean training bound, best first."""
+    names = dict.fromkeys(run["estimator"] for run in runs)
+    table = {}
+    for name in names:
+        own = [run for run in runs if run["estimator"] == name]
+        table[name] = {
+            "seeds": len(own),
+            "train_bound": float(np.mean([run["train_bound"] for run in own])),
+            "test_bound": float(np.mean([run["test_bound"] for run in own])),
+            "steps": int(np.mean([run["steps"] for run in own])),
+            "evaluations": int(np.mean([run["evaluations"] for run in own])),
+        }
+    return dict(sorted(table.items(), key=lambda item: -item[1]["train_bound"]))
+
+
+if __name__ == "__main__":
+    main()

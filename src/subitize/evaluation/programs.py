@@ -1,0 +1,70 @@
+"""Which programs are estimators compared on?
+
+Toys whose gradients are known, a sigmoid belief network of two layers on binarised MNIST, and AIR's count on
+MNIST scenes: a name for each, and how to build it at its initial weights.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray, PyTree
+
+from subitize.core.counts import Geometric
+from subitize.gradients.toys import TOYS
+from subitize.models import air, sbn
+
+IMAGES = 24  # in a batch
+COINS = 200  # in a layer of the belief network
+
+
+class Program(NamedTuple):
+    """A program, where to differentiate it, and examples."""
+
+    cost: Callable[..., Any]
+    model: PyTree
+    batch: PyTree
+
+
+def toy(name: str) -> Callable[[PRNGKeyArray], Program]:
+    """How to build one of the toys."""
+    found = {toy.name: toy for toy in TOYS}[name]
+    return lambda key: Program(found.cost, found.model, jnp.linspace(0.0, 1.0, IMAGES))
+
+
+def belief_net(key: PRNGKeyArray) -> Program:
+    """Two layers of coins under binarised MNIST."""
+    from subitize.scenes.mnist import binarised_digits
+
+    digits = jnp.asarray(binarised_digits("train"))
+    means = digits.mean(0, dtype=jnp.float32)
+    model = sbn.SBN(means, (COINS, COINS), key=key)
+    return Program(sbn.negative_elbo, model, digits[:IMAGES].astype(jnp.float32))
+
+
+def air_count(key: PRNGKeyArray) -> Program:
+    """Attend, infer, repeat, whose one discrete site is the count."""
+    from subitize import scenes
+
+    images = scenes.load("mnist", "train").batch(0, jnp.arange(IMAGES)).image
+    settings = air.AIRSettings()
+    log_prior = jnp.broadcast_to(
+        Geometric().log_probs(settings.max_objects), (IMAGES, settings.max_objects + 1)
+    )
+    return Program(air.negative_elbo, air.AIR(settings, key=key), (images, log_prior))
+
+
+PROGRAMS: dict[str, Callable[[PRNGKeyArray], Program]] = {
+    "coins": toy("coins"),
+    "classes": toy("classes"),
+    "two_dependent": toy("two dependent"),
+    "mixed": toy("mixed"),
+    "sbn": belief_net,
+    "air": air_count,
+}
+
+
+def build(name: str, seed: int) -> Program:
+    """A program by its name, from a seed."""
+    return PROGRAMS[name](jax.random.key(seed))

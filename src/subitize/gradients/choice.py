@@ -1,0 +1,94 @@
+"""Choice: let the measurement decide which estimator each site gets.
+
+What is valid at a site is profiled (see `measure`), and the least variance × time wins. A biased estimator
+is never taken unasked. Measured again later, what is in use stays unless another is clearly better: variances
+change along training, and so may the choice.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import jax
+from jaxtyping import PRNGKeyArray, PyTree
+
+from subitize.gradients.estimator import SiteError
+from subitize.gradients.expectation import discover
+from subitize.gradients.measure import Row, profile
+from subitize.gradients.policy import estimator_of
+from subitize.gradients.vocabulary import ESTIMATORS
+
+
+class Choice(NamedTuple):
+    """What was chosen, and from what.
+
+    Attributes:
+        policy: a word for each site; give it to `expectation`.
+        rows: the measurements, as from `profile`.
+        reasons: a sentence for each site.
+    """
+
+    policy: dict[str, str]
+    rows: list[Row]
+    reasons: dict[str, str]
+
+
+def choose(
+    cost: Callable,
+    model: PyTree,
+    batch: PyTree,
+    key: PRNGKeyArray,
+    *,
+    candidates: Iterable[str] | None = None,
+    objective: str = "mean",
+    current: Mapping[str, str] | None = None,
+    hysteresis: float = 0.2,
+    allow_biased: bool = False,
+    draws: int = 64,
+    burn_in: int = 200,
+) -> Choice:
+    """Choose an estimator for every site: of those that are valid, the one with the least variance × time.
+
+    Args:
+        cost: `cost(model, example, draw)`, as for `expectation`.
+        model: where to measure.
+        batch: examples along the first axis.
+        key: all randomness; consumed.
+        candidates: words to choose from; all, if None.
+        objective: as for `expectation`.
+        current: what is in use; it stays unless another does better by more than `hysteresis`.
+        hysteresis: share of the current work.
+        allow_biased: whether biased estimators may be chosen; never by themselves.
+        draws: of the gradient, per candidate.
+        burn_in: steps in which an estimator's memory learns first.
+
+    Raises:
+        SiteError: nothing that was allowed serves a site.
+    """
+    words = [
+        word
+        for word in (ESTIMATORS if candidates is None else candidates)
+        if allow_biased or estimator_of(word, ESTIMATORS).unbiased
+    ]
+    rows = profile(
+        cost, model, batch, key, candidates=words, objective=objective, draws=draws, burn_in=burn_in
+    )
+    policy, reasons = {}, {}
+    for site in discover(cost, model, jax.tree.map(lambda x: x[0], batch)).sites:
+        ranked = sorted((row for row in rows if row.site == site), key=lambda row: row.work)
+        if not ranked:
+            raise SiteError(f"None of {', '.join(words)} serves site '{site}'.")
+        best = ranked[0]
+        kept = next((row for row in ranked if row.estimator == (current or {}).get(site)), None)
+        if kept is not None and best.work > (1 - hysteresis) * kept.work:
+            best = kept
+        policy[site], reasons[site] = best.estimator, reason(best, ranked)
+    return Choice(policy, rows, reasons)
+
+
+def reason(best: Row, ranked: list[Row]) -> str:
+    """Why a site got its estimator, and what came next."""
+    text = f"site '{best.site}': {best.estimator}, variance x time {best.work:.3g}"
+    others = [row for row in ranked if row is not best]
+    if others:
+        text += f"; runner-up {others[0].estimator} with {others[0].work:.3g}"
+    return text + f"; {len(ranked)} tried"

@@ -1,0 +1,133 @@
+"""The variance meter agrees with closed forms; the choice is the best of what is allowed."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from subitize.core.distributions import Bernoulli, Normal
+from subitize.core.errors import UsageError
+from subitize.gradients import Row, SiteError, choose, expectation, profile, table
+
+BATCH = jnp.zeros(1)
+START = {"score": (None, None)}  # memory of an estimator that learns nothing
+
+
+def coin(t):
+    """The toy E[(b - t)²] of one coin."""
+    return lambda θ, x, draw: (draw("b", Bernoulli(θ)) - t) ** 2 + x
+
+
+def curved(θ, x, draw):
+    """Two coins under a cost that no quadratic imitates."""
+    return jnp.exp(2 * draw("a", Bernoulli(θ[0])) + draw("b", Bernoulli(θ[1]))) + x
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("score", 1.59375e-2), ("rloo(k=2)", 6.25e-4), ("arm", 2.08333e-4), ("disarm", 0.0), ("exact", 0.0)],
+)
+def test_the_meter_reads_the_closed_form_variances(word, expected):
+    """At p = 1/2 and t = 0.45: derived by hand; within three standard errors, from the fourth moment."""
+    draws, θ = 4000, jnp.asarray(0.0)
+    row = profile(coin(0.45), θ, BATCH, jr.key(2), candidates=[word], draws=draws)[0]
+    gradient = jax.grad(
+        lambda θ, key: expectation(coin(0.45), word)(θ, {"b": START.get(word)}, BATCH, key)[0]
+    )
+    away = jax.vmap(lambda key: gradient(θ, key))(jr.split(jr.key(3), draws)) - 0.025
+    error = np.sqrt(np.mean(away**4) - np.mean(away**2) ** 2) / draws**0.5
+    unknown_mean = 10 * expected / draws  # a reading estimates the mean too
+    assert abs(row.variance - expected) < 3 * error + unknown_mean + 1e-12
+
+
+def test_bias_is_seen_where_there_is_some_and_only_there():
+    rows = profile(
+        curved,
+        jnp.array([0.3, -0.5]),
+        BATCH,
+        jr.key(0),
+        candidates=["rloo(k=2)", "rebar", "st", "gumbel"],
+        draws=6000,
+    )
+    for row in rows:
+        assert (row.bias < 4.5) == row.unbiased, rows
+    assert {row.site for row in rows} == {"a", "b"}
+
+
+def test_evaluations_are_runs_of_the_program():
+    words = ["exact", "rloo(k=4)", "rebar", "local", "nvil", "st"]
+    cost = lambda θ, x, draw: jnp.sum(draw("b", Bernoulli(θ))) ** 2  # noqa: E731
+    rows = profile(cost, jnp.zeros(3), BATCH, jr.key(0), candidates=words, draws=4, burn_in=2)
+    assert {row.estimator: row.evaluations for row in rows} == {
+        "exact": 8,
+        "rloo(k=4)": 4,
+        "rebar": 2,
+        "local": 4,
+        "nvil": 1,
+        "st": 1,
+    }
+    for row in rows:
+        assert row.estimator in table(rows)
+        assert np.isclose(row.work, row.variance * row.microseconds / 1e6)
+
+
+def test_what_cannot_serve_a_site_is_left_out():
+    cost = lambda θ, x, draw: draw("z", Normal(θ, 1 + x)) ** 2  # noqa: E731
+    rows = profile(
+        cost, jnp.asarray(0.5), BATCH, jr.key(0), candidates=["exact", "mvd", "score", "vimco"], draws=4
+    )
+    assert [row.estimator for row in rows] == ["mvd", "score"]
+
+
+def fixed(monkeypatch, **work):
+    """Let every estimator have the work given: choosing is tested apart from measuring."""
+    rows = [Row("b", word, word not in ("st", "gumbel"), 0.0, w, 1.0, 1, 1e6) for word, w in work.items()]
+    monkeypatch.setattr(
+        "subitize.gradients.choice.profile",
+        lambda *args, candidates, **_: [row for row in rows if row.estimator in candidates],
+    )
+
+
+def test_the_least_work_is_chosen_and_the_runner_up_named(monkeypatch):
+    fixed(monkeypatch, score=3.0, disarm=1.0, rebar=2.0, st=0.1)
+    choice = choose(coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0))
+    assert choice.policy == {"b": "disarm"}
+    assert "runner-up rebar" in choice.reasons["b"]
+
+
+def test_a_biased_estimator_is_chosen_only_on_request(monkeypatch):
+    fixed(monkeypatch, score=3.0, st=0.1)
+    assert choose(coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0)).policy == {"b": "score"}
+    chosen = choose(coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0), allow_biased=True)
+    assert chosen.policy == {"b": "st"}
+
+
+def test_what_is_in_use_stays_unless_another_is_clearly_better(monkeypatch):
+    fixed(monkeypatch, score=1.0, disarm=0.9, rebar=0.5)
+    for candidates, expected in ((["score", "disarm"], "score"), (["score", "disarm", "rebar"], "rebar")):
+        choice = choose(
+            coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0), candidates=candidates, current={"b": "score"}
+        )
+        assert choice.policy == {"b": expected}
+
+
+def test_on_a_small_site_the_sum_over_all_values_wins():
+    choice = choose(
+        coin(0.4), jnp.asarray(0.3), BATCH, jr.key(0), candidates=["score", "exact", "rloo(k=4)"], burn_in=2
+    )
+    assert choice.policy == {"b": "exact"}
+
+
+def test_no_choice_is_an_error():
+    with pytest.raises(SiteError, match="serves site 'b'"):
+        choose(coin(0.4), jnp.asarray(0.3), BATCH, jr.key(0), candidates=["mvd"])
+    with pytest.raises(UsageError, match="Did you mean 'rebar'"):
+        choose(coin(0.4), jnp.asarray(0.3), BATCH, jr.key(0), candidates=["rebbar"])
+
+
+def test_profiling_twice_measures_the_same_apart_from_time():
+    run = lambda: profile(coin(0.4), jnp.asarray(0.3), BATCH, jr.key(7), candidates=["nvil"], draws=8)  # noqa: E731
+    first, second = run()[0], run()[0]
+    assert first._replace(microseconds=0.0) == second._replace(microseconds=0.0)
+    assert jax.tree.all(jax.tree.map(np.isfinite, first[3:]))

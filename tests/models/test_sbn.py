@@ -1,0 +1,71 @@
+"""A sigmoid belief network small enough to sum over: its joint is one, its gradients are those of the sum."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from subitize.core.distributions import Bernoulli
+from subitize.gradients import expectation
+from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
+
+MODEL = SBN(jnp.array([0.2, 0.7, 0.0]), (2, 2), key=jr.key(0))
+X = jnp.array([1.0, 0.0, 1.0])
+PATTERNS = [jnp.array(p, float) for p in itertools.product([0, 1], repeat=2)]
+
+
+def test_the_joint_sums_to_one():
+    images = [jnp.array(p, float) for p in itertools.product([0, 1], repeat=3)]
+    total = sum(
+        jnp.exp(MODEL.log_joint(x, [a, b])) for x in images for a, b in itertools.product(PATTERNS, repeat=2)
+    )
+    assert np.isclose(total, 1)
+
+
+def summed(model):
+    """E_q[log q - log p] by summing over all hidden values, nothing held fixed."""
+    total = 0.0
+    for a, b in itertools.product(PATTERNS, repeat=2):
+        first, second = Bernoulli(model.up[0](model.centred(X))), Bernoulli(model.up[1](2 * a - 1))
+        log_q = first.log_prob(a) + second.log_prob(b)
+        total += jnp.exp(log_q) * (log_q - model.log_joint(X, [a, b]))
+    return total
+
+
+@pytest.mark.parametrize("word", ["disarm", "rebar", "muprop", "local", "rloo(k=2)"])
+def test_estimators_agree_with_the_sum(word):
+    loss = expectation(negative_elbo, word)
+    memory = loss.init(MODEL, X, jr.key(0))
+    batch = jnp.broadcast_to(X, (4000, 3))
+    run = jax.jit(jax.value_and_grad(lambda model, key: loss(model, memory, batch, key)[0]))
+    found = [run(MODEL, key) for key in jr.split(jr.key(1), 12)]
+    wanted = jax.value_and_grad(summed)(MODEL)
+    for leaves in zip(*map(jax.tree.leaves, [wanted, *found]), strict=True):
+        draws = jnp.stack(leaves[1:])
+        error = draws.std(0, ddof=1) / len(found) ** 0.5
+        assert (jnp.abs(draws.mean(0) - leaves[0]) < 6 * error + 1e-9).all()
+
+
+def test_the_exact_gradient_is_that_of_the_sum():
+    """Both layers enumerated: no noise but the other layer's, which the mean over its lanes removes."""
+    loss = expectation(negative_elbo, {"h1": "exact", "h2": "exact"})
+    memory = loss.init(MODEL, X, jr.key(0))
+    batch = jnp.broadcast_to(X, (20_000, 3))
+    value = jax.jit(lambda model: loss(model, memory, batch, jr.key(3))[0])(MODEL)
+    assert np.isclose(value, summed(MODEL), rtol=5e-3)
+
+
+def test_the_concrete_bound_is_one_of_its_own_and_reaches_every_weight():
+    loss = expectation(negative_concrete_elbo)
+    batch = jnp.broadcast_to(X, (64, 3))
+    gradient = jax.grad(lambda model: loss(model, {"h1": None, "h2": None}, batch, jr.key(0))[0])(MODEL)
+    for name, leaf in zip(("up", "down"), (gradient.up, gradient.down), strict=True):
+        assert all(bool(jnp.any(part != 0)) for part in jax.tree.leaves(leaf)), name
+    assert not jnp.any(gradient.pixel_means)
+
+
+def test_a_dream_has_the_shape_of_an_image():
+    assert MODEL.dream(jr.key(0)).shape == (3,)
