@@ -23,7 +23,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from common import arguments, write
-from subitize.gradients import ESTIMATORS, choose, expectation
+from subitize.gradients import ESTIMATORS, Chooser, expectation
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
 from subitize.scenes.mnist import binarised_digits
 from subitize.training.learner import Lesson, structured
@@ -32,7 +32,7 @@ LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound 
 EPOCH = 2084  # steps of a batch in the 50,000 digits
 BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
 LOOKED_AT = 2000  # digits by which the bound is followed
-RECHECKS = (0.0, 0.1, 0.4)  # shares of the time at which `auto` chooses
+REFRESH = 2000  # steps after which `auto` chooses again
 SLOW = (
     "exact",
     "sum_sample",
@@ -178,25 +178,15 @@ def race(args, data, layers, epoch) -> None:
 
 def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dict[str, Any]:
     """One run of so many seconds; compiling and looking at the bound do not count, choosing does."""
-    policy, why, spent, curve, recheck = word, [], 0.0, [], list(RECHECKS)
+    chooser = Chooser(negative_elbo, REFRESH, candidates=RACED, draws=32)
     descent = Descent("score" if word == "auto" else word, data, layers, seed)
-    compiled = None
-    evaluations = 0
+    compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:
-        if word == "auto" and recheck and spent >= recheck[0] * seconds:
-            recheck.pop(0)
-            began = time.perf_counter()
-            batch = descent.data[:BATCH].astype(jnp.float32)
-            current = policy if isinstance(policy, dict) else None
-            key = jr.fold_in(jr.key(seed), len(why))
-            choice = choose(
-                negative_elbo, descent.state.model, batch, key, candidates=RACED, current=current, draws=32
-            )
+        if word == "auto" and chooser.due(step := int(descent.state.step)):
+            began, batch = time.perf_counter(), descent.data[:BATCH].astype(jnp.float32)
+            if chooser.choose(step, descent.state.model, batch, jr.fold_in(jr.key(seed), step)):
+                descent = Descent(chooser.policy, data, layers, seed, descent.state)
             spent += time.perf_counter() - began
-            why.append(choice.reasons)
-            if choice.policy != policy:
-                policy = choice.policy
-                descent = Descent(policy, data, layers, seed, descent.state)
         if compiled is not descent:
             kept = descent.state
             descent.run(chunk)  # compiles
@@ -208,8 +198,9 @@ def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dic
         if not curve or spent - curve[-1]["seconds"] >= seconds / 12 or spent >= seconds:
             at = {"seconds": spent, "steps": int(descent.state.step), "evaluations": evaluations}
             curve.append(at | bounds_of(descent.state.model, data, seed))
-    last = {k: v for k, v in curve[-1].items() if k not in ("seconds",)}
-    return {"estimator": word, "seed": seed, "seconds": seconds} | last | {"curve": curve, "chosen": why}
+    last = {k: v for k, v in curve[-1].items() if k != "seconds"}
+    chosen = [{"step": step} | reasons for step, reasons in chooser.history]
+    return {"estimator": word, "seed": seed, "seconds": seconds} | last | {"curve": curve, "chosen": chosen}
 
 
 def bounds_of(model: SBN, data, seed: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ import pytest
 
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.errors import UsageError
-from subitize.gradients import Row, SiteError, choose, expectation, profile, table
+from subitize.gradients import Chooser, Row, SiteError, choose, expectation, profile, table
 
 BATCH = jnp.zeros(1)
 START = {"score": (None, None)}  # memory of an estimator that learns nothing
@@ -131,3 +131,19 @@ def test_profiling_twice_measures_the_same_apart_from_time():
     first, second = run()[0], run()[0]
     assert first._replace(microseconds=0.0) == second._replace(microseconds=0.0)
     assert jax.tree.all(jax.tree.map(np.isfinite, first[3:]))
+
+
+def test_a_chooser_keeps_to_its_schedule(monkeypatch):
+    fixed(monkeypatch, score=1.0, disarm=0.5)
+    chooser = Chooser(coin(0.4), refresh=10)
+    assert chooser.due(0)
+    assert chooser.choose(0, jnp.asarray(0.0), BATCH, jr.key(0))
+    assert chooser.policy == {"b": "disarm"}
+    assert [chooser.due(step) for step in (5, 9, 10)] == [False, False, True]
+    assert not chooser.choose(10, jnp.asarray(0.0), BATCH, jr.key(1))
+    assert [step for step, _ in chooser.history] == [0, 10]
+
+
+def test_auto_is_told_what_it_needs():
+    with pytest.raises(UsageError, match="choose"):
+        expectation(coin(0.4), "auto")

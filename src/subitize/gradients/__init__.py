@@ -6,7 +6,7 @@ program of yours, and `choose` takes the best.
 
 from subitize.gradients.arm import ARM
 from subitize.gradients.baselines import Learned, RunningMean, Zero
-from subitize.gradients.choice import Choice, choose
+from subitize.gradients.choice import Choice, Chooser, choose
 from subitize.gradients.disarm import DisARM
 from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Estimate, Site, SiteError
 from subitize.gradients.exact import Exact
@@ -38,6 +38,7 @@ __all__ = [
     "AbstractObjective",
     "BlackBoxRelax",
     "Choice",
+    "Chooser",
     "DisARM",
     "Estimate",
     "Exact",

@@ -6,7 +6,7 @@ change along training, and so may the choice.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import PRNGKeyArray, PyTree
@@ -83,6 +83,38 @@ def choose(
             best = kept
         policy[site], reasons[site] = best.estimator, reason(best, ranked)
     return Choice(policy, rows, reasons)
+
+
+class Chooser:
+    """Chooses at the start of a training, and again every so often.
+
+    A new policy is another loss: compile it anew, and give its estimators fresh memory by `loss.init`.
+
+    Args:
+        cost: the program.
+        refresh: steps after which to measure again.
+        **options: as for `choose`.
+
+    Attributes:
+        policy: in use, empty before the first choice.
+        history: (step, reasons) of every choice.
+    """
+
+    def __init__(self, cost: Callable, refresh: int = 2000, **options: Any):
+        self.cost, self.refresh, self.options = cost, refresh, options
+        self.policy: dict[str, str] = {}
+        self.history: list[tuple[int, dict[str, str]]] = []
+
+    def due(self, step: int) -> bool:
+        """Whether it is time to choose."""
+        return not self.history or step - self.history[-1][0] >= self.refresh
+
+    def choose(self, step: int, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> bool:
+        """Measure, and adopt what is clearly better; returns whether the policy changed."""
+        found = choose(self.cost, model, batch, key, current=self.policy, **self.options)
+        self.history.append((step, found.reasons))
+        changed, self.policy = found.policy != self.policy, found.policy
+        return changed
 
 
 def reason(best: Row, ranked: list[Row]) -> str:

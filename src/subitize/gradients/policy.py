@@ -53,6 +53,11 @@ def estimator_of(
     choice: Any, vocabulary: Mapping[str, Callable[..., AbstractEstimator]]
 ) -> AbstractEstimator:
     """The estimator a word names, or the estimator itself."""
+    if choice == "auto":
+        raise UsageError(
+            "'auto' needs a model and examples to measure on: `subitize.gradients.choose` takes them and "
+            "returns a policy; `Chooser` does so again along the way."
+        )
     if isinstance(choice, str):
         return spoken(choice, vocabulary, "estimator")
     if isinstance(choice, AbstractEstimator):
