@@ -11,13 +11,14 @@ import tempfile
 from pathlib import Path
 
 from common import TINY, arguments, median_reached, trained, write
+from subitize.training.counter import SUMS
 
 FIRST_SEED = 2000  # neither tuned on nor used in count_accuracy
 
 
 def main() -> None:
     """Run all seeds of all estimators, and write the result after each."""
-    args = arguments(__doc__, seeds=3, estimators="exact,nvil", sums=12)
+    args = arguments(__doc__, seeds=3, estimators="exact,nvil", sums=SUMS)
     recipe, seeds = (TINY, 1) if args.tiny else ({"sums": args.sums}, args.seeds)
     runs = []
     with tempfile.TemporaryDirectory() as name:

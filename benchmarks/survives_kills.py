@@ -24,7 +24,7 @@ FILES = ("weights.safetensors", "records.jsonl")
 
 
 def main() -> None:
-    """Kill once per run, at random moments of its whole life."""
+    """Kill once per run, at random moments of its whole life, until so many were killed."""
     args = arguments(__doc__, kills=20, seed=0)
     kills, recipe = (1, SHORT) if args.tiny else (args.kills, LONG)
     with tempfile.TemporaryDirectory() as name:
@@ -34,9 +34,10 @@ def main() -> None:
             shutil.rmtree(whole, ignore_errors=True)
             seconds, _ = subitize("train", *options(**recipe, out=whole), cache=folder / "cache")
         wanted = contents(whole)
-        moments = random.Random(args.seed)
-        runs = [killed(folder, recipe, i, moments.uniform(0, seconds), wanted) for i in range(kills)]
-    died = [run for run in runs if run["killed"]]  # a run may have ended before its moment came
+        moments, runs = random.Random(args.seed), []
+        while sum(run["killed"] for run in runs) < kills:  # a run may have ended before its moment came
+            runs.append(killed(folder, recipe, len(runs), moments.uniform(0, seconds), wanted))
+    died = [run for run in runs if run["killed"]]
     same = sum(run["identical"] for run in died)
     training = sum(0 < run["rows_when_killed"] < recipe["steps"] // recipe["chunk"] for run in died)
     found = {

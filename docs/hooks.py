@@ -10,12 +10,13 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+EXPERIMENTS = ROOT / "experiments" / "results"
 README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    for make in (estimators, numbers, claims, doubts):
+    for make in (estimators, raced, mathematics, numbers, claims, doubts):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -35,8 +36,45 @@ def estimators() -> str:
         estimator = build()
         takes = ", ".join(type(site).__name__ for site in sites if estimator.why_not(site) is None)
         says = ((build.__doc__ or type(estimator).__doc__) or "").splitlines()[0].rstrip(".")
-        rows.append(f"| `{word}` | {says} | {estimator.reference} | {takes} |")
+        kept = "yes" if estimator.unbiased else "no"
+        rows.append(f"| `{word}` | {says} | {kept} | {estimator.reference} | {takes} |")
     return "\n".join(rows)
+
+
+def mathematics() -> str:
+    """What every file of an estimator says about itself."""
+    import inspect
+
+    from subitize.gradients import ESTIMATORS
+
+    files: dict[str, list[str]] = {}
+    for word, build in ESTIMATORS.items():
+        files.setdefault(inspect.getmodule(type(build())).__doc__ or "", []).append(word)
+    sections = []
+    for text, words in files.items():
+        head, _, body = text.partition("\n")
+        sections += [f"### {', '.join(words)}", head, body.strip("\n")]
+    return "\n\n".join(sections)
+
+
+def raced() -> str:
+    """The belief network's bound after equal time, best first."""
+    race = result("belief_net_race")
+    if race is None:
+        return "Not yet run: `python benchmarks/belief_nets.py --part race`."
+    head = "| estimator | training bound | test bound | steps | runs of the program per example |"
+    columns = ("train_bound", "test_bound", "steps", "evaluations")
+    rows = [
+        f"| `{name}` | {' | '.join(f'{s[c]:,.1f}' if 'bound' in c else f'{s[c]:,}' for c in columns)} |"
+        for name, s in race["summary"].items()
+    ]
+    seconds = max(run["seconds"] for run in race["runs"])
+    seeds = ", ".join(map(str, sorted({run["seed"] for run in race["runs"]})))
+    what = (
+        f"A sigmoid belief network of two layers of 200 on binarised MNIST, {seconds:.0f} s of training, "
+        f"seeds {seeds}; bounds in nats ({where(race)})."
+    )
+    return "\n".join([what, "", head, "|---|---|---|---|---|", *rows])
 
 
 def doubts() -> str:
@@ -73,12 +111,11 @@ def claims() -> str:
             f"compilation included, median of the same {s['seeds']} seeds."
         )
     if kills := result("survives_kills"):
-        begun = sum(run["killed"] and run["rows_when_killed"] > 0 for run in kills["runs"])
         lines.append(
             f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with "
             "SIGKILL at random moments of their whole life and resumed ended with the same weights and "
-            f"records, bit for bit; {begun} of them had begun to train, the others were still starting up "
-            f"({where(kills)})."
+            f"records, bit for bit; {kills['while_training']} of them were killed while they trained, the "
+            f"others while they started up or wrote their last files ({where(kills)})."
         )
     return "\n".join(lines)
 
@@ -86,7 +123,7 @@ def claims() -> str:
 def numbers() -> str:
     """The page of numbers: every result, its summary as a table, its seeds below."""
     sections = []
-    for path in sorted(RESULTS.glob("*.json")):
+    for path in sorted([*RESULTS.glob("*.json"), *EXPERIMENTS.glob("*.json")]):
         found = json.loads(path.read_text())
         sections += [f"## {path.stem.replace('_', ' ').capitalize()}", where(found) + "."]
         if found.get("note"):

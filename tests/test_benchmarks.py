@@ -1,4 +1,4 @@
-"""Every benchmark runs in its tiny mode and writes a result with its provenance."""
+"""Every benchmark and experiment runs in its tiny mode and writes a result with its provenance."""
 
 import json
 import subprocess
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-SCRIPTS = sorted(p.stem for p in BENCHMARKS.glob("*.py") if p.stem != "common")
+ROOT = Path(__file__).parent.parent
+FILES = [path for folder in ("benchmarks", "experiments") for path in sorted((ROOT / folder).glob("*.py"))]
+SCRIPTS = [str(path.relative_to(ROOT)) for path in FILES if path.stem != "common"]
 
 
-PARTS = {"belief_nets": ("anchor", "variance", "race")}
+PARTS = {"benchmarks/belief_nets.py": ("anchor", "variance", "race")}
 COMMANDS = [
     (name, *part) for name in SCRIPTS for part in [("--part", p) for p in PARTS.get(name, ())] or [()]
 ]
@@ -20,7 +21,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_tiny(command, tmp_path):
     name, *part = command
-    words = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--tiny", *part, "--out", str(tmp_path)]
+    words = [sys.executable, str(ROOT / name), "--tiny", *part, "--out", str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))

@@ -64,3 +64,29 @@ def test_warnings_name_what_seems_wrong():
     assert "counted as one" in Signs(0.0, 0.0, 0.5, 0.0).warning()
     assert Signs(0.01, 0.0, 0.97, 0.01).warning() is None
     assert Signs(0.01, 0.0, 0.97, 0.02).discord == pytest.approx(0.05)
+
+
+class Blobs(AIR):
+    """Counts bright columns, up to a limit: what AIR should do, or with limit one, its worst habit."""
+
+    limit: int = eqx.field(static=True)
+
+    def __init__(self, limit):
+        super().__init__(SMALL, key=jr.key(0))
+        self.limit = limit
+
+    def look(self, image):
+        count = jnp.minimum(jnp.sum(image.max((0, 2)) > 0.5), self.limit)
+        return super().look(image)._replace(count=count)
+
+
+def test_sums_of_ones_are_two_unless_the_model_merges():
+    rng = np.random.default_rng(0)
+    ones = np.zeros((200, 24, 24, 1))
+    ones[np.arange(200), 5, rng.integers(0, 24, 200)] = 1.0
+    twos = np.maximum(ones, np.roll(ones, 7, 2))
+    pictures = jnp.asarray(np.concatenate([ones, twos]))
+    assert (
+        signs(Blobs(limit=3), pictures).additive == 1.0
+    )  # twos are not added: four are more than it can count
+    assert signs(Blobs(limit=1), pictures).additive == 0.0

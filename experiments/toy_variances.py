@@ -1,0 +1,95 @@
+"""The toy on which the papers compare: minimise E[(b - t)²] over one coin, and watch the gradient's variance.
+
+Every estimator trains its own coin by Adam; along the way its gradient is drawn a thousand times at the same
+place, with the memory it has learned so far. A coin is so simple that two looks at it, or the best constant,
+can take all variance away; it shows that estimators work, not which is best.
+
+    python experiments/toy_variances.py
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+from common import arguments, write
+from subitize.core.distributions import Bernoulli
+from subitize.figures.curves import Line, Panel, grid
+from subitize.figures.style import ACCENT, INK, QUIET
+from subitize.gradients import ESTIMATORS, expectation, memory_optimizer
+
+TARGETS = (0.45, 0.499)  # REBAR's and RELAX's
+RATE, MEMORY_RATE = 1e-2, 1e-2
+NOTHING = 1e-12  # variance below this is rounding
+LEFT_OUT = ("pathwise", "mvd")  # not for coins
+
+
+def along_training(word: str, t: float, steps: int, looks: int, draws: int) -> dict[str, list[float]]:
+    """P and the variance of its gradient, `looks` times along training."""
+    cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - t) ** 2 + 0 * x  # noqa: E731
+    loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
+    x, θ = jnp.zeros(1), jnp.zeros(())
+    memory = loss.init(θ, x[0], jr.key(0))
+    adam, tutor = optax.adam(RATE), memory_optimizer(MEMORY_RATE)
+    gradient = jax.grad(lambda θ, memory, key: loss(θ, memory, x, key)[0], argnums=(0, 1))
+
+    def step(carry, key):
+        θ, memory, adam_state, tutor_state = carry
+        for_θ, for_memory = gradient(θ, memory, key)
+        change, adam_state = adam.update(for_θ, adam_state)
+        lesson, tutor_state = tutor.update(for_memory, tutor_state, memory)
+        return (θ + change, optax.apply_updates(memory, lesson), adam_state, tutor_state), None
+
+    def look(carry, key):
+        train, judge = jr.split(key)
+        carry, _ = jax.lax.scan(step, carry, jr.split(train, steps // looks))
+        found = jax.vmap(lambda key: gradient(*carry[:2], key)[0])(jr.split(judge, draws))
+        return carry, (jax.nn.sigmoid(carry[0]), found.var(ddof=1))
+
+    start = (θ, memory, adam.init(θ), tutor.init(memory))
+    _, (p, variance) = jax.jit(lambda start: jax.lax.scan(look, start, jr.split(jr.key(1), looks)))(start)
+    return {"p": np.asarray(p).round(5).tolist(), "variance": np.asarray(variance).tolist()}
+
+
+def main() -> None:
+    """Train, write, draw."""
+    args = arguments(__doc__, steps=4000, looks=40, draws=1000)
+    steps, looks, draws = (20, 4, 10) if args.tiny else (args.steps, args.looks, args.draws)
+    words = [word for word in ESTIMATORS if word not in LEFT_OUT]
+    if args.tiny:
+        words = ["score", "rebar", "disarm"]
+    runs = [
+        {"t": t, "estimator": word} | along_training(word, t, steps, looks, draws)
+        for t in TARGETS
+        for word in words
+    ]
+    biased = [word for word in words if not ESTIMATORS[word]().unbiased]
+    last = {f"t={t}": {r["estimator"]: r["variance"][-1] for r in runs if r["t"] == t} for t in TARGETS}
+    write(args.out, "toy_variances", {"summary": last, "biased": biased, "steps": steps, "runs": runs})
+    for t in TARGETS:
+        own = [run for run in runs if run["t"] == t]
+        title = f"log10 variance of the gradient along training, E[(b - {t})^2]; grey: score"
+        grid(panels(own, biased, steps), 5, title, (190, 110)).save(args.out / f"toy_variances_{t}.png")
+
+
+def panels(runs: list[dict], biased: list[str], steps: int) -> list[Panel]:
+    """One for each estimator, the plain score function behind it."""
+    logs = {run["estimator"]: [math.log10(max(v, NOTHING)) for v in run["variance"]] for run in runs}
+    x = np.linspace(steps / len(logs["score"]), steps, len(logs["score"]))
+    behind = Line(x, logs["score"], QUIET, 1)
+    return [
+        Panel(
+            f"{word} (biased)" if word in biased else word,
+            [behind, Line(x, line, INK if word in biased else ACCENT)],
+            (-12.5, 0.0),
+            "steps",
+        )
+        for word, line in logs.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()
