@@ -14,7 +14,7 @@ demo: .venv/base
 	@echo "Look at $(CURDIR)/demo/run/pictures/board.png and $(CURDIR)/demo/counts/overlays"
 
 test: .venv/dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 	$(BIN)/mkdocs build --quiet --strict
 
 lint: .venv/dev

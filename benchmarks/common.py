@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parent.parent / "docs"
 TINY = {
     "restarts": 0,
     "steps": 20,
@@ -33,6 +34,11 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the result and the runs")
     return parser.parse_args()
+
+
+def picture_path(out: Path, name: str) -> Path:
+    """Where a picture goes: beside its result, or into the docs if the result is to be committed."""
+    return (DOCS if out == RESULTS else out) / f"{name}.png"
 
 
 def write(out: Path, name: str, result: dict[str, Any]) -> None:

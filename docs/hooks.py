@@ -16,7 +16,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    for make in (estimators, raced, mathematics, numbers, claims, doubts):
+    for make in (estimators, raced, mathematics, covariates, numbers, claims, doubts):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -84,10 +84,24 @@ def doubts() -> str:
     return (pictures.__doc__ or "").split("\n", 2)[2].strip()
 
 
+def covariates() -> str:
+    """Variances of the integral, measured and by the formula."""
+    found = result("control_variates")
+    if found is None:
+        return "Not yet run: `python experiments/control_variates.py`."
+    rows = [
+        f"| {name} | {r['coefficient']:.3f} | {r['mean_of_estimates']:.5f} | {r['variance']:.3g} ± "
+        f"{r['standard_error']:.1g} | {r['variance_by_formula']:.3g} |"
+        for name, r in found["summary"].items()
+    ]
+    head = "| covariate | β | mean of the estimates | variance | by the formula |\n|---|---|---|---|---|"
+    return "\n".join([head, *rows, "", f"{where(found)}. ln 2 = {found['truth']:.5f}."])
+
+
 def result(name: str) -> dict[str, Any] | None:
-    """A committed result, None if that benchmark has not been run."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    """A committed result, None if that benchmark or experiment has not been run."""
+    paths = [folder / f"{name}.json" for folder in (RESULTS, EXPERIMENTS)]
+    return next((json.loads(path.read_text()) for path in paths if path.exists()), None)
 
 
 def where(result: dict[str, Any]) -> str:
@@ -116,6 +130,13 @@ def claims() -> str:
             "SIGKILL at random moments of their whole life and resumed ended with the same weights and "
             f"records, bit for bit; {kills['while_training']} of them were killed while they trained, the "
             f"others while they started up or wrote their last files ({where(kills)})."
+        )
+    if anchor := result("belief_net_anchor"):
+        last = list(anchor["summary"].values())[-1]
+        lines.append(
+            f"- **As the authors had it.** REBAR on its paper's belief network: {last['here']:.1f} nats after"
+            f" {len(anchor['summary'])} epochs, mean of {len(anchor['runs'])} seeds; its authors logged "
+            f"{last['logged']:.1f} ({where(anchor)})."
         )
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common import arguments, write
+from common import arguments, picture_path, write
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
 
@@ -75,7 +75,7 @@ def main() -> None:
         panels += drawn(name, flat, estimates)
     write(args.out, "control_variates", {"truth": math.log(2), "summary": rows})
     picture = grid(panels[::2] + panels[1::2], len(COVARIATES), "The integral of 1/(1+x) from 100 samples")
-    picture.save(args.out / "control_variates.png")
+    picture.save(picture_path(args.out, "control_variates"))
 
 
 def drawn(name: str, flat: Callable[[np.ndarray], np.ndarray], estimates: np.ndarray) -> list[Panel]:

@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from common import arguments, write
+from common import arguments, picture_path, write
 from subitize.core.distributions import Bernoulli
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET
@@ -72,7 +72,9 @@ def main() -> None:
     for t in TARGETS:
         own = [run for run in runs if run["t"] == t]
         title = f"log10 variance of the gradient along training, E[(b - {t})^2]; grey: score"
-        grid(panels(own, biased, steps), 5, title, (190, 110)).save(args.out / f"toy_variances_{t}.png")
+        grid(panels(own, biased, steps), 5, title, (190, 110)).save(
+            picture_path(args.out, f"toy_variances_{t}")
+        )
 
 
 def panels(runs: list[dict], biased: list[str], steps: int) -> list[Panel]:

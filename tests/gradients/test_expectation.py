@@ -178,3 +178,31 @@ def test_a_running_mean_is_an_exact_moving_average():
     assert np.isclose(
         optax.apply_updates(memory, change)["b"][0].mean, 0.25 * 0.25
     )  # cost is 1/4 for either side
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "rebar(temperature=0)",
+        "rebar(coupled='yes')",
+        "relax(hidden=0)",
+        "gumbel(temperature=-1)",
+        "st_gumbel(temperature=0)",
+        "gumbel_rao(k=1.5)",
+        "rloo(k=2.5)",
+        "rloo(k=1)",
+        "sum_sample(k=0)",
+        "nvil(hidden=0)",
+        "ema(decay=2)",
+        "optimal(decay=-1)",
+    ],
+)
+def test_an_option_out_of_range_is_refused(word):
+    with pytest.raises(UsageError, match="cannot be built"):
+        expectation(coin, word)
+
+
+def test_plain_numbers_are_parameters_too():
+    cost = lambda θ, x, draw: draw("z", Normal(0, 2.0)) + θ * draw("b", Bernoulli(1))  # noqa: E731
+    loss = expectation(cost, "exact")
+    assert np.isfinite(loss(θ, loss.init(θ, X, jr.key(0)), X[None], jr.key(0))[0])

@@ -225,6 +225,45 @@ def test_rebar_mixes(policy):
     assert jnp.abs(gradient - true_gradient).max() < PRECISION
 
 
+@pytest.mark.parametrize("word", ["rebar", "relax(hidden=3)", "muprop(hidden=3)"])
+@pytest.mark.parametrize("later", ["st", "reinmax", "gumbel"])
+def test_a_smooth_site_stays_unbiased_before_a_direct_one(word, later):
+    """Only the first site depends on θ, so the later one's own bias cannot enter."""
+
+    def cost(θ, x, draw):
+        a = draw("a", Bernoulli(θ))
+        b = draw("b", Bernoulli(a - 0.3))
+        return (a + 2 * b - 0.8) ** 2 * (1 + b)
+
+    toy = Toy("smooth, then direct", cost, jnp.asarray(0.4), ("a", "b"))
+    nodes = LEGENDRE_NODES
+    _, plain, _ = integrated(toy, {"a": "score", "b": later}, nodes=nodes)
+    _, smooth, _ = integrated(toy, {"a": word, "b": later}, nodes=nodes)
+    assert abs(plain - smooth) < 1e-8
+
+
+@pytest.mark.parametrize("word", UNBIASED)
+def test_an_impossible_class_does_no_harm(word):
+    """A logit of minus infinity: the value is finite, and no gradient is not a number."""
+    cost = lambda θ, x, draw: draw("z", Categorical(jnp.stack([θ, -jnp.inf, 1.0, -jnp.inf]))) @ COSTS  # noqa: E731
+    if not serves(word, Toy("masked", cost, jnp.asarray(0.3), ("z",))):
+        return
+    loss = expectation(cost, word, "mean(k=2)" if named(word) == "vimco" else "mean")
+    θ = jnp.asarray(0.3)
+    memory = loss.init(θ, X, jr.key(0))
+    run = jax.value_and_grad(
+        lambda θ, memory: loss(θ, memory, jnp.full(2000, X), jr.key(1))[0], argnums=(0, 1)
+    )
+    value, (gradient, lesson) = run(θ, memory)
+    p = jax.nn.sigmoid(θ - 1.0)
+    assert np.isclose(value, p * COSTS[0] + (1 - p) * COSTS[2], atol=0.2)
+    assert np.isclose(gradient, p * (1 - p) * (COSTS[0] - COSTS[2]), atol=0.3)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(lesson))
+
+
+COSTS = jnp.array([1.0, 7.0, 3.0, 9.0])
+
+
 def test_a_continuous_site_may_be_scored():
     policy = {"z": "score", "b": "exact", "w": "pathwise"}
 

@@ -15,7 +15,7 @@ from subitize.core.errors import UsageError, did_you_mean
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure gradient estimators: bias, variance, time, and variance x time.
+    """Measure gradient estimators: bias, variance, time, and the work they make.
 
     Args:
         what: what to measure; so far gradients.
@@ -87,7 +87,7 @@ def draw(found: dict[str, list[Any]]) -> Any:
     from subitize.figures.style import PAPER
     from subitize.figures.work import draw_work
 
-    pictures = [draw_work(rows, f"{name}: variance x time of a gradient") for name, rows in found.items()]
+    pictures = [draw_work(rows, f"{name}: work of a gradient") for name, rows in found.items()]
     sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), PAPER)
     top = 0
     for picture in pictures:

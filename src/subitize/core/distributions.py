@@ -25,11 +25,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jax.scipy.special import gammaln
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 LOG_2PI = 1.8378770664093453
 MAX_SUPPORT = 1 << 16
+IMPOSSIBLE = -1e30  # stands for a logit of minus infinity where logits are subtracted
+
+
+def as_reals(x: ArrayLike) -> Array:
+    """A parameter as an array of reals, so that plain numbers and whole ones will do."""
+    if isinstance(x, int | float | list | tuple | np.ndarray) or (
+        isinstance(x, Array) and not jnp.issubdtype(x.dtype, jnp.floating)
+    ):
+        return jnp.asarray(x, jnp.result_type(float))
+    return x  # pyright: ignore[reportReturnType]
 
 
 class AbstractDistribution(eqx.Module):
@@ -121,8 +132,8 @@ class Normal(AbstractDistribution):
         scale: standard deviations, positive, the same shape.
     """
 
-    loc: Float[Array, "*event"]
-    scale: Float[Array, "*event"]
+    loc: Float[Array, "*event"] = eqx.field(converter=as_reals)
+    scale: Float[Array, "*event"] = eqx.field(converter=as_reals)
     reparameterised: ClassVar[bool] = True
 
     def noise(self, key: PRNGKeyArray) -> Array:
@@ -157,8 +168,8 @@ class Logistic(AbstractDistribution):
         scale: positive, the same shape; the standard deviation is π/√3 times it.
     """
 
-    loc: Float[Array, "*event"]
-    scale: Float[Array, "*event"]
+    loc: Float[Array, "*event"] = eqx.field(converter=as_reals)
+    scale: Float[Array, "*event"] = eqx.field(converter=as_reals)
     reparameterised: ClassVar[bool] = True
 
     def noise(self, key: PRNGKeyArray) -> Array:
@@ -190,8 +201,8 @@ class Gamma(AbstractDistribution):
         rate: positive, the same shape; the mean is concentration / rate.
     """
 
-    concentration: Float[Array, "*event"]
-    rate: Float[Array, "*event"]
+    concentration: Float[Array, "*event"] = eqx.field(converter=as_reals)
+    rate: Float[Array, "*event"] = eqx.field(converter=as_reals)
     reparameterised: ClassVar[bool] = True
 
     def noise(self, key: PRNGKeyArray) -> Array:
@@ -220,7 +231,7 @@ class Dirichlet(AbstractDistribution):
         concentration: positive, one per corner.
     """
 
-    concentration: Float[Array, " corners"]
+    concentration: Float[Array, " corners"] = eqx.field(converter=as_reals)
     reparameterised: ClassVar[bool] = True
 
     def noise(self, key: PRNGKeyArray) -> Array:
@@ -248,8 +259,8 @@ class Beta(AbstractDistribution):
         a, b: positive, the same shape; the mean is a / (a + b).
     """
 
-    a: Float[Array, "*event"]
-    b: Float[Array, "*event"]
+    a: Float[Array, "*event"] = eqx.field(converter=as_reals)
+    b: Float[Array, "*event"] = eqx.field(converter=as_reals)
     reparameterised: ClassVar[bool] = True
 
     def noise(self, key: PRNGKeyArray) -> Array:
@@ -279,7 +290,7 @@ class Bernoulli(AbstractFinite):
         logits: log-odds of a one, any shape.
     """
 
-    logits: Float[Array, "*event"]
+    logits: Float[Array, "*event"] = eqx.field(converter=as_reals)
 
     @property
     def support_size(self) -> int:
@@ -319,7 +330,7 @@ class Categorical(AbstractFinite):
         logits: unnormalised log-probabilities.
     """
 
-    logits: Float[Array, " classes"]
+    logits: Float[Array, " classes"] = eqx.field(converter=as_reals)
 
     @property
     def support_size(self) -> int:
@@ -328,8 +339,9 @@ class Categorical(AbstractFinite):
 
     def coins(self) -> Bernoulli:
         """Coin j: class j rather than any after it."""
-        after = jax.lax.cumlogsumexp(self.logits, reverse=True)
-        return Bernoulli(self.logits[:-1] - after[1:])
+        finite = jnp.maximum(self.logits, IMPOSSIBLE)
+        after = jax.lax.cumlogsumexp(finite, reverse=True)
+        return Bernoulli(finite[:-1] - after[1:])
 
     def of_coins(self, faces: Array) -> Array:
         """z_j = b_j ∏_{i<j} (1 - b_i), and the last class if no coin shows a one."""
@@ -358,7 +370,8 @@ class Categorical(AbstractFinite):
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability of a one-hot value."""
-        return jnp.sum(value * jax.nn.log_softmax(self.logits))
+        taken = jnp.where(value > 0, jax.nn.log_softmax(self.logits), 0.0)  # a class may be impossible
+        return jnp.sum(value * taken)
 
     def support(self) -> Array:
         """The one-hot codes."""
@@ -379,7 +392,7 @@ class Stopping(AbstractFinite):
         continue_logits: log-odds of going on at steps 1 … N, given that it was reached.
     """
 
-    continue_logits: Float[Array, " steps"]
+    continue_logits: Float[Array, " steps"] = eqx.field(converter=as_reals)
 
     @property
     def support_size(self) -> int:

@@ -1,6 +1,6 @@
 """How do estimators compare, at a glance?
 
-A panel for each site: a bar from each estimator's variance × time, on a logarithmic axis, the least on top.
+A panel for each site: a bar for each estimator's work, on a logarithmic axis, the least on top.
 Biased ones are hollow.
 """
 
@@ -59,5 +59,5 @@ def draw_site(draw: ImageDraw.ImageDraw, own: Sequence[Row], y: int) -> int:
         spent = f"{row.microseconds:.0f} us, {row.evaluations} runs"
         draw.text((box[2] + 8, middle), spent, fill=QUIET, font=type_of(11), anchor="lm")
     below = y + LINE * (len(own) + 1) + 18
-    draw.text((MARGIN + LABEL, below), "variance x seconds", fill=QUIET, font=type_of(11))
+    draw.text((MARGIN + LABEL, below), "work: (variance + data's) x seconds", fill=QUIET, font=type_of(11))
     return y + LINE * (len(own) + 3)

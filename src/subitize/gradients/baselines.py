@@ -19,7 +19,15 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.networks import MLP
-from subitize.gradients.estimator import Site
+from subitize.gradients.estimator import Site, check_option
+
+BEYOND = 30.0  # what a network sees of an infinite logit
+
+
+def check_decay(word: str, decay: float) -> None:
+    """Raise ValueError unless a running mean with this decay stays where its inputs are."""
+    if not 0 <= decay < 1:
+        raise ValueError(f"{word}'s decay is the weight of the past, from 0 to below 1; got {decay!r}.")
 
 
 class Statistic(eqx.Module):
@@ -86,6 +94,9 @@ class RunningMean(AbstractBaseline):
 
     decay: float = eqx.field(static=True, default=0.9)
 
+    def __check_init__(self):
+        check_decay("a running mean", self.decay)
+
     def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> Statistic:
         """Start at zero."""
         return Statistic(jnp.zeros(()))
@@ -121,6 +132,10 @@ class Learned(AbstractBaseline):
     hidden: int = eqx.field(static=True, default=100)
     decay: float = eqx.field(static=True, default=0.9)
 
+    def __check_init__(self):
+        check_option("a learned baseline", "hidden", self.hidden, 1, whole=True)
+        check_decay("a learned baseline", self.decay)
+
     def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> LearnedMemory:
         """A fresh network for inputs of this size."""
         size = sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
@@ -139,5 +154,6 @@ class Learned(AbstractBaseline):
 
 
 def context(dist: PyTree, example: PyTree) -> Float[Array, " context"]:
-    """All that a baseline may know: the example and the site's parameters, as one vector."""
-    return ravel_pytree((example, dist))[0]
+    """All that a baseline may know: the example and the site's parameters, as one vector of finite numbers."""
+    known = ravel_pytree((example, dist))[0]
+    return jnp.where(jnp.isinf(known), BEYOND * jnp.sign(known), known)

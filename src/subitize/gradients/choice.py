@@ -1,10 +1,12 @@
 """Choice: let the measurement decide which estimator each site gets.
 
-What is valid at a site is profiled (see `measure`), and the least variance × time wins. A biased estimator
-is never taken unasked. Measured again later, what is in use stays unless another is clearly better: variances
-change along training, and so may the choice.
+What is valid at a site is profiled (see `measure`), and the least work wins. A biased estimator is never
+taken unasked, nor one whose mean turns out to be off, such as a relaxation of a cost that jumps, or one that
+is not finite. Measured again later, what is in use stays unless another is clearly better: variances change
+along training, and so may the choice.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +18,8 @@ from subitize.gradients.expectation import discover
 from subitize.gradients.measure import Row, profile
 from subitize.gradients.policy import estimator_of
 from subitize.gradients.vocabulary import ESTIMATORS
+
+OFF = 6.0  # z of an estimator's mean, from which it is not what it promises: noise alone does not reach it
 
 
 class Choice(NamedTuple):
@@ -46,7 +50,7 @@ def choose(
     draws: int = 64,
     burn_in: int = 200,
 ) -> Choice:
-    """Choose an estimator for every site: of those that are valid, the one with the least variance × time.
+    """Choose an estimator for every site: of those that are valid, the one with the least work.
 
     Args:
         cost: `cost(model, example, draw)`, as for `expectation`.
@@ -74,14 +78,16 @@ def choose(
     )
     policy, reasons = {}, {}
     for site in discover(cost, model, jax.tree.map(lambda x: x[0], batch)).sites:
-        ranked = sorted((row for row in rows if row.site == site), key=lambda row: row.work)
+        own = [row for row in rows if row.site == site]
+        ranked = sorted((row for row in own if sound(row)), key=lambda row: row.work)
         if not ranked:
-            raise SiteError(f"None of {', '.join(words)} serves site '{site}'.")
+            raise SiteError(f"None of {', '.join(words)} serves site '{site}', unbiased and finite.")
         best = ranked[0]
         kept = next((row for row in ranked if row.estimator == (current or {}).get(site)), None)
-        if kept is not None and best.work > (1 - hysteresis) * kept.work:
+        if kept is not None and best.work >= (1 - hysteresis) * kept.work:
             best = kept
-        policy[site], reasons[site] = best.estimator, reason(best, ranked)
+        policy[site] = best.estimator
+        reasons[site] = reason(best, ranked, [row.estimator for row in own if not sound(row)])
     return Choice(policy, rows, reasons)
 
 
@@ -117,10 +123,18 @@ class Chooser:
         return changed
 
 
-def reason(best: Row, ranked: list[Row]) -> str:
-    """Why a site got its estimator, and what came next."""
-    text = f"site '{best.site}': {best.estimator}, variance x time {best.work:.3g}"
+def sound(row: Row) -> bool:
+    """Whether what was measured is finite, and agrees with what the estimator promises."""
+    numbers = (row.bias, row.variance, row.work)
+    return all(map(math.isfinite, numbers)) and (not row.unbiased or row.bias < OFF)
+
+
+def reason(best: Row, ranked: list[Row], unsound: list[str]) -> str:
+    """Why a site got its estimator, what came next, and what was ruled out."""
+    text = f"site '{best.site}': {best.estimator}, work {best.work:.3g}"
     others = [row for row in ranked if row is not best]
     if others:
         text += f"; runner-up {others[0].estimator} with {others[0].work:.3g}"
-    return text + f"; {len(ranked)} tried"
+    if unsound:
+        text += f"; ruled out as biased or not finite here: {', '.join(unsound)}"
+    return text + f"; {len(ranked) + len(unsound)} tried"

@@ -15,28 +15,18 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.gradients.coins import faces, mirrored, not_coins, pulled_back
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.core.distributions import AbstractFinite
+from subitize.gradients.arm import ARM
+from subitize.gradients.coins import faces, mirrored, pulled_back
+from subitize.gradients.estimator import Estimate, Site
 
 
-class DisARM(AbstractEstimator):
+class DisARM(ARM):
     """Antithetic coins, weighed by their faces."""
 
     word: ClassVar[str] = "disarm"
-    unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Dong et al. 2020"
-
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Sites made of coins."""
-        return not_coins(dist)
-
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
-        """The mirror image of the base draw."""
-        assert isinstance(dist, AbstractFinite)
-        return dist.of_coins(mirrored(dist, noise[0]))[None]
 
     def estimate(self, memory: Any, site: Site) -> Estimate:
         """Two lanes: the draw and its mirror image."""

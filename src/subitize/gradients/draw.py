@@ -72,7 +72,8 @@ class Draw:
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """The value of site `name`."""
         if name in self.direct:
-            return self.direct[name].draw(dist, self.noise(name, dist, self.direct[name].samples))
+            noise = self.noise(name, dist, self.direct[name].samples)
+            return self._smooth_after_smooth(dist, noise[0], self.direct[name].draw(dist, noise))
         lanes = self.sites[name]
         noise = self.noise(name, dist, lanes.estimator.samples)
         stopped = jax.lax.stop_gradient(dist)

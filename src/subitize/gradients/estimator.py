@@ -26,6 +26,17 @@ from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.errors import UsageError
 
 
+def check_option(word: str, name: str, value: Any, least: int, *, whole: bool = False) -> None:
+    """Raise ValueError unless an option is a number (a whole one) of at least, or else above, `least`.
+
+    Whole numbers may equal `least`; others must exceed it.
+    """
+    kind = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not kind or not (value >= least if whole else value > least):
+        what = f"a whole number of at least {least}" if whole else f"a number above {least}"
+        raise ValueError(f"{word}'s {name} must be {what}; got {value!r}.")
+
+
 class SiteError(UsageError):
     """A random site that its estimator, or any, cannot serve."""
 

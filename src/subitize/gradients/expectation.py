@@ -244,6 +244,7 @@ def zero_with_gradient(tree: PyTree, gradient: PyTree) -> Float[Array, ""]:
     """A term of value zero whose gradient with respect to `tree` is `gradient`."""
 
     def zero(x, g):
+        x = jnp.where(jnp.isfinite(x), x, 0.0)  # an infinite logit does not move
         return jnp.sum((x - jax.lax.stop_gradient(x)) * jax.lax.stop_gradient(g))
 
     return sum(jax.tree.leaves(jax.tree.map(zero, tree, gradient)), jnp.zeros(()))

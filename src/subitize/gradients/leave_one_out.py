@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
 from subitize.gradients.score import weighted_score
 
 
@@ -33,11 +33,7 @@ class LeaveOneOut(AbstractEstimator):
     reference: ClassVar[str] = "Kool et al. 2019"
 
     def __check_init__(self):
-        if self.k < 2:
-            raise ValueError(
-                f"rloo compares each draw with its siblings, so k must be at least 2; got k={self.k}. "
-                "For a single draw use 'ema' or 'nvil'."
-            )
+        check_option(self.word, "k", self.k, 2, whole=True)
 
     @property
     def samples(self) -> int:

@@ -45,7 +45,7 @@ class Local(AbstractEstimator):
         """The base draw with each of its coins turned over in turn."""
         assert isinstance(dist, AbstractFinite)
         b = faces(dist, noise[0])
-        turned = jnp.eye(b.size, dtype=b.dtype).reshape(-1, *b.shape)
+        turned = jnp.eye(b.size, dtype=b.dtype).reshape(b.size, *b.shape)
         return jax.vmap(dist.of_coins)(b + turned * (1 - 2 * b))
 
     def estimate(self, memory: Any, site: Site) -> Estimate:

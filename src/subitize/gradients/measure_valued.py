@@ -5,8 +5,8 @@ For a Normal site, coordinate by coordinate, with W ~ Weibull(√2, 2) and M ~ d
     ∂E[f]/∂μ = (E[f(μ + σW)] - E[f(μ - σW)]) / (σ √(2π)),
     ∂E[f]/∂σ = (E[f(μ + σM)] - E[f(μ + σε)]) / σ.
 
-Nothing is asked of f but its value; four runs of the program per coordinate. Both members of a pair share
-their noise. For finite sites the measure-valued derivative is the local expectation, see `local`.
+Nothing is asked of f but its value; three runs of the program per coordinate, and one. Both members of a pair
+share their noise. For finite sites the measure-valued derivative is the local expectation, see `local`.
 
 Mohamed, Rosca, Figurnov and Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 6.
 """

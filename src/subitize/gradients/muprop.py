@@ -62,7 +62,7 @@ class MuProp(AbstractEstimator):
 
 
 def muprop(hidden: int = 100, decay: float = 0.9) -> MuProp:
-    """MuProp with a learned baseline, as in the paper."""
+    """MuProp with a learned baseline; its control variate keeps the coefficient one."""
     return MuProp(Learned(hidden, decay))
 
 

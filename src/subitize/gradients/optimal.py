@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.baselines import Statistic
+from subitize.gradients.baselines import Statistic, check_decay
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 from subitize.gradients.score import weighted_score
 
@@ -33,6 +33,9 @@ class OptimalConstant(AbstractEstimator):
     word: ClassVar[str] = "optimal"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Ranganath et al. 2014"
+
+    def __check_init__(self):
+        check_decay(self.word, self.decay)
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
         """Running E[f s²] and E[s²], one of each per parameter; both start at zero."""

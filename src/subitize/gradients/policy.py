@@ -78,9 +78,7 @@ def choose(name: str, dist: Any, named: Mapping, vocabulary: Mapping, particles:
             f"Site '{name}' ({type(dist).__name__}) is not differentiable through its draw, and no "
             f"estimator was chosen for it. {would_work(name, dist, vocabulary, particles)}"
         )
-    why_not = estimator.why_not(dist)
-    if why_not is None and estimator.needs_particles and particles < 2:
-        why_not = "it compares several runs of the program, and the objective has one; try 'iwae(k=5)'"
+    why_not = misfit(estimator, dist, particles)
     if why_not is not None:
         raise SiteError(
             f"Estimator '{estimator.word}' cannot serve site '{name}': {why_not}. "
@@ -89,14 +87,18 @@ def choose(name: str, dist: Any, named: Mapping, vocabulary: Mapping, particles:
     return estimator
 
 
+def misfit(estimator: AbstractEstimator, dist: Any, particles: int) -> str | None:
+    """Why an estimator cannot serve a site under an objective of so many particles; None if it can."""
+    why_not = estimator.why_not(dist)
+    if why_not is None and estimator.needs_particles and particles < 2:
+        why_not = "it compares several runs of the program, and the objective has one; try 'iwae(k=5)'"
+    return why_not
+
+
 def would_work(name: str, dist: Any, vocabulary: Mapping, particles: int) -> str:
     """Say which words would serve a site."""
     candidates = {word: build() for word, build in vocabulary.items()}
-    fitting = {
-        word: e
-        for word, e in candidates.items()
-        if e.why_not(dist) is None and (particles > 1 or not e.needs_particles)
-    }
+    fitting = {word: e for word, e in candidates.items() if misfit(e, dist, particles) is None}
     words = [word for word, e in fitting.items() if e.unbiased]
     words += [f"{word} (biased)" for word, e in fitting.items() if not e.unbiased]
     return f"These would work for '{name}': {', '.join(words)}."

@@ -10,7 +10,9 @@ The paper's form, with z̃ drawn afresh given b, needs a second relaxed run:
 
     g = (f(b) - c(z̃)) (b - p) + c′(z) - c′(z̃) (1 - w̃).
 
-The temperature τ and the coefficient η minimise E|g|², by differentiating g itself.
+The temperature τ and the coefficient η minimise E|g|², by differentiating g itself. Unbiased as long as the
+program is continuous in the relaxed value: a threshold or a rounding between the draw and the cost makes
+c jump, and its derivative misses the jump.
 
 Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein (2017), "REBAR: low-variance, unbiased gradient
 estimates for discrete latent variable models".
@@ -23,9 +25,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.distributions import AbstractDistribution, AbstractFinite, relaxed_coins
 from subitize.gradients.coins import face_slopes, faces, not_coins, probability, pulled_back, squared
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
 
 
 class RebarMemory(eqx.Module):
@@ -61,6 +63,11 @@ class Rebar(AbstractEstimator):
     needs_slopes: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
+    def __check_init__(self):
+        check_option(self.word, "temperature", self.temperature, 0)
+        if not isinstance(self.coupled, bool):
+            raise ValueError(f"rebar's coupled is True or False; got {self.coupled!r}.")
+
     @property
     def samples(self) -> int:
         """The uncoupled form needs a second noise."""
@@ -77,7 +84,7 @@ class Rebar(AbstractEstimator):
     def alternatives(self, memory: RebarMemory, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
         assert isinstance(dist, AbstractFinite)
-        return jax.vmap(dist.of_coins)(soft_faces(dist, uniforms(dist, noise), memory.temperature))
+        return jax.vmap(dist.of_coins)(relaxed_coins(dist.coins(), uniforms(dist, noise), memory.temperature))
 
     def later(self, memory: RebarMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
@@ -88,7 +95,7 @@ class Rebar(AbstractEstimator):
         assert isinstance(site.dist, AbstractFinite)
         assert site.slopes is not None
         u = uniforms(site.dist, site.noise)
-        y = soft_faces(site.dist, u, memory.temperature)
+        y = relaxed_coins(site.dist.coins(), u, memory.temperature)
         slope = jax.vmap(face_slopes, in_axes=(None, 0, 0))(site.dist, y, site.slopes[1:])
         c, η = memory.coefficient * site.costs[1:], memory.coefficient
         c_slope = η * slope * y * (1 - y) / memory.temperature
@@ -103,12 +110,8 @@ def uniforms(dist: AbstractFinite, noise: Array) -> Array:
     u = jax.vmap(dist.coin_noise)(noise)
     p, b = probability(dist), faces(dist, noise[0])
     agreeing = jnp.where(b > 0.5, (1 - p) + p * u[1:], (1 - p) * u[1:])
-    return jnp.concatenate([u[:1], agreeing])
-
-
-def soft_faces(dist: AbstractFinite, u: Array, temperature: Array) -> Array:
-    """σ((ℓ + logit u) / τ)."""
-    return jax.nn.sigmoid((dist.coins().logits + jnp.log(u) - jnp.log1p(-u)) / temperature)
+    tiny = jnp.finfo(u.dtype).eps  # rounding must not reach 0 or 1, whose logits are infinite
+    return jnp.concatenate([u[:1], jnp.clip(agreeing, tiny, 1 - tiny)])
 
 
 def controlled(dist: AbstractFinite, noise: Array, cost: Array, u: Array, c: Array, c_slope: Array) -> Array:

@@ -3,10 +3,11 @@
 As REBAR, g = (f(b) - c(z)) (b - p) + c′(z) w, but with a network r in the control variate,
 
     relax:      c(z) = η f(σ(z/τ)) + r(z),
-    black_box:  c(z) = r(z),  which asks nothing of f but its value, and runs the program once.
+    black_box:  c(z) = m + r(z), m the cost's running mean; asks nothing of f but its value, and runs it once.
 
-The network sees z, the example and the site's parameters, and works in units of the cost's running mean
-and deviation. Everything in c minimises E|g|², by differentiating g itself.
+The network sees z, the example and the site's parameters, and works in units of the cost's running
+deviation. Everything in c minimises E|g|², by differentiating g itself. As for REBAR, the program must be
+continuous in the relaxed value under `relax`; `black_box` never relaxes it.
 
 Grathwohl, Choi, Wu, Roeder and Duvenaud (2018), "Backpropagation through the void: optimizing control
 variates for black-box gradient estimation".
@@ -19,12 +20,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.distributions import AbstractDistribution, AbstractFinite, relaxed_coins
 from subitize.core.networks import MLP
-from subitize.gradients.baselines import Scale, context
+from subitize.gradients.baselines import Scale, check_decay, context
 from subitize.gradients.coins import face_slopes, not_coins, number_of_coins, pulled_back, squared
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
-from subitize.gradients.rebar import RebarMemory, controlled, soft_faces, uniforms
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
+from subitize.gradients.rebar import RebarMemory, controlled, uniforms
 
 
 class RelaxMemory(eqx.Module):
@@ -50,6 +51,11 @@ class BlackBoxRelax(AbstractEstimator):
     word: ClassVar[str] = "black_box"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Grathwohl et al. 2018"
+
+    def __check_init__(self):
+        check_option(self.word, "hidden", self.hidden, 1, whole=True)
+        check_option(self.word, "temperature", self.temperature, 0)
+        check_decay(self.word, self.decay)
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Sites made of coins."""
@@ -101,7 +107,8 @@ class Relax(BlackBoxRelax):
     def alternatives(self, memory: RelaxMemory, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise."""
         assert isinstance(dist, AbstractFinite)
-        return jax.vmap(dist.of_coins)(soft_faces(dist, uniforms(dist, noise), memory.rebar.temperature))
+        soft = relaxed_coins(dist.coins(), uniforms(dist, noise), memory.rebar.temperature)
+        return jax.vmap(dist.of_coins)(soft)
 
     def later(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
@@ -112,7 +119,7 @@ class Relax(BlackBoxRelax):
         assert isinstance(site.dist, AbstractFinite)
         assert site.slopes is not None
         τ, η = memory.rebar.temperature, memory.rebar.coefficient
-        y = soft_faces(site.dist, u, τ)[0]
+        y = relaxed_coins(site.dist.coins(), u, τ)[0]
         slope = face_slopes(site.dist, y, site.slopes[1]) * y * (1 - y) / τ
         r, r_slope = self.network_part(memory, site, u[0])
         return (η * site.costs[1] + r)[None], (η * slope + r_slope)[None]

@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
+from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical, relaxed_coins
 from subitize.gradients.coins import faces, not_coins
-from subitize.gradients.estimator import AbstractDirect
-from subitize.gradients.rebar import soft_faces, uniforms
+from subitize.gradients.estimator import AbstractDirect, check_option
+from subitize.gradients.rebar import uniforms
 
 
 class GumbelSoftmax(AbstractDirect):
@@ -35,6 +35,9 @@ class GumbelSoftmax(AbstractDirect):
     word: ClassVar[str] = "gumbel"
     unbiased: ClassVar[bool] = False
     reference: ClassVar[str] = "Jang et al. 2017, Maddison et al. 2017"
+
+    def __check_init__(self):
+        check_option(self.word, "temperature", self.temperature, 0)
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Finite sites."""
@@ -62,7 +65,7 @@ def relaxed_given(dist: AbstractFinite, noise: Array, temperature: float) -> Arr
         drawn = still.transport(noise[0])
         perturbed = jax.vmap(lambda one: gumbels_given(still, drawn, still.gumbel_noise(one)))(noise)
         return jax.nn.softmax((dist.logits - still.logits + perturbed) / temperature, axis=-1)
-    soft = soft_faces(dist, uniforms(still, noise), jnp.asarray(temperature))
+    soft = relaxed_coins(dist.coins(), uniforms(still, noise), jnp.asarray(temperature))
     return jax.vmap(dist.of_coins)(soft)
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
 from subitize.gradients.coins import not_coins, probability
-from subitize.gradients.estimator import AbstractDirect
+from subitize.gradients.estimator import AbstractDirect, check_option
 from subitize.gradients.relaxation import hard, hard_faces, relaxed_given
 
 
@@ -44,23 +44,19 @@ class StraightThrough(AbstractDirect):
 
 
 class StraightThroughGumbel(AbstractDirect):
-    """The draw, with the derivative of relaxed values that agree with it.
+    """The draw, with the derivative of a relaxed value that agrees with it.
 
     Args:
         temperature: τ, constant.
-        k: how many relaxed values to average: one is the straight-through Gumbel estimator.
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
-    k: int = eqx.field(static=True, default=1)
     word: ClassVar[str] = "st_gumbel"
     unbiased: ClassVar[bool] = False
     reference: ClassVar[str] = "Jang et al. 2017"
 
-    @property
-    def samples(self) -> int:
-        """One noise per relaxed value."""
-        return self.k
+    def __check_init__(self):
+        check_option(self.word, "temperature", self.temperature, 0)
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Finite sites."""
@@ -73,11 +69,24 @@ class StraightThroughGumbel(AbstractDirect):
 
 
 class GumbelRao(StraightThroughGumbel):
-    """`StraightThroughGumbel` with k relaxed values."""
+    """The draw, with the derivative of the mean of k relaxed values that agree with it.
+
+    Args:
+        temperature: τ, constant.
+        k: how many.
+    """
 
     k: int = eqx.field(static=True, default=10)
     word: ClassVar[str] = "gumbel_rao"
     reference: ClassVar[str] = "Paulus et al. 2021"
+
+    def __check_init__(self):
+        check_option(self.word, "k", self.k, 1, whole=True)
+
+    @property
+    def samples(self) -> int:
+        """One noise per relaxed value."""
+        return self.k
 
 
 class ReinMax(AbstractDirect):

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import MAX_SUPPORT, AbstractDistribution, AbstractFinite
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
 from subitize.gradients.score import weighted_score
 
 
@@ -36,8 +36,7 @@ class SumAndSample(AbstractEstimator):
     uses_base: ClassVar[bool] = False
 
     def __check_init__(self):
-        if self.k < 1:
-            raise ValueError(f"sum_sample sums over the k likeliest values, at least one; got k={self.k}.")
+        check_option(self.word, "k", self.k, 1, whole=True)
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Finite supports that can be listed, with something left to sample."""

@@ -46,10 +46,8 @@ class SBN(eqx.Module):
         keys = jr.split(key, 2 * len(layers))
         pairs = list(itertools.pairwise(sizes))
         self.pixel_means = pixel_means
-        self.up = tuple(Linear(a, b, key=k, scale=0.5**0.5) for (a, b), k in zip(pairs, keys, strict=False))
-        self.down = tuple(
-            Linear(b, a, key=k, scale=0.5**0.5) for (a, b), k in zip(pairs, keys[len(layers) :], strict=False)
-        )
+        self.up = tuple(Linear(a, b, key=k) for (a, b), k in zip(pairs, keys, strict=False))
+        self.down = tuple(Linear(b, a, key=k) for (a, b), k in zip(pairs, keys[len(layers) :], strict=False))
         self.prior = jnp.zeros(layers[-1])
 
     def centred(self, x: Float[Array, " pixels"]) -> Array:
@@ -86,7 +84,8 @@ def negative_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Float[Ar
     """The program: log q(h | x) - log p(x, h), in nats; one site for each hidden layer.
 
     The weights of q are held fixed inside log q: their direct gradient there is that of a log-probability,
-    whose mean is zero, and would only add noise.
+    whose mean over draws is zero, and would only add noise. Under `gumbel`, whose values are no draws, that
+    mean is not quite zero: its gradient lacks this part.
     """
     below, log_q, hidden = model.centred(x), jnp.zeros(()), []
     for number, layer in enumerate(model.up):
