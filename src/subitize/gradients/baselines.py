@@ -154,6 +154,6 @@ class Learned(AbstractBaseline):
 
 
 def context(dist: PyTree, example: PyTree) -> Float[Array, " context"]:
-    """All that a baseline may know: the example and the site's parameters, as one vector of finite numbers."""
+    """All that a baseline may know, the example and the site's parameters, as one finite vector."""
     known = ravel_pytree((example, dist))[0]
     return jnp.where(jnp.isinf(known), BEYOND * jnp.sign(known), known)
