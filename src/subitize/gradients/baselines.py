@@ -10,7 +10,7 @@ gradient step of rate one *is* the exponential moving average m ← decay m + (1
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -63,6 +63,8 @@ class Scale(eqx.Module):
 
 class AbstractBaseline(eqx.Module):
     """A prediction of the cost from what is known before the draw."""
+
+    reference: ClassVar[str] = "Williams 1992"
 
     def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> Any:
         """Fresh memory."""
@@ -131,6 +133,7 @@ class Learned(AbstractBaseline):
 
     hidden: int = eqx.field(static=True, default=100)
     decay: float = eqx.field(static=True, default=0.9)
+    reference: ClassVar[str] = "Mnih and Gregor 2014"
 
     def __check_init__(self):
         check_option("a learned baseline", "hidden", self.hidden, 1, whole=True)

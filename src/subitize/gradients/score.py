@@ -34,7 +34,11 @@ class Score(AbstractEstimator):
     normalise: bool = eqx.field(static=True, default=False)
     decay: float = eqx.field(static=True, default=0.9)
     word: ClassVar[str] = "score"
-    reference: ClassVar[str] = "Williams 1992"
+
+    @property
+    def reference(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the baseline."""
+        return self.baseline.reference
 
     @property
     def unbiased(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
