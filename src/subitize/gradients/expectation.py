@@ -159,10 +159,14 @@ class Expectation(eqx.Module):
             return cost, info, draw.records
 
         def judge(nudges):
-            over_lanes = jax.vmap(run, in_axes=(None, 0, 0))
-            costs, info, records = jax.vmap(over_lanes, in_axes=(0, None, 0))(
-                particles, jnp.arange(total), nudges
-            )
+            if not sites and self.objective.k == 1:  # one run: no axes that a compiler would have to undo
+                one = run(jax.tree.map(lambda x: x[0], particles), 0, {})
+                costs, info, records = jax.tree.map(lambda x: x[None, None], one)
+            else:
+                over_lanes = jax.vmap(run, in_axes=(None, 0, 0))
+                costs, info, records = jax.vmap(over_lanes, in_axes=(0, None, 0))(
+                    particles, jnp.arange(total), nudges
+                )
             return swapped(self.objective, costs, jax.lax.stop_gradient(costs)), (costs, info, records)
 
         if nudges:
