@@ -35,7 +35,7 @@ def test_the_run_folder_is_complete(run):
         (["--scenes", "digist"], 2, "Did you mean 'digits'?"),
         (["--scenes", "no/such/folder"], 3, "there is no folder no/such/folder"),
         (["--estimator", "nvill"], 2, "nvil"),
-        (["--estimator", "rebar"], 2, "These would work for 'count': exact"),
+        (["--estimator", "mvd"], 2, "These would work for 'count': exact"),
         (["--counts", "0", "1", "7"], 2, "at most 3 objects cannot learn scenes of 7"),
         (["--anneal-steps", "5"], 2, "needs both"),
         (["--count-prior", "geometric(rate=7)"], 2, "rate"),

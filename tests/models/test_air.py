@@ -71,9 +71,9 @@ def exact_gradient():
     return mean_gradient("exact", 200)
 
 
-@pytest.mark.parametrize("word", ["rloo(k=4)", "disarm", "local", "rebar", "muprop", "sum_sample"])
+@pytest.mark.parametrize("word", ["rloo(k=4)", "disarm", "rebar"])
 def test_every_kind_of_estimator_has_the_same_mean_gradient(word, exact_gradient):
-    """Through the count, a Stopping site: siblings, mirror images, single coins, relaxed and mean counts."""
+    """Through the count, a Stopping site: siblings, mirror images, relaxed counts."""
     atol = 0.1 * np.abs(exact_gradient).max()
     assert np.allclose(mean_gradient(word, 2000), exact_gradient, atol=atol)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.counts import Geometric
@@ -30,7 +31,12 @@ class Program(NamedTuple):
 def toy(name: str) -> Callable[[PRNGKeyArray], Program]:
     """How to build one of the toys."""
     found = {toy.name: toy for toy in TOYS}[name]
-    return lambda key: Program(found.cost, found.model, jnp.linspace(0.0, 1.0, IMAGES))
+
+    def start(key: PRNGKeyArray) -> Program:
+        model = jnp.asarray(np.asarray(found.model), jnp.result_type(float))
+        return Program(found.cost, model, jnp.linspace(0.0, 1.0, IMAGES))
+
+    return start
 
 
 def belief_net(key: PRNGKeyArray) -> Program:

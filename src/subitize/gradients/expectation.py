@@ -160,7 +160,7 @@ class Expectation(eqx.Module):
 
         def judge(nudges):
             if not sites and self.objective.k == 1:  # one run: no axes that a compiler would have to undo
-                one = run(jax.tree.map(lambda x: x[0], particles), 0, {})
+                one = run(jax.tree.map(lambda x: x[0], particles), jnp.asarray(0), {})
                 costs, info, records = jax.tree.map(lambda x: x[None, None], one)
             else:
                 over_lanes = jax.vmap(run, in_axes=(None, 0, 0))
