@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.gradients.coins import mirrored, not_coins, pulled_back
+from subitize.gradients.coins import mirrored, pulled_back
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 
 
@@ -24,11 +24,8 @@ class ARM(AbstractEstimator):
 
     word: ClassVar[str] = "arm"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Yin and Zhou 2019"
-
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Sites made of coins."""
-        return not_coins(dist)
 
     def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
         """The mirror image of the base draw."""

@@ -10,16 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite, toss
+from subitize.core.distributions import AbstractFinite, toss
 
 MAX_COINS = 4096  # that may be flipped one by one
-
-
-def not_coins(dist: AbstractDistribution) -> str | None:
-    """Why a site is not made of coins; None if it is."""
-    if isinstance(dist, AbstractFinite):
-        return None
-    return f"it knows finite sites only, and {type(dist).__name__} is not one"
 
 
 def number_of_coins(dist: AbstractFinite) -> int:

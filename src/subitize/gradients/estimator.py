@@ -62,6 +62,11 @@ class Estimate(NamedTuple):
     loss: Float[Array, ""] | float = 0.0
 
 
+def base_only(costs: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
+    """Weights of lanes of which only the base draw's is one of the program's own."""
+    return jnp.zeros_like(costs).at[0].set(1.0)
+
+
 class AbstractEstimator(eqx.Module):
     """One way to differentiate through one site.
 
@@ -72,6 +77,7 @@ class AbstractEstimator(eqx.Module):
     word: ClassVar[str]
     unbiased: ClassVar[bool]
     reference: ClassVar[str]
+    takes: ClassVar[type[AbstractDistribution]] = AbstractDistribution  # sites it is made for
     uses_base: ClassVar[bool] = True  # does it want the cost at the base draw?
     needs_slopes: ClassVar[bool] = False
     needs_particles: ClassVar[bool] = False
@@ -84,7 +90,10 @@ class AbstractEstimator(eqx.Module):
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Why this estimator cannot serve a site with this distribution; None if it can."""
-        return None
+        if isinstance(dist, self.takes):
+            return None
+        made_for = "finite" if self.takes is AbstractFinite else self.takes.__name__
+        return f"it is made for {made_for} sites, and {type(dist).__name__} is not one"
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
         """Fresh memory: what the estimator learns along the way."""

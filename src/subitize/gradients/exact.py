@@ -20,13 +20,15 @@ class Exact(AbstractEstimator):
 
     word: ClassVar[str] = "exact"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "the definition of an expectation"
     uses_base: ClassVar[bool] = False
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Only finite supports of a size that can be run."""
-        if not isinstance(dist, AbstractFinite):
-            return f"its support is not finite ({type(dist).__name__})"
+        if (no := super().why_not(dist)) is not None:
+            return no
+        assert isinstance(dist, AbstractFinite)
         if dist.support_size > MAX_SUPPORT:
             return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
         return None

@@ -18,12 +18,11 @@ from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.coins import (
     MAX_COINS,
     faces,
-    not_coins,
     number_of_coins,
     probability,
     pulled_back,
 )
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
 
 
 class Local(AbstractEstimator):
@@ -31,11 +30,12 @@ class Local(AbstractEstimator):
 
     word: ClassVar[str] = "local"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Titsias and Lázaro-Gredilla 2015"
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Sites made of not too many coins."""
-        if (no := not_coins(dist)) is not None:
+        if (no := super().why_not(dist)) is not None:
             return no
         assert isinstance(dist, AbstractFinite)
         coins = number_of_coins(dist)
@@ -54,5 +54,4 @@ class Local(AbstractEstimator):
         p, b = probability(site.dist), faces(site.dist, site.noise[0])
         turned = site.costs[1:].reshape(b.shape)
         g = p * (1 - p) * (2 * b - 1) * (site.costs[0] - turned)
-        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
-        return Estimate(pulled_back(site.dist, g), weights)
+        return Estimate(pulled_back(site.dist, g), base_only(site.costs))

@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, Normal
 from subitize.gradients.coins import MAX_COINS
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
 
 
 class MeasureValued(AbstractEstimator):
@@ -28,6 +28,7 @@ class MeasureValued(AbstractEstimator):
 
     word: ClassVar[str] = "mvd"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = Normal
     reference: ClassVar[str] = "Mohamed et al. 2020"
 
     @property
@@ -37,8 +38,9 @@ class MeasureValued(AbstractEstimator):
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Normal sites of not too many coordinates."""
-        if not isinstance(dist, Normal):
-            return f"it knows Normal sites, not {type(dist).__name__}; for finite ones it is 'local'"
+        if (no := super().why_not(dist)) is not None:
+            return f"{no}; for finite ones it is 'local'"
+        assert isinstance(dist, Normal)
         size = dist.loc.size
         return f"it would move each of {size:,} coordinates, over {MAX_COINS:,}" if size > MAX_COINS else None
 
@@ -59,5 +61,4 @@ class MeasureValued(AbstractEstimator):
         σ = site.dist.scale
         up, down, wide = site.costs[1:].reshape(3, *σ.shape)
         gradient = Normal((up - down) / (σ * math.sqrt(2 * math.pi)), (wide - site.costs[0]) / σ)
-        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
-        return Estimate(gradient, weights)
+        return Estimate(gradient, base_only(site.costs))

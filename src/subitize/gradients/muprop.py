@@ -19,7 +19,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.baselines import AbstractBaseline, Learned, Zero
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
 from subitize.gradients.score import weighted_score
 
 
@@ -57,8 +57,7 @@ class MuProp(AbstractEstimator):
         scored = weighted_score(site.dist, z, rest - self.baseline.predict(memory, site))
         _, pull = jax.vjp(lambda dist: dist.mean(), site.dist)
         gradient = jax.tree.map(jnp.add, scored, pull(slope)[0])
-        weights = jnp.array([1.0, 0.0], f.dtype)
-        return Estimate(gradient, weights, self.baseline.loss(memory, site, rest))
+        return Estimate(gradient, base_only(site.costs), self.baseline.loss(memory, site, rest))
 
 
 def muprop(hidden: int = 100, decay: float = 0.9) -> MuProp:

@@ -26,8 +26,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, relaxed_coins
-from subitize.gradients.coins import face_slopes, faces, not_coins, probability, pulled_back, squared
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
+from subitize.gradients.coins import face_slopes, faces, probability, pulled_back, squared
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
 
 
 class RebarMemory(eqx.Module):
@@ -59,6 +59,7 @@ class Rebar(AbstractEstimator):
     coupled: bool = eqx.field(static=True, default=True)
     word: ClassVar[str] = "rebar"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Tucker et al. 2017"
     needs_slopes: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
@@ -73,10 +74,6 @@ class Rebar(AbstractEstimator):
         """The uncoupled form needs a second noise."""
         return 1 if self.coupled else 2
 
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Sites made of coins."""
-        return not_coins(dist)
-
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> RebarMemory:
         """Start at the given temperature with a full control variate."""
         return RebarMemory.starting_at(self.temperature)
@@ -84,7 +81,7 @@ class Rebar(AbstractEstimator):
     def alternatives(self, memory: RebarMemory, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
         assert isinstance(dist, AbstractFinite)
-        return jax.vmap(dist.of_coins)(relaxed_coins(dist.coins(), uniforms(dist, noise), memory.temperature))
+        return soft_values(dist, noise, memory.temperature)
 
     def later(self, memory: RebarMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
@@ -101,8 +98,7 @@ class Rebar(AbstractEstimator):
         c_slope = η * slope * y * (1 - y) / memory.temperature
         g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
         gradient = pulled_back(site.dist, g)
-        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
-        return Estimate(gradient, weights, squared(gradient))
+        return Estimate(gradient, base_only(site.costs), squared(gradient))
 
 
 def uniforms(dist: AbstractFinite, noise: Array) -> Array:
@@ -112,6 +108,12 @@ def uniforms(dist: AbstractFinite, noise: Array) -> Array:
     agreeing = jnp.where(b > 0.5, (1 - p) + p * u[1:], (1 - p) * u[1:])
     tiny = jnp.finfo(u.dtype).eps  # rounding must not reach 0 or 1, whose logits are infinite
     return jnp.concatenate([u[:1], jnp.clip(agreeing, tiny, 1 - tiny)])
+
+
+def soft_values(dist: AbstractFinite, noise: Array, temperature: Array) -> Array:
+    """Values that follow from relaxed coins, one for each sample of the noise; see `uniforms`."""
+    u = uniforms(jax.lax.stop_gradient(dist), noise)
+    return jax.vmap(dist.of_coins)(relaxed_coins(dist.coins(), u, temperature))
 
 
 def controlled(dist: AbstractFinite, noise: Array, cost: Array, u: Array, c: Array, c_slope: Array) -> Array:

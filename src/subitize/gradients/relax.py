@@ -23,9 +23,9 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, relaxed_coins
 from subitize.core.networks import MLP
 from subitize.gradients.baselines import Scale, check_decay, context
-from subitize.gradients.coins import face_slopes, not_coins, number_of_coins, pulled_back, squared
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
-from subitize.gradients.rebar import RebarMemory, controlled, uniforms
+from subitize.gradients.coins import face_slopes, number_of_coins, pulled_back, squared
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
+from subitize.gradients.rebar import RebarMemory, controlled, soft_values, uniforms
 
 
 class RelaxMemory(eqx.Module):
@@ -50,16 +50,13 @@ class BlackBoxRelax(AbstractEstimator):
     decay: float = eqx.field(static=True, default=0.9)
     word: ClassVar[str] = "black_box"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Grathwohl et al. 2018"
 
     def __check_init__(self):
         check_option(self.word, "hidden", self.hidden, 1, whole=True)
         check_option(self.word, "temperature", self.temperature, 0)
         check_decay(self.word, self.decay)
-
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Sites made of coins."""
-        return not_coins(dist)
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> RelaxMemory:
         """A network that says nothing yet."""
@@ -92,9 +89,8 @@ class BlackBoxRelax(AbstractEstimator):
         c, c_slope = self.control(memory, site, u)
         g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
         gradient = pulled_back(site.dist, g)
-        weights = jnp.zeros_like(site.costs).at[0].set(1.0)
         loss = squared(gradient) / jax.lax.stop_gradient(memory.scale.unit()[1]) ** 2
-        return Estimate(gradient, weights, loss + memory.scale.loss(site.costs[0], self.decay))
+        return Estimate(gradient, base_only(site.costs), loss + memory.scale.loss(site.costs[0], self.decay))
 
 
 class Relax(BlackBoxRelax):
@@ -107,8 +103,7 @@ class Relax(BlackBoxRelax):
     def alternatives(self, memory: RelaxMemory, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise."""
         assert isinstance(dist, AbstractFinite)
-        soft = relaxed_coins(dist.coins(), uniforms(dist, noise), memory.rebar.temperature)
-        return jax.vmap(dist.of_coins)(soft)
+        return soft_values(dist, noise, memory.rebar.temperature)
 
     def later(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""

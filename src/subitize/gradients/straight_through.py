@@ -19,9 +19,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
-from subitize.gradients.coins import not_coins, probability
+from subitize.gradients.coins import faces, probability
 from subitize.gradients.estimator import AbstractDirect, check_option
-from subitize.gradients.relaxation import hard, hard_faces, relaxed_given
+from subitize.gradients.rebar import soft_values
 
 
 class StraightThrough(AbstractDirect):
@@ -29,11 +29,8 @@ class StraightThrough(AbstractDirect):
 
     word: ClassVar[str] = "st"
     unbiased: ClassVar[bool] = False
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Bengio et al. 2013"
-
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Finite sites."""
-        return not_coins(dist)
 
     def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
         """The draw; its derivative is the mean's, coin by coin where there is more than one."""
@@ -53,14 +50,11 @@ class StraightThroughGumbel(AbstractDirect):
     temperature: float = eqx.field(static=True, default=0.5)
     word: ClassVar[str] = "st_gumbel"
     unbiased: ClassVar[bool] = False
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Jang et al. 2017"
 
     def __check_init__(self):
         check_option(self.word, "temperature", self.temperature, 0)
-
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Finite sites."""
-        return not_coins(dist)
 
     def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
         """The draw; its derivative is that of the relaxed values' mean."""
@@ -94,11 +88,8 @@ class ReinMax(AbstractDirect):
 
     word: ClassVar[str] = "reinmax"
     unbiased: ClassVar[bool] = False
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Liu et al. 2023"
-
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Finite sites."""
-        return not_coins(dist)
 
     def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
         """The draw; Heun's derivative, coin by coin where the site is no single class."""
@@ -117,3 +108,37 @@ class ReinMax(AbstractDirect):
 def without_slope(value: Array, logits: Array) -> Array:
     """A value that moves as the logits do."""
     return jax.lax.stop_gradient(value - logits) + logits
+
+
+def relaxed_given(dist: AbstractFinite, noise: Array, temperature: float) -> Array:
+    """Relaxed values that agree with the base draw; derivatives are those at fixed Gumbels.
+
+    Args:
+        dist: the site.
+        noise: of the site; the first sample made the draw, each sample makes one relaxed value.
+        temperature: τ.
+    """
+    still = jax.lax.stop_gradient(dist)
+    if isinstance(dist, Categorical) and isinstance(still, Categorical):
+        drawn = still.transport(noise[0])
+        perturbed = jax.vmap(lambda one: gumbels_given(still, drawn, still.gumbel_noise(one)))(noise)
+        return jax.nn.softmax((dist.logits - still.logits + perturbed) / temperature, axis=-1)
+    return soft_values(dist, noise, jnp.asarray(temperature))
+
+
+def gumbels_given(dist: Categorical, drawn: Array, noise: Array) -> Array:
+    """Perturbed logits φ + G, given which class is their largest (Maddison et al. 2014, "A* sampling")."""
+    exponential = -jnp.log(noise)
+    winner = jnp.sum(drawn * exponential)
+    others = exponential / dist.probs() + winner
+    return -jnp.log(jnp.where(drawn > 0.5, winner, others))
+
+
+def hard(value: Array, smooth: Array) -> Array:
+    """A value with the derivative of another."""
+    return jax.lax.stop_gradient(value - smooth) + smooth
+
+
+def hard_faces(dist: AbstractFinite, noise: Array) -> Array:
+    """How the coins fell, cut off from φ."""
+    return faces(jax.lax.stop_gradient(dist), noise)

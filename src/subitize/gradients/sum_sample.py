@@ -32,6 +32,7 @@ class SumAndSample(AbstractEstimator):
     k: int = eqx.field(static=True, default=1)
     word: ClassVar[str] = "sum_sample"
     unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Liu et al. 2019"
     uses_base: ClassVar[bool] = False
 
@@ -40,8 +41,9 @@ class SumAndSample(AbstractEstimator):
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Finite supports that can be listed, with something left to sample."""
-        if not isinstance(dist, AbstractFinite):
-            return f"its support is not finite ({type(dist).__name__})"
+        if (no := super().why_not(dist)) is not None:
+            return no
+        assert isinstance(dist, AbstractFinite)
         if dist.support_size > MAX_SUPPORT:
             return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
         if self.k >= dist.support_size:
