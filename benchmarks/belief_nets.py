@@ -25,10 +25,9 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from common import arguments, write
+from common import arguments, black_and_white, write
 from subitize.gradients import ESTIMATORS, Chooser, expectation
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
-from subitize.scenes.mnist import binarised_digits
 from subitize.training.learner import Lesson, structured
 
 LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound after 1 … 4 epochs
@@ -50,7 +49,7 @@ RACED = tuple(word for word in ESTIMATORS if word not in SLOW)
 def main() -> None:
     """Run one part."""
     args = arguments(__doc__, part="race", minutes=3.0, seeds=3, first_seed=0, estimators="")
-    data = {split: jnp.asarray(binarised_digits(split)) for split in ("train", "test")}
+    data = jax.tree.map(jnp.asarray, black_and_white(tiny=args.tiny))
     layers, epoch = ((8, 8), 10) if args.tiny else (LAYERS, EPOCH)
     parts = {"anchor": anchor, "variance": variance, "race": race}
     parts[args.part](args, data, layers, epoch)

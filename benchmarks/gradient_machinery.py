@@ -15,12 +15,11 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from belief_nets import BATCH, EPOCH, LAYERS, Descent
-from common import arguments, write
+from common import arguments, black_and_white, write
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.networks import MLP
 from subitize.gradients import expectation, profile
 from subitize.models.sbn import negative_elbo
-from subitize.scenes.mnist import binarised_digits
 
 CODE, HIDDEN, IMAGES = 20, 400, 128
 FORMS = {"one relaxed run": "rebar", "two relaxed runs": "rebar(coupled=False)"}
@@ -66,7 +65,7 @@ def main() -> None:
     args = arguments(__doc__, rounds=400, draws=400)
     full = (args.rounds, args.draws, LAYERS, EPOCH)
     rounds, draws, layers, steps = (3, 4, (8, 8), 5) if args.tiny else full
-    data = {"train": jnp.asarray(binarised_digits("train"))}
+    data = jax.tree.map(jnp.asarray, black_and_white(tiny=args.tiny))
     forms = rebar_forms(data, layers, steps, draws)
     write(args.out, "gradient_machinery", {"overhead": overhead(data, rounds), "summary": forms})
 
@@ -107,7 +106,7 @@ def rebar_forms(data, layers, steps: int, draws: int) -> dict:
         f"{names[row.estimator]}, {row.site}": {
             "variance": row.variance,
             "microseconds": row.microseconds,
-            "variance_x_seconds": row.work,
+            "work": row.work,
             "evaluations": row.evaluations,
         }
         for row in rows

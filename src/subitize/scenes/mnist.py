@@ -102,7 +102,13 @@ def binarised_digits(split: str) -> UInt8[np.ndarray, "digits 784"]:
     """
     check_word("split", split, ("train", "valid", "test"))
     pictures, _ = read_digits("test" if split == "test" else "train")
-    brightness = pictures.reshape(len(pictures), -1) / 255
-    lit = np.random.default_rng(BINARISATION[split == "test"]).random(brightness.shape) < brightness
     part = {"train": slice(None, 50_000), "valid": slice(50_000, None), "test": slice(None)}[split]
-    return lit[part].astype(np.uint8)
+    return binarised(pictures, BINARISATION[split == "test"])[part]
+
+
+def binarised(
+    pictures: UInt8[np.ndarray, "pictures height width"], seed: int
+) -> UInt8[np.ndarray, "pictures pixels"]:
+    """Each pixel 1 with its brightness as probability, else 0; the same seed draws the same bits."""
+    brightness = pictures.reshape(len(pictures), -1) / 255
+    return (np.random.default_rng(seed).random(brightness.shape) < brightness).astype(np.uint8)
