@@ -202,7 +202,7 @@ def who(run: dict) -> tuple[str, int, float]:
 
 
 def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dict[str, Any]:
-    """One run of so many seconds of its core; compiling and looking at the bound are free, choosing is not."""
+    """One run of so many seconds of its core; looking at the bound is free, and compiling, not choosing."""
     chooser = Chooser(negative_elbo, REFRESH, candidates=RACED, draws=32)
     descent = Descent("score" if word == "auto" else word, data, layers, seed)
     compiled, curve, spent, evaluations = None, [], 0.0, 0
