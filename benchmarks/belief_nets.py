@@ -45,6 +45,7 @@ TURN = 25  # steps that a follower's model may stray from the leader's
 SLOW = (
     "exact",
     "sum_sample",
+    "unordered",
     "local",
     "mvd",
     "pathwise",

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -58,8 +59,13 @@ def write(out: Path, name: str, result: dict[str, Any]) -> None:
     """Write a result with its provenance, and print it."""
     out.mkdir(parents=True, exist_ok=True)
     result = {"provenance": provenance()} | result
-    (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (out / f"{name}.json").write_text(numbers_in_lines(json.dumps(result, indent=1)) + "\n")
     print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
+
+
+def numbers_in_lines(text: str) -> str:
+    """Indented JSON with each list of plain values on one line."""
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
 
 
 def provenance() -> dict[str, Any]:

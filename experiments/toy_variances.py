@@ -51,7 +51,7 @@ def along_training(word: str, t: float, steps: int, looks: int, draws: int) -> d
 
     start = (θ, memory, adam.init(θ), tutor.init(memory))
     _, (p, variance) = jax.jit(lambda start: jax.lax.scan(look, start, jr.split(jr.key(1), looks)))(start)
-    return {"p": np.asarray(p).round(5).tolist(), "variance": np.asarray(variance).tolist()}
+    return {"p": np.asarray(p).round(4).tolist(), "variance": [float(f"{v:.4g}") for v in variance]}
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ SMALL = {  # small enough to integrate over
     "black_box": "black_box(hidden=3)",
     "gumbel_rao": "gumbel_rao(k=2)",
 }
-MORE = ["rebar(coupled=False)", "sum_sample(k=2)", "vimco(mean='arithmetic')"]
+MORE = ["rebar(coupled=False)", "sum_sample(k=2)", "unordered(k=3)", "vimco(mean='arithmetic')"]
 WORDS = [SMALL.get(word, word) for word in ESTIMATORS] + MORE
 UNBIASED = [word for word in WORDS if spoken(word, ESTIMATORS, "estimator").unbiased]
 BIASED = [word for word in WORDS if word not in UNBIASED]
@@ -69,8 +69,24 @@ def breaks_of(dist, words):
             rest = np.array(dist.probs())
             rest[np.argsort(-rest)[:k]] = 0
             breaks[0] = [*breaks[0], *(np.cumsum(rest) / rest.sum())[:-1]]
+        if named(word) == "unordered":
+            k = spoken(word, ESTIMATORS, "estimator").k
+            breaks[0] = [*breaks[0], *breaks_without_replacement(np.array(dist.probs()), k)]
     gumbels = dist.support_size if isinstance(dist, Categorical) else 0
     return breaks + [None] * gumbels
+
+
+def breaks_without_replacement(probs, draws):
+    """Where the inverse of the distribution function jumps, whichever of the values were drawn before."""
+    total = probs.sum()
+    if draws == 0 or total < PRECISION:
+        return []
+    later = [
+        point
+        for i in np.flatnonzero(probs)
+        for point in breaks_without_replacement(np.where(np.arange(len(probs)) == i, 0, probs), draws - 1)
+    ]
+    return [*(np.cumsum(probs) / total)[:-1], *later]
 
 
 def rule(breaks, nodes):

@@ -19,7 +19,7 @@ class Bench:
 
     Args:
         what: what to measure; so far gradients.
-        on: programs, of coins, classes, two_dependent, mixed, sbn, air.
+        on: programs to measure on; `subitize show` lists them.
         estimators: words to compare; all that serve, if not given.
         draws: of the gradient, per estimator.
         burn_in: steps in which an estimator's memory learns first.
@@ -62,7 +62,9 @@ def main(words: Sequence[str]) -> int:
     else:
         print("\n\n".join(f"{name}\n{table(rows)}" for name, rows in found.items()))
     if out is not None:
-        draw(found).save(out)
+        from subitize.figures.work import draw_works
+
+        draw_works(found).save(out)
         print(f"picture: {out.absolute()}")
     return 0
 
@@ -78,19 +80,3 @@ def measured(name: str, options: Bench) -> list[Any]:
     return profile(
         *program, key, candidates=options.estimators or None, draws=options.draws, burn_in=options.burn_in
     )
-
-
-def draw(found: dict[str, list[Any]]) -> Any:
-    """One picture below the other."""
-    from PIL import Image
-
-    from subitize.figures.style import PAPER
-    from subitize.figures.work import draw_work
-
-    pictures = [draw_work(rows, f"{name}: work of a gradient") for name, rows in found.items()]
-    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), PAPER)
-    top = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height
-    return sheet

@@ -62,8 +62,9 @@ def last_record(run: Any) -> Iterator[str]:
 
 
 def what_exists() -> Iterator[str]:
-    """Everything that a word can name: scenes, estimators, objectives, count priors."""
+    """Everything that a word can name."""
     from subitize.core.counts import COUNT_PRIORS
+    from subitize.evaluation.programs import PROGRAMS
     from subitize.gradients import ESTIMATORS, OBJECTIVES
     from subitize.scenes import SCENES
 
@@ -75,13 +76,14 @@ def what_exists() -> Iterator[str]:
         yield f"  {word:<12} {kind:<9} {estimator.reference:<36} {summary(build)}"
     yield from ("", *listed("objectives (--objective)", OBJECTIVES))
     yield from listed("count priors (--count-prior)", COUNT_PRIORS)
+    yield from listed("programs to measure estimators on (bench --on)", PROGRAMS)
 
 
 def listed(title: str, vocabulary: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
     """A heading and its words, each with the first line of what it says about itself."""
     yield title
     for word, thing in vocabulary.items():
-        yield f"  {word:<12} {summary(thing)}"
+        yield f"  {word:<15} {summary(thing)}"
     yield ""
 
 

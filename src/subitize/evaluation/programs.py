@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.counts import Geometric
-from subitize.gradients.toys import TOYS
+from subitize.gradients.toys import TOYS, Toy
 from subitize.models import air, sbn
 
 IMAGES = 24  # in a batch
@@ -28,15 +28,15 @@ class Program(NamedTuple):
     batch: PyTree
 
 
-def toy(name: str) -> Callable[[PRNGKeyArray], Program]:
+def program_of(toy: Toy) -> Callable[[PRNGKeyArray], Program]:
     """How to build one of the toys."""
-    found = {toy.name: toy for toy in TOYS}[name]
 
-    def start(key: PRNGKeyArray) -> Program:
-        model = jnp.asarray(np.asarray(found.model), jnp.result_type(float))
-        return Program(found.cost, model, jnp.linspace(0.0, 1.0, IMAGES))
+    def build_toy(key: PRNGKeyArray) -> Program:
+        model = jnp.asarray(np.asarray(toy.model), jnp.result_type(float))
+        return Program(toy.cost, model, jnp.linspace(0.0, 1.0, IMAGES))
 
-    return start
+    build_toy.__doc__ = toy.cost.__doc__
+    return build_toy
 
 
 def belief_net(key: PRNGKeyArray) -> Program:
@@ -62,10 +62,7 @@ def air_count(key: PRNGKeyArray) -> Program:
 
 
 PROGRAMS: dict[str, Callable[[PRNGKeyArray], Program]] = {
-    "coins": toy("coins"),
-    "classes": toy("classes"),
-    "two_dependent": toy("two dependent"),
-    "mixed": toy("mixed"),
+    **{toy.name.replace(" ", "_"): program_of(toy) for toy in TOYS},
     "sbn": belief_net,
     "air": air_count,
 }

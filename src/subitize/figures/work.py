@@ -5,15 +5,26 @@ Biased ones are hollow.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw
 
-from subitize.figures.style import ACCENT, INK, QUIET, RULE, blank, type_of
+from subitize.figures.style import ACCENT, INK, PAPER, QUIET, RULE, blank, type_of
 from subitize.gradients import Row
 
 LINE, LABEL, WIDE, MARGIN = 24, 170, 560, 28
 FLOOR = 1e-4  # of the largest work: what is below, such as exact with no variance at all, ends here
+
+
+def draw_works(found: Mapping[str, Sequence[Row]]) -> Image.Image:
+    """One picture below the other: the rows of each program, by its name."""
+    pictures = [draw_work(rows, f"{name}: work of a gradient") for name, rows in found.items()]
+    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), PAPER)
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
 
 
 def draw_work(rows: Sequence[Row], title: str) -> Image.Image:

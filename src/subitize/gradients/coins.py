@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from subitize.core.distributions import AbstractFinite, toss
+from subitize.core.distributions import AbstractFinite
+from subitize.core.distributions.finite import toss
 
 MAX_COINS = 4096  # that may be flipped one by one
 

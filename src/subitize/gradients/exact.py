@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from subitize.core.distributions import MAX_SUPPORT, AbstractDistribution, AbstractFinite
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+MAX_SUPPORT = 1 << 16
 
 
 class Exact(AbstractEstimator):
@@ -29,9 +31,7 @@ class Exact(AbstractEstimator):
         if (no := super().why_not(dist)) is not None:
             return no
         assert isinstance(dist, AbstractFinite)
-        if dist.support_size > MAX_SUPPORT:
-            return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
-        return None
+        return too_many(dist)
 
     def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
         """The whole support."""
@@ -46,3 +46,10 @@ class Exact(AbstractEstimator):
 
         weights = jnp.exp(jax.vmap(site.dist.log_prob)(site.values))
         return Estimate(jax.grad(expected)(site.dist), weights)
+
+
+def too_many(dist: AbstractFinite) -> str | None:
+    """Why a support is too large to be listed, or None."""
+    if dist.support_size > MAX_SUPPORT:
+        return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
+    return None

@@ -248,13 +248,13 @@ def seconds_per_gradient(
 
 def table(rows: list[Row]) -> str:
     """The rows as lines for people, the least work first at each site."""
-    head = f"{'site':<10}{'estimator':<22}{'bias z':>8}{'variance':>12}{'snr':>9}{'runs':>6}"
+    head = f"{'site':<10}{'estimator':<22}{'bias z':>8}{'variance':>12}{'data':>12}{'snr':>9}{'runs':>6}"
     lines = [head + f"{'us':>10}{'work':>12}"]
     for site in dict.fromkeys(row.site for row in rows):
         for row in sorted((row for row in rows if row.site == site), key=lambda row: row.work):
             name = row.estimator if row.unbiased else f"{row.estimator} (biased)"
             lines.append(
-                f"{row.site:<10}{name:<22}{row.bias:>8.1f}{row.variance:>12.3g}{row.snr:>9.3g}"
+                f"{row.site:<10}{name:<22}{row.bias:>8.1f}{row.variance:>12.3g}{row.data:>12.3g}{row.snr:>9.3g}"
                 f"{row.evaluations:>6}{row.microseconds:>10.0f}{row.work:>12.3g}"
             )
     return "\n".join(lines)

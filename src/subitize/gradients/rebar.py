@@ -25,7 +25,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite, relaxed_coins
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.distributions.finite import relaxed_coins
 from subitize.gradients.coins import face_slopes, faces, probability, pulled_back, squared
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
 

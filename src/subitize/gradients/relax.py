@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite, relaxed_coins
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.distributions.finite import relaxed_coins
 from subitize.core.networks import MLP
 from subitize.gradients.baselines import Scale, check_decay, context
 from subitize.gradients.coins import face_slopes, number_of_coins, pulled_back, squared

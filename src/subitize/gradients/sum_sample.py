@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from subitize.core.distributions import MAX_SUPPORT, AbstractDistribution, AbstractFinite
+from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
+from subitize.gradients.exact import too_many
 from subitize.gradients.score import weighted_score
 
 
@@ -44,8 +45,8 @@ class SumAndSample(AbstractEstimator):
         if (no := super().why_not(dist)) is not None:
             return no
         assert isinstance(dist, AbstractFinite)
-        if dist.support_size > MAX_SUPPORT:
-            return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
+        if (no := too_many(dist)) is not None:
+            return no
         if self.k >= dist.support_size:
             return f"its {dist.support_size} values leave none to sample besides k={self.k}; use 'exact'"
         return None

@@ -31,32 +31,38 @@ class Toy(NamedTuple):
 
 
 def _coins(θ, x, draw):
+    """Two coins in one site, whose costs interact."""
     b = draw("b", Bernoulli(θ))
     return jnp.sum((b - 0.45) ** 2) + x * b[0] * b[1] + 0.1 * θ[0] ** 2
 
 
 def _coin(θ, x, draw):
+    """One coin and the squared distance to 0.45."""
     b = draw("b", Bernoulli(θ))
     return (b - 0.45) ** 2 + x * b * jnp.sin(θ)
 
 
 def _classes(θ, x, draw):
+    """One class of three."""
     z = draw("z", Categorical(θ))
     return jnp.sum(z * jnp.array([0.3, -1.0, 2.0])) ** 2 + x * θ @ z
 
 
 def _count(θ, x, draw):
+    """How often to go on, at most twice."""
     n = draw("count", Stopping(θ))
     return (n.sum() - 1.2) ** 2 + x * n[0] * jnp.sin(θ[1])
 
 
 def _two_dependent(θ, x, draw):
+    """Two coins, the second depending on the first."""
     first = draw("first", Bernoulli(θ[0]))
     second = draw("second", Bernoulli(θ[1] + 1.5 * θ[2] * first))
     return (first + 2 * second - 0.8) ** 2 + x * jnp.cos(θ[2] * second) * first
 
 
 def _three_dependent(θ, x, draw):
+    """A coin, a class and a coin, each depending on those before."""
     first = draw("first", Bernoulli(θ[0]))
     second = draw("second", Categorical(jnp.stack([θ[1] * first, θ[2], 0.2 * x])))
     third = draw("third", Bernoulli(θ[1] * second[0] - θ[0] * first))
@@ -64,6 +70,7 @@ def _three_dependent(θ, x, draw):
 
 
 def _mixed(θ, x, draw):
+    """A normal, a coin depending on it, and a normal depending on both."""
     z = draw("z", Normal(θ[0], jnp.exp(0.3 * θ[1])))
     b = draw("b", Bernoulli(θ[2] * z + 0.1))
     w = draw("w", Normal(θ[1] * b, 1.0 + b))
@@ -71,6 +78,7 @@ def _mixed(θ, x, draw):
 
 
 def _three_coins(θ, x, draw):
+    """Three coins, each depending on those before."""
     first = draw("first", Bernoulli(θ[0]))
     second = draw("second", Bernoulli(θ[1] + 1.5 * θ[2] * first))
     third = draw("third", Bernoulli(θ[2] * second - θ[0] * first))

@@ -27,12 +27,14 @@ from subitize.gradients.relaxation import GumbelSoftmax
 from subitize.gradients.score import Score, ema, nvil
 from subitize.gradients.straight_through import GumbelRao, ReinMax, StraightThrough, StraightThroughGumbel
 from subitize.gradients.sum_sample import SumAndSample
+from subitize.gradients.unordered import UnorderedSet
 from subitize.gradients.vimco import VIMCO
 
 ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
     "pathwise": Pathwise,
     "exact": Exact,
     "sum_sample": SumAndSample,
+    "unordered": UnorderedSet,
     "local": Local,
     "score": Score,
     "ema": ema,

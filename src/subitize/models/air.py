@@ -30,7 +30,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from subitize.core.distributions import LOG_2PI, Normal, Stopping
+from subitize.core.distributions import Normal, Stopping
+from subitize.core.distributions.continuous import LOG_2PI
 from subitize.core.draws import Means, Samples
 from subitize.core.glimpse import Window, paint, read
 from subitize.core.networks import MLP, Features, Linear

@@ -1,14 +1,4 @@
-"""Distributions: what a program may leave to chance.
-
-Each is a small pytree whose leaves are its natural parameters φ, so that a gradient with respect to
-the distribution has the distribution's own shape. A draw is a deterministic map of parameter-free
-noise,
-
-    ε ~ noise,    z = transport(φ, ε) ~ p(z; φ),
-
-which is what lets one noise serve many values of φ (common random numbers) and lets a test integrate
-over ε exactly. Continuous families are differentiable in φ there. Finite families are all made of *coins*:
-independent Bernoullis, from whose faces the value follows,
+"""Finite families, all made of coins: independent Bernoullis, from whose faces the value follows.
 
     u ~ uniform,    b_j = 1[u_j > 1 - σ(ℓ_j(φ))],    z = of_coins(b),
 
@@ -24,49 +14,11 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-import numpy as np
-from jax.scipy.special import gammaln
-from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-LOG_2PI = 1.8378770664093453
-MAX_SUPPORT = 1 << 16
+from subitize.core.distributions.base import AbstractDistribution, as_reals, open_uniform
+
 IMPOSSIBLE = -1e30  # stands for a logit of minus infinity where logits are subtracted
-
-
-def as_reals(x: ArrayLike) -> Array:
-    """A parameter as an array of reals, so that plain numbers and whole ones will do."""
-    if isinstance(x, int | float | list | tuple | np.ndarray) or (
-        isinstance(x, Array) and not jnp.issubdtype(x.dtype, jnp.floating)
-    ):
-        return jnp.asarray(x, jnp.result_type(float))
-    return x  # pyright: ignore[reportReturnType]
-
-
-class AbstractDistribution(eqx.Module):
-    """A distribution over one event; all coordinates of the event are summed in `log_prob`."""
-
-    reparameterised: ClassVar[bool]
-
-    @abc.abstractmethod
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """Draw parameter-free noise ε."""
-
-    @abc.abstractmethod
-    def transport(self, noise: Array) -> Array:
-        """Map noise to a value of the event."""
-
-    @abc.abstractmethod
-    def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-probability (or density) of one value, in nats."""
-
-    @abc.abstractmethod
-    def mean(self) -> Array:
-        """E[z]."""
-
-    def sample(self, key: PRNGKeyArray) -> Array:
-        """Draw one value."""
-        return self.transport(self.noise(key))
 
 
 class AbstractFinite(AbstractDistribution):
@@ -122,165 +74,6 @@ class AbstractFinite(AbstractDistribution):
     def probs(self) -> Float[Array, " support"]:
         """Probability of each value, in the order of `support`."""
         return jnp.exp(jax.vmap(self.log_prob)(self.support()))
-
-
-class Normal(AbstractDistribution):
-    """Independent normals.
-
-    Args:
-        loc: means, any shape.
-        scale: standard deviations, positive, the same shape.
-    """
-
-    loc: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    scale: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    reparameterised: ClassVar[bool] = True
-
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """Draw standard normal noise of the event's shape."""
-        return jr.normal(key, jnp.shape(self.loc), jnp.result_type(self.loc))
-
-    def transport(self, noise: Array) -> Array:
-        """Return loc + scale ε."""
-        return self.loc + self.scale * noise
-
-    def mean(self) -> Array:
-        """E[z]."""
-        return self.loc
-
-    def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-density in nats, summed over the event."""
-        ε = (value - self.loc) / self.scale
-        return jnp.sum(-0.5 * (ε**2 + LOG_2PI) - jnp.log(self.scale))
-
-    def kl(self, other: Normal) -> Float[Array, ""]:
-        """KL(self ‖ other) in nats, summed over the event."""
-        ratio = self.scale / other.scale
-        shift = (self.loc - other.loc) / other.scale
-        return 0.5 * jnp.sum(ratio**2 + shift**2 - 1 - 2 * jnp.log(ratio))
-
-
-class Logistic(AbstractDistribution):
-    """Independent logistics; at the scale 1/τ, what a coin relaxed at temperature τ is the sigmoid of.
-
-    Args:
-        loc: means, any shape.
-        scale: positive, the same shape; the standard deviation is π/√3 times it.
-    """
-
-    loc: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    scale: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    reparameterised: ClassVar[bool] = True
-
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """Draw uniforms of the event's shape, away from 0 and 1."""
-        return open_uniform(key, jnp.shape(self.loc), jnp.result_type(self.loc))
-
-    def transport(self, noise: Array) -> Array:
-        """Return loc + scale logit(ε)."""
-        return self.loc + self.scale * (jnp.log(noise) - jnp.log1p(-noise))
-
-    def mean(self) -> Array:
-        """E[z]."""
-        return self.loc
-
-    def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-density in nats, summed over the event."""
-        z = (value - self.loc) / self.scale
-        return jnp.sum(-z - 2 * jax.nn.softplus(-z) - jnp.log(self.scale))
-
-
-class Gamma(AbstractDistribution):
-    """Independent gammas.
-
-    Its noise is a seed: the transport is JAX's own sampler, which is differentiable in the shape by implicit
-    differentiation.
-
-    Args:
-        concentration: shapes, positive.
-        rate: positive, the same shape; the mean is concentration / rate.
-    """
-
-    concentration: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    rate: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    reparameterised: ClassVar[bool] = True
-
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """The key itself, as numbers."""
-        return jr.key_data(key)
-
-    def transport(self, noise: Array) -> Array:
-        """A gamma variable of that key, over the rate."""
-        return jnp.exp(jr.loggamma(jr.wrap_key_data(noise), self.concentration)) / self.rate
-
-    def mean(self) -> Array:
-        """E[z]."""
-        return self.concentration / self.rate
-
-    def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-density in nats, summed over the event."""
-        a, b = self.concentration, self.rate
-        density = a * jnp.log(b) - gammaln(a) + (a - 1) * jnp.log(value) - b * value
-        return jnp.sum(density)
-
-
-class Dirichlet(AbstractDistribution):
-    """A point on the simplex; a seed is its noise, as for `Gamma`.
-
-    Args:
-        concentration: positive, one per corner.
-    """
-
-    concentration: Float[Array, " corners"] = eqx.field(converter=as_reals)
-    reparameterised: ClassVar[bool] = True
-
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """The key itself, as numbers."""
-        return jr.key_data(key)
-
-    def transport(self, noise: Array) -> Array:
-        """Gamma variables of that key, over their sum."""
-        return jax.nn.softmax(jr.loggamma(jr.wrap_key_data(noise), self.concentration))
-
-    def mean(self) -> Array:
-        """E[z]."""
-        return self.concentration / self.concentration.sum()
-
-    def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-density in nats, on the simplex."""
-        a = self.concentration
-        return gammaln(a.sum()) - gammaln(a).sum() + jnp.sum((a - 1) * jnp.log(value))
-
-
-class Beta(AbstractDistribution):
-    """Independent betas; a seed is its noise, as for `Gamma`.
-
-    Args:
-        a, b: positive, the same shape; the mean is a / (a + b).
-    """
-
-    a: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    b: Float[Array, "*event"] = eqx.field(converter=as_reals)
-    reparameterised: ClassVar[bool] = True
-
-    def noise(self, key: PRNGKeyArray) -> Array:
-        """The key itself, as numbers."""
-        return jr.key_data(key)
-
-    def transport(self, noise: Array) -> Array:
-        """Two gamma variables of that key, the first over their sum."""
-        both = jr.loggamma(jr.wrap_key_data(noise), jnp.stack([self.a, self.b]))
-        return jax.nn.sigmoid(both[0] - both[1])
-
-    def mean(self) -> Array:
-        """E[z]."""
-        return self.a / (self.a + self.b)
-
-    def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-density in nats, summed over the event."""
-        a, b = self.a, self.b
-        normaliser = gammaln(a) + gammaln(b) - gammaln(a + b)
-        return jnp.sum((a - 1) * jnp.log(value) + (b - 1) * jnp.log1p(-value) - normaliser)
 
 
 class Bernoulli(AbstractFinite):
@@ -432,12 +225,6 @@ class Stopping(AbstractFinite):
         """The unary codes of 0 … N."""
         steps = self.continue_logits.shape[0]
         return jnp.tri(steps + 1, steps, -1, dtype=self.continue_logits.dtype)
-
-
-def open_uniform(key: PRNGKeyArray, shape: tuple[int, ...], dtype) -> Array:
-    """Uniform noise that is never exactly 0 or 1, so that its logit is finite."""
-    tiny = jnp.finfo(dtype).eps
-    return jr.uniform(key, shape, dtype, minval=tiny, maxval=1 - tiny)
 
 
 def toss(coins: Bernoulli, noise: Array) -> Array:
