@@ -7,9 +7,9 @@ import numpy as np
 import optax
 import pytest
 
-from subitize.core.distributions import Bernoulli, Normal
+from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
 from subitize.core.errors import UsageError
-from subitize.gradients import SiteError, expectation, memory_optimizer
+from subitize.gradients import ESTIMATORS, SiteError, expectation, memory_optimizer
 
 X = jnp.asarray(0.5)
 θ = jnp.asarray(0.3)
@@ -78,6 +78,48 @@ def test_a_cost_is_one_real_number():
     assert "shape (2,)" in refused(vector, "exact")
     integer = lambda θ, x, draw: draw("b", Bernoulli(θ)).astype(int)  # noqa: E731
     assert "int" in refused(integer, "exact")
+
+
+@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd"}))
+def test_a_support_is_not_empty(word):
+    assert "empty support" in refused(lambda θ, x, draw: draw("z", Categorical(θ * jnp.ones(0))).sum(), word)
+
+
+@pytest.mark.parametrize("dist", [Bernoulli, Stopping, Categorical])
+@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd", "sum_sample", "unordered"}))
+def test_a_site_with_one_value_leaves_nothing_to_chance(word, dist):
+    logits = jnp.ones(1 if dist is Categorical else 0)
+    cost = lambda θ, x, draw: θ * (1 + draw("z", dist(θ * logits)).sum())  # noqa: E731
+    value, gradient = value_and_gradient(cost, word)
+    assert np.isclose(value, θ * (1 + logits.sum()))
+    assert np.isclose(gradient, 1 + logits.sum())
+
+
+@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd"}))
+def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word):
+    """A score times a constant is noise about zero; what compares costs, or looks at slopes, has none."""
+
+    def cost(θ, x, draw):
+        draw("b", Bernoulli(θ))
+        return θ**2
+
+    value, gradient = value_and_gradient(cost, word, n=20_000)
+    assert np.isclose(value, θ**2)
+    noisy = word in ("score", "ema", "nvil", "delta", "muprop", "optimal", "black_box")  # nothing learned yet
+    assert np.isclose(gradient, 2 * θ, atol=0.01 if noisy else 1e-5)
+
+
+@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd"}))
+def test_a_cost_that_is_not_a_number_is_seen_in_the_value(word):
+    value, _ = value_and_gradient(lambda θ, x, draw: draw("b", Bernoulli(θ)) * jnp.nan, word)
+    assert np.isnan(value)
+
+
+def value_and_gradient(cost, word, n=3):
+    """Of the loss over a batch of n."""
+    loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
+    memory = loss.init(θ, X, jr.key(0))
+    return jax.value_and_grad(lambda θ: loss(θ, memory, jnp.full(n, X), jr.key(1))[0])(θ)
 
 
 def test_a_finite_site_in_a_loop_is_refused_with_a_way_out():

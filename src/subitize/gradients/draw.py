@@ -133,6 +133,10 @@ class Discovery:
                 f"Each random site needs a name of its own; '{name}' is drawn twice. "
                 "Rename one, or inside a loop write draw.at(step)(name, dist)."
             )
+        if isinstance(dist, AbstractFinite) and dist.support_size < 1:
+            raise SiteError(
+                f"Site '{name}' has no value to take: its {type(dist).__name__} has an empty support."
+            )
         self.sites[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dist)
         return jax.lax.stop_gradient(dist.transport(self.noise(name, dist, 1)[0]))
 

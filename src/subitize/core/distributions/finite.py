@@ -110,7 +110,7 @@ class Bernoulli(AbstractFinite):
         """All 2^D patterns of the coins."""
         shape, size = jnp.shape(self.logits), jnp.size(self.logits)
         patterns = (jnp.arange(2**size)[:, None] >> jnp.arange(size)) & 1
-        return patterns.reshape(-1, *shape).astype(self.logits.dtype)
+        return patterns.reshape(2**size, *shape).astype(self.logits.dtype)
 
 
 class Categorical(AbstractFinite):
@@ -217,7 +217,7 @@ class Stopping(AbstractFinite):
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability of a unary code; linear in it, so a relaxed code has one too."""
-        reached = jnp.concatenate([jnp.ones(1, value.dtype), value[:-1]])
+        reached = jnp.concatenate([jnp.ones(1, value.dtype), value])[:-1]
         stop = jax.nn.log_sigmoid(-self.continue_logits)
         return reached @ stop + value @ self.continue_logits
 
