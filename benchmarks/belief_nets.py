@@ -31,7 +31,9 @@ import optax
 from filelock import FileLock
 from jax.flatten_util import ravel_pytree
 
-from common import arguments, black_and_white, write
+from common import arguments, black_and_white, picture_path, write
+from subitize.figures.curves import Line, Panel, grid
+from subitize.figures.style import ACCENT, QUIET
 from subitize.gradients import ESTIMATORS, Chooser, expectation
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
 from subitize.training.learner import Lesson, structured
@@ -40,6 +42,7 @@ LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound 
 EPOCH = 2084  # steps of a batch in the 50,000 digits
 BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
 LOOKED_AT = 2000  # digits by which the bound is followed
+SHOWN_BOUNDS = (-180.0, -100.0)  # nats
 REFRESH = 2000  # steps after which `auto` chooses again
 TURN = 25  # steps that a follower's model may stray from the leader's
 SLOW = (
@@ -189,6 +192,7 @@ def race(args, data, layers, epoch) -> None:
                 with FileLock(args.out / "belief_net_race.lock"):
                     runs = sorted([*finished(args.out), run], key=who)
                     write(args.out, "belief_net_race", {"summary": ranking(runs), "runs": runs})
+                    draw_race(args.out, [run for run in runs if run["seconds"] == seconds])
 
 
 def finished(out: Path) -> list[dict]:
@@ -244,6 +248,29 @@ def total_cost(model: SBN, batch, key):
 def bound(model: SBN, digits, seed: int) -> float:
     """Mean bound over some digits."""
     return -float(total_cost(model, digits.astype(jnp.float32), jr.key(seed + 3)))
+
+
+def draw_race(out: Path, runs: list[dict]) -> None:
+    """The bound along time, and along evaluations: a panel for each estimator, the best behind."""
+    order = list(ranked(runs))
+    for along, unit in (("seconds", "seconds of one core"), ("evaluations", "million runs per example")):
+        scale = 1 if along == "seconds" else 1e6
+        lines = {
+            name: [curve(run, along, scale) for run in runs if run["estimator"] == name] for name in order
+        }
+        best = [Line(x, y, QUIET, 1) for x, y in lines[order[0]]]
+        panels = [
+            Panel(name, [*best, *(Line(x, y, ACCENT) for x, y in lines[name])], SHOWN_BOUNDS, unit)
+            for name in order
+        ]
+        title = f"training bound in nats along {along}, best first; grey: {order[0]}"
+        grid(panels, 5, title, (190, 110)).save(picture_path(out, f"belief_net_race_{along}"))
+
+
+def curve(run: dict, along: str, scale: float) -> tuple[list[float], list[float]]:
+    """The bound of one run, where it can be seen."""
+    points = [(round(at[along] / scale, 2), max(at["train_bound"], SHOWN_BOUNDS[0])) for at in run["curve"]]
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def ranking(runs: list[dict]) -> dict:

@@ -14,7 +14,8 @@ from subitize.core.counts import Geometric
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
 from subitize.gradients import expectation
-from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo, pooled
+from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
+from subitize.models.guide import pooled
 from subitize.models.sums import Exercise, Recollection, practise, sum_scenes
 
 SMALL = AIRSettings(
@@ -63,7 +64,7 @@ def mean_gradient(word, draws):
     loss = expectation(negative_elbo, word)
     memory = loss.init(MODEL, (IMAGE, LOG_PRIOR), jr.key(0))
     batch = jnp.broadcast_to(IMAGE, (draws, *IMAGE.shape)), jnp.broadcast_to(LOG_PRIOR, (draws, 4))
-    return jax.jit(jax.grad(lambda m: loss(m, memory, batch, jr.key(4))[0]))(MODEL).count.bias
+    return jax.jit(jax.grad(lambda m: loss(m, memory, batch, jr.key(4))[0]))(MODEL).guide.count.bias
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,9 @@ def test_contrast_alone_is_best_where_q_is_the_density_ratio():
     share, ratio = 0.3, 1.8
 
     def cost(shift):
-        model = eqx.tree_at(lambda m: m.count.bias, MODEL, MODEL.count.bias + jnp.array([9.0, shift, -9.0]))
+        model = eqx.tree_at(
+            lambda m: m.guide.count.bias, MODEL, MODEL.guide.count.bias + jnp.array([9.0, shift, -9.0])
+        )
         both = [exercise(told=1.0, share=share), exercise(sum=ratio, share=share)]
         batch = jax.tree.map(lambda *x: jnp.stack(x), *both)
         value, info = loss(model, {"count": None}, batch, jr.key(1))

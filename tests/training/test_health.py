@@ -17,7 +17,7 @@ PICTURES = jnp.zeros((80, 24, 24, 1)).at[jnp.arange(80), jr.randint(jr.key(1), (
 
 
 def biased(logit):
-    return eqx.tree_at(lambda m: m.count.bias, MODEL, jnp.full(3, logit))
+    return eqx.tree_at(lambda m: m.guide.count.bias, MODEL, jnp.full(3, logit))
 
 
 def test_a_model_that_sees_nothing_has_failed():

@@ -6,6 +6,7 @@
     sample   let a run dream                             -> a picture
     show     what a run is, or what there is to choose   -> text, a picture
     bench    compare gradient estimators                 -> a table, a picture
+    reproduce  put a claim of the papers to the test     -> a verdict, a table, a picture
 
 Each verb is one file here, loaded when it is asked for, so that help costs no second. Exit codes:
 
@@ -24,7 +25,7 @@ from pathlib import Path
 from subitize import __version__
 from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
 
-VERBS = ("train", "val", "count", "sample", "show", "bench")
+VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
 
 HELP = """\
 usage: subitize VERB [OPTIONS]
@@ -38,6 +39,7 @@ Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
   show     what a run is, and a picture of it  subitize show RUN
            without a run: scenes, estimators, objectives and priors to choose from
   bench    compare gradient estimators         subitize bench gradients --on coins sbn air
+  reproduce  put a claim to the test           subitize reproduce extrapolation
 
 Options are written --steps 10 or steps=10. `subitize VERB --help` lists those of a verb.
 --debug shows the traceback of an error, --version the version.

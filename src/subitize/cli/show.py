@@ -63,12 +63,15 @@ def last_record(run: Any) -> Iterator[str]:
 
 def what_exists() -> Iterator[str]:
     """Everything that a word can name."""
+    from subitize.claims import CLAIMS
     from subitize.core.counts import COUNT_PRIORS
     from subitize.evaluation.programs import PROGRAMS
     from subitize.gradients import ESTIMATORS, OBJECTIVES
+    from subitize.models.air import GUIDES
     from subitize.scenes import SCENES
 
     yield from listed("scenes (--scenes), or the path of a folder of pictures", SCENES)
+    yield from listed("models (--model)", GUIDES)
     yield "estimators (--estimator)"
     for word, build in ESTIMATORS.items():
         estimator = build()
@@ -76,6 +79,9 @@ def what_exists() -> Iterator[str]:
         yield f"  {word:<12} {kind:<9} {estimator.reference:<36} {summary(build)}"
     yield from ("", *listed("objectives (--objective)", OBJECTIVES))
     yield from listed("count priors (--count-prior)", COUNT_PRIORS)
+    yield "claims to put to the test (subitize reproduce NAME)"
+    yield from (f"  {name:<15} {claim.statement}" for name, claim in CLAIMS.items())
+    yield ""
     yield from listed("programs to measure estimators on (bench --on)", PROGRAMS)
 
 

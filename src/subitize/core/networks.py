@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+SMALLEST_DEVIATION = 1e-3  # of any posterior: keeps the density of a sure guess finite
+
 
 class Linear(eqx.Module):
     """x ↦ x W + b, with W stored inputs first: XLA multiplies a batch by it without turning it around.
@@ -108,8 +110,15 @@ class Features(eqx.Module):
     def __call__(self, picture: Float[Array, "height width depth"]) -> Float[Array, " features"]:
         """Look at one picture."""
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
-            picture = leaky(jax.vmap(jax.vmap(convolution))(patches(picture, stride)))
+            picture = convolve(convolution, picture, stride)
         return leaky(self.last(picture.ravel()))
+
+
+def convolve(
+    convolution: Linear, picture: Float[Array, "height width depth"], stride: int
+) -> Float[Array, "h w channels"]:
+    """A strided convolution and its activation."""
+    return leaky(jax.vmap(jax.vmap(convolution))(patches(picture, stride)))
 
 
 def patches(picture: Float[Array, "height width depth"], stride: int) -> Float[Array, "h w cells"]:
@@ -126,3 +135,8 @@ def patches(picture: Float[Array, "height width depth"], stride: int) -> Float[A
 def leaky(x: Array) -> Array:
     """Rectifier that lets a tenth of the negative side through, so that no unit dies."""
     return jnp.maximum(x, 0.1 * x)
+
+
+def deviation(x: Array) -> Array:
+    """A standard deviation from a network's output; one where the output is zero."""
+    return jax.nn.softplus(x + 0.5413249) + SMALLEST_DEVIATION

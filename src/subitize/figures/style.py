@@ -58,6 +58,16 @@ def blank(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     return sheet, ImageDraw.Draw(sheet)
 
 
+def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
+    """One picture below the other."""
+    sheet, _ = blank(max(p.width for p in pictures), sum(p.height for p in pictures))
+    top = 0
+    for picture in pictures:
+        sheet.paste(picture, (0, top))
+        top += picture.height
+    return sheet
+
+
 def draw_window(draw: ImageDraw.ImageDraw, box: Box, ink: str, width: int) -> None:
     """The outline of a window, with a dark rim so that it shows on a bright picture too."""
     x0, y0, x1, y1 = (round(edge) for edge in box)

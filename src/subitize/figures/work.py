@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw
 
-from subitize.figures.style import ACCENT, INK, PAPER, QUIET, RULE, blank, type_of
+from subitize.figures.style import ACCENT, INK, QUIET, RULE, blank, stacked, type_of
 from subitize.gradients import Row
 
 LINE, LABEL, WIDE, MARGIN = 24, 170, 560, 28
@@ -18,13 +18,7 @@ FLOOR = 1e-4  # of the largest work: what is below, such as exact with no varian
 
 def draw_works(found: Mapping[str, Sequence[Row]]) -> Image.Image:
     """One picture below the other: the rows of each program, by its name."""
-    pictures = [draw_work(rows, f"{name}: work of a gradient") for name, rows in found.items()]
-    sheet = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), PAPER)
-    top = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height
-    return sheet
+    return stacked([draw_work(rows, f"{name}: work of a gradient") for name, rows in found.items()])
 
 
 def draw_work(rows: Sequence[Row], title: str) -> Image.Image:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -33,59 +33,15 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from subitize.core.distributions import Normal, Stopping
 from subitize.core.distributions.continuous import LOG_2PI
 from subitize.core.draws import Means, Samples
+from subitize.core.errors import UsageError
 from subitize.core.glimpse import Window, paint, read
-from subitize.core.networks import MLP, Features, Linear
+from subitize.core.networks import MLP, deviation
+from subitize.models.dair import Difference
+from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
+from subitize.models.settings import AIRSettings
 
-SMALLEST_DEVIATION = 1e-3  # of any posterior: keeps the density of a sure guess finite
-SHARPNESS = 3.0  # of the choice among places
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
-
-
-@dataclass(frozen=True)
-class AIRSettings:
-    """Everything that defines an AIR besides its weights.
-
-    Args:
-        height, width, channels: of the images.
-        max_objects: N, the most objects that can be seen.
-        object_size: mean side of a window in pixels.
-        object_size_spread: its standard deviation, as a share of the mean.
-        window: cells along the side of a window.
-        what: dimensions of an object's code.
-        recurrent, head, encoder, decoder: widths of the networks.
-        convolutions: (stride, channels) of those on the image; features: length of what they yield.
-        places: cells along each side of the grid on which the next window's place is chosen.
-        pixel_deviation: σ of the likelihood.
-    """
-
-    height: int = 50
-    width: int = 50
-    channels: int = 1
-    max_objects: int = 3
-    object_size: float = 18.0
-    object_size_spread: float = 0.08
-    window: int = 16
-    what: int = 20
-    recurrent: int = 256
-    head: int = 200
-    encoder: int = 200
-    decoder: int = 200
-    convolutions: tuple[tuple[int, int], ...] = ((4, 16), (2, 32))
-    features: int = 128
-    places: int = 13
-    pixel_deviation: float = 0.3
-
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> AIRSettings:
-        """Settings from their JSON, in which tuples have become lists."""
-        pairs = tuple((stride, channels) for stride, channels in values["convolutions"])
-        whole: dict[str, Any] = values | {"convolutions": pairs}
-        return AIRSettings(**whole)
-
-    @property
-    def pool(self) -> int:
-        """Pixels along the side of the blocks that the recurrent network sees."""
-        return max(1, round(min(self.height, self.width) / 12.5))
+GUIDES: dict[str, type[AbstractGuide]] = {"air": Recurrent, "published": Published, "dair": Difference}
 
 
 class Step(NamedTuple):
@@ -119,44 +75,42 @@ class AIR(eqx.Module):
     """
 
     settings: AIRSettings = eqx.field(static=True)
-    features: Features  # of the whole image: what is where, and how many
-    count: Linear  # features -> a share of the logits of going on
-    see_features: Linear  # inputs of the recurrent cell: the image, the same at every step,
-    see_residual: Linear  # what the canvas does not explain yet,
-    remember: Linear  # and its own output
-    attend: Linear  # memory -> what the next two read from it
-    where: Linear  # -> logit of going on, and q(where) around
-    places: Linear  # -> the place chosen on a grid
+    guide: AbstractGuide
     encoder: MLP
     decoder: MLP
 
     def __init__(self, settings: AIRSettings, *, key: PRNGKeyArray):
-        s, keys = settings, iter(jr.split(key, 11))
-        seen = -(-s.height // s.pool) * -(-s.width // s.pool) * s.channels
-        cells, gates = s.window**2 * s.channels, 4 * s.recurrent
+        s, keys = settings, jr.split(key, 11)
+        cells = s.window**2 * s.channels
         self.settings = s
-        self.features = Features(
-            s.height, s.width, s.channels, convolutions=s.convolutions, features=s.features, key=next(keys)
-        )
-        self.count = Linear(s.features, s.max_objects, key=next(keys), scale=0.02)
-        self.see_features = Linear(s.features, gates, key=next(keys), scale=0.4)
-        self.see_residual = Linear(seen, gates, key=next(keys), scale=0.7)
-        self.remember = Linear(s.recurrent, gates, key=next(keys), scale=0.7)
-        self.attend = Linear(s.recurrent, s.head, key=next(keys))
-        self.where = Linear(s.head, 7, key=next(keys), scale=0.01)
-        self.places = Linear(s.head, s.places**2, key=next(keys), scale=0.01)
-        self.encoder = MLP((cells, s.encoder, 2 * s.what), key=next(keys), last_scale=0.5)
-        self.decoder = MLP((s.what, s.decoder, cells), key=next(keys), last_scale=0.5)
+        self.guide = GUIDES[s.model](s, keys[:8])
+        self.encoder = MLP((cells, s.encoder, 2 * s.what), key=keys[8], last_scale=0.5)
+        self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
+
+    def extended(self, max_objects: int) -> AIR:
+        """The same model, taking up to another number of steps.
+
+        Raises:
+            UsageError: its guide knows only the steps it was trained for.
+        """
+        s = self.settings
+        if not self.guide.extends and max_objects != s.max_objects:
+            raise UsageError(
+                f"The model '{s.model}' was trained for {s.max_objects} steps and takes no others. Those "
+                f"that do: {', '.join(word for word, guide in GUIDES.items() if guide.extends)}."
+            )
+        longer = replace(s, max_objects=max_objects)
+        shape = jax.eval_shape(lambda key: AIR(longer, key=key), jr.key(0))
+        return jax.tree.unflatten(jax.tree.structure(shape), jax.tree.leaves(self))
 
     def prior_where(self) -> Normal:
         """Prior of (size, x, y): size as canvas over window side, shifts in half canvases from the middle.
 
-        The shift's deviation is that of a window placed uniformly inside the canvas.
+        The shifts' deviation is that of a window placed uniformly inside the canvas.
         """
         s = self.settings
-        zoom = min(s.height, s.width) / s.object_size
-        shift = max(1 - 1 / zoom, 0.1) / 3**0.5
-        return Normal(jnp.array([zoom, 0.0, 0.0]), jnp.array([s.object_size_spread * zoom, shift, shift]))
+        spread = jnp.array([s.object_size_spread * s.zoom, s.shift_deviation, s.shift_deviation])
+        return Normal(jnp.array([s.zoom, 0.0, 0.0]), spread)
 
     def prior_what(self) -> Normal:
         """Prior of an object's code."""
@@ -176,36 +130,27 @@ class AIR(eqx.Module):
 
     def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
         """All N steps, each as if its object were there; draws `where` and `what` at every step."""
-        s = self.settings
-        features = self.features(image)
-        seen = self.see_features(features)
-        output = cell = jnp.zeros(s.recurrent, image.dtype)
-        residual, steps = image, []
-        for t in range(s.max_objects):  # few and fixed: unrolled, they run faster than a scan
-            unexplained = pooled(jax.lax.stop_gradient(residual), s.pool)
-            output, cell = lstm(seen + self.see_residual(unexplained) + self.remember(output), cell)
-            found = self._attend_and_infer(image, output, draw.at(t))
-            residual = residual - found.patch
-            steps.append(found._replace(error=jnp.sum(residual**2)))
-        steps = jax.tree.map(lambda *x: jnp.stack(x), *steps)
-        return steps._replace(go_on=steps.go_on + self.count(features))
+        canvas, latest = jnp.zeros_like(image), jnp.zeros(3 + self.settings.what, image.dtype)
+        memory, steps = self.guide.begin(image), []
+        for t in range(self.settings.max_objects):  # few and fixed: unrolled, they run faster than a scan
+            attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
+            found = self._infer(image, attention, draw.at(t))
+            canvas, latest = canvas + found.patch, jnp.concatenate([found.where, found.what])
+            steps.append(found._replace(error=jnp.sum((image - canvas) ** 2)))
+        return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
-    def _attend_and_infer(self, image: Array, memory: Array, draw: Callable) -> Step:
+    def _infer(self, image: Array, attention: Attention, draw: Callable) -> Step:
         """One object: where it is, what it is, and how it looks."""
-        attention = jax.nn.relu(self.attend(memory))
-        go_on, loc, scale = jnp.split(self.where(attention), [1, 4])
-        place = grid_mean(jax.nn.softmax(SHARPNESS * self.places(attention)), self.settings.places)
         prior = self.prior_where()
-        q_where = Normal(
-            prior.loc + prior.scale * (loc + jnp.append(0.0, place)), prior.scale * deviation(scale)
-        )
+        loc, scale = attention.where.loc, attention.where.scale
+        q_where = Normal(prior.loc + prior.scale * loc, prior.scale * scale)
         where = draw("where", q_where)
         glimpse = read(image, self.window(where), self.settings.window)
         loc, scale = jnp.split(self.encoder(glimpse.ravel()), 2)
         q_what = Normal(loc, deviation(scale))
         what = draw("what", q_what)
         kl = q_where.kl(prior) + q_what.kl(self.prior_what())
-        return Step(go_on[0], where, what, self.paint(where, what), jnp.zeros(()), kl)
+        return Step(attention.go_on, where, what, self.paint(where, what), jnp.zeros(()), kl)
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with every continuous variable at its mean: deterministic."""
@@ -282,30 +227,3 @@ class Evidence(NamedTuple):
             "kl_count": kl_count,
             "count": count.sum(),
         }
-
-
-def grid_mean(weights: Float[Array, " cells"], places: int) -> Float[Array, "2"]:
-    """Mean (x, y) of a distribution over a square grid that spans ±√3, as a uniform of deviation one."""
-    axis = jnp.linspace(-(3**0.5), 3**0.5, places)
-    table = weights.reshape(places, places)
-    return jnp.stack([table.sum(0) @ axis, table.sum(1) @ axis])
-
-
-def pooled(image: Float[Array, "height width channels"], block: int) -> Float[Array, " blocks"]:
-    """Block means of an image, padded with black to whole blocks, as a vector."""
-    height, width, channels = image.shape
-    padded = jnp.pad(image, ((0, -height % block), (0, -width % block), (0, 0)))
-    blocks = padded.reshape(-(-height // block), block, -(-width // block), block, channels)
-    return blocks.mean((1, 3)).ravel()
-
-
-def lstm(gates: Float[Array, " gates"], cell: Float[Array, " width"]) -> tuple[Array, Array]:
-    """Output and cell of a long short-term memory from its summed gate inputs."""
-    enter, keep, leave, new = jnp.split(gates, 4)
-    cell = jax.nn.sigmoid(keep + 1) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)
-    return jax.nn.sigmoid(leave) * jnp.tanh(cell), cell
-
-
-def deviation(x: Array) -> Array:
-    """A standard deviation from a network's output; one where the output is zero."""
-    return jax.nn.softplus(x + 0.5413249) + SMALLEST_DEVIATION

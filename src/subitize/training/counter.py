@@ -17,9 +17,11 @@ from jaxtyping import Array
 from subitize import scenes
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
+from subitize.core.pictures import check_word
 from subitize.core.words import spoken
 from subitize.gradients import Expectation, expectation
-from subitize.models.air import AIR, AIRSettings
+from subitize.models.air import AIR, GUIDES
+from subitize.models.settings import AIRSettings
 from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
 from subitize.training.checkpoint import PARTIAL, write_atomically
 from subitize.training.health import counts, signs
@@ -148,7 +150,9 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
 def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:
     """The model's settings, from a completed recipe and the shape of the images."""
     assert recipe.object_size is not None
+    check_word("model", recipe.model, tuple(GUIDES))
     return AIRSettings(
+        model=recipe.model,
         height=train_scenes.height,
         width=train_scenes.width,
         channels=train_scenes.channels,

@@ -31,6 +31,7 @@ class Recipe:
         steps: training steps.
         batch: scenes per step.
         seed: of all randomness.
+        model: air, dair or published (see `subitize show`).
         max_objects: the most objects the model can see in one scene.
         object_size: side of the window around an object in pixels; derived from the scenes if None.
         count_prior: geometric(rate=…), binomial(p=…) or uniform.
@@ -66,6 +67,7 @@ class Recipe:
     steps: int = 2000
     batch: int = 64
     seed: int = 0
+    model: str = "air"
     max_objects: int = 3
     object_size: float | None = None
     count_prior: str = "geometric(rate=0.001)"

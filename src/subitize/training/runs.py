@@ -63,6 +63,14 @@ class Run:
         """Rows of the training record."""
         return [json.loads(line) for line in (self.path / "records.jsonl").read_text().splitlines()]
 
+    def extended(self, max_objects: int) -> "Run":
+        """The same run, whose model takes up to another number of steps.
+
+        Raises:
+            UsageError: the model knows only the steps it was trained for.
+        """
+        return dataclasses.replace(self, model=self.model.extended(max_objects))
+
     def look(self, images: np.ndarray) -> Look:
         """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
 
@@ -115,9 +123,9 @@ def open_run(path: str | Path) -> Run:
             f"Finish it with `subitize train --out {path} --resume auto` and the same options."
         )
     model, digest = load_weights(path / WEIGHTS)
-    given = (recipe.max_objects, recipe.what, recipe.pixel_deviation, recipe.object_size)
+    given = (recipe.model, recipe.max_objects, recipe.what, recipe.pixel_deviation, recipe.object_size)
     s = model.settings
-    if given != (s.max_objects, s.what, s.pixel_deviation, s.object_size):
+    if given != (s.model, s.max_objects, s.what, s.pixel_deviation, s.object_size):
         raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
     return Run(path, recipe, model, digest)
 

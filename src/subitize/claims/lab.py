@@ -1,0 +1,91 @@
+"""The lab: where claims are put to the test, so that nothing done is done again.
+
+Everything lands in one folder: `runs/` holds the trainings, which claims share when their recipes agree,
+NAME.json what was found, NAME.png its picture. A test that is interrupted goes on where it stopped, since a
+training does, and a training that has ended is only opened.
+"""
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from subitize.claims.claim import Claim
+from subitize.training import Recipe, Run, open_run, train
+from subitize.training.checkpoint import write_atomically
+from subitize.training.runs import WEIGHTS, provenance
+
+TINY = {"scenes": "digits", "steps": 4, "chunk": 4, "look_every": 4, "look_at": 8, "batch": 24, "restarts": 0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lab:
+    """A folder, the seeds of a test, and whether it is only a rehearsal.
+
+    Args:
+        out: folder for everything.
+        seeds: of all randomness, one training each.
+        tiny: a rehearsal of seconds on the bundled digits, which shows that the test runs and nothing else.
+        say: called with a line for people.
+    """
+
+    out: Path
+    seeds: tuple[int, ...]
+    tiny: bool = False
+    say: Callable[[str], None] = lambda line: None
+
+    @property
+    def scenes(self) -> str:
+        """The world of the tests: MNIST scenes, or in a rehearsal the bundled digits."""
+        return TINY["scenes"] if self.tiny else "mnist"
+
+    def some(self, n: int) -> int:
+        """How many of n pictures to measure on."""
+        return min(n, 16) if self.tiny else n
+
+    def trained(self, **options: Any) -> Run:
+        """The run of a recipe: trained now, trained to its end, or opened."""
+        options = {"scenes": self.scenes} | options | (TINY if self.tiny else {})
+        recipe = Recipe(**options)
+        words = "-".join(str(options[k]) for k in ("model", "seed") if k in options)
+        mark = hashlib.sha256(recipe.to_json().encode()).hexdigest()[:8]
+        folder = self.out / "runs" / f"{words}-{mark}"
+        if not (folder / WEIGHTS).is_file():
+            self.say(f"training {folder}")
+            train(recipe, folder)
+        return open_run(folder)
+
+
+def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
+    """Put a claim to the test, and write NAME.json and NAME.png into the lab's folder.
+
+    Returns:
+        What NAME.json holds: the claim, the numbers of every seed, the verdict, and the provenance. A
+        rehearsal has no verdict.
+    """
+    lab.out.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    finding = claim.measure(lab)
+    conditions = {
+        name: condition._asdict()
+        | {"values": finding.values[name], "verdict": condition.verdict(finding.values[name])}
+        for name, condition in claim.conditions.items()
+    }
+    found = {
+        "claim": claim.name,
+        "statement": claim.statement,
+        "source": claim.source,
+        "seeds": list(lab.seeds),
+        "verdict": "rehearsal" if lab.tiny else claim.verdict(finding.values),
+        "conditions": conditions,
+        "details": finding.details,
+        "minutes": round((time.perf_counter() - began) / 60, 1),
+        "provenance": provenance() | {"command": f"subitize reproduce {claim.name}"},
+    }
+    write_atomically(lab.out / f"{claim.name}.json", (json.dumps(found, indent=1) + "\n").encode())
+    if finding.picture is not None:
+        finding.picture.save(lab.out / f"{claim.name}.png")
+    return found

@@ -1,0 +1,79 @@
+"""`subitize reproduce`: is what the papers claim true here?"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from subitize.cli.words import parse
+from subitize.core.errors import UsageError, did_you_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduce:
+    """Put claims to the test. What an interrupted test has done is not done again.
+
+    Args:
+        names: of the claims; `subitize show` lists them.
+        all: test every claim.
+        out: folder for the trainings, NAME.json and NAME.png of each claim, and claims.md.
+        tiny: rehearse in seconds on the bundled digits; shows that a test runs, and has no verdict.
+        seeds: how many, the first ones of the claim's; all if not given.
+        debug: show the traceback of an error.
+    """
+
+    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME...")] = ()
+    all: bool = False
+    out: Path = Path("runs/claims")
+    tiny: bool = False
+    seeds: int | None = None
+    debug: bool = False
+
+
+def main(words: Sequence[str]) -> int:
+    """Parse, call, print."""
+    options = parse(Reproduce, "reproduce", words)
+    from subitize.claims import CLAIMS, Lab, reproduce
+    from subitize.claims.table import table
+
+    names = list(CLAIMS) if options.all else list(options.names)
+    check(names, options, CLAIMS)
+    for name in names:
+        claim = CLAIMS[name]
+        seeds = claim.seeds[: 1 if options.tiny else options.seeds]
+        print(f"{name}: {claim.statement}", flush=True)
+        found = reproduce(claim, Lab(options.out, seeds, options.tiny, say))
+        print(*lines(found), f"  result: {(options.out / f'{name}.json').absolute()}", sep="\n", flush=True)
+    path = options.out / "claims.md"
+    path.write_text(table(options.out) + "\n")
+    print(f"table: {path.absolute()}")
+    return 0
+
+
+def check(names: list[str], options: Reproduce, claims: dict[str, Any]) -> None:
+    """Refuse what cannot be tested before anything is."""
+    known = ", ".join(claims)
+    if not names:
+        raise UsageError(f"Which claim is to be tested? Known: {known}. Or `--all`.")
+    for name in names:
+        if name not in claims:
+            raise UsageError(f"There is no claim '{name}'.{did_you_mean(name, claims)} Known: {known}.")
+    if options.seeds is not None and options.seeds < 1:
+        raise UsageError(f"`--seeds` is at least 1; got {options.seeds}.")
+
+
+def say(line: str) -> None:
+    """Print a line about what goes on."""
+    print(f"  {line}", flush=True)
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """What a test found, for people."""
+    told = []
+    for condition in found["conditions"].values():
+        values = ", ".join(f"{value:.1f}" for value in condition["values"])
+        bar = f"{'at most' if condition['at_most'] else 'at least'} {condition['bar']:g}"
+        told.append(f"  {condition['what']}: {values}; must be {bar}: {condition['verdict']}")
+    return [*told, f"  verdict: {found['verdict']}"]

@@ -1,0 +1,177 @@
+"""Guides: where to attend next, and is there anything left to attend to?
+
+A guide is the part of Attend-Infer-Repeat's recognition network that runs from step to step. It hands out
+
+    go_on    the logit of there being one more object,
+    where    a normal around the object's place and size, in standard units of the prior,
+
+and what it may remember between steps is what tells the models apart: `Recurrent` (ours) and `Published`
+(Eslami et al. 2016) carry a memory, the one in `subitize.models.dair` carries nothing.
+"""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from subitize.core.distributions import Normal
+from subitize.core.networks import Features, Linear, deviation
+from subitize.models.settings import AIRSettings
+
+SHARPNESS = 3.0  # of the choice among places
+
+
+class Attention(NamedTuple):
+    """What a guide says at one step."""
+
+    go_on: Float[Array, ""]
+    where: Normal  # of (size, x, y), in standard units of the prior
+
+
+class AbstractGuide(eqx.Module):
+    """From step to step through one image.
+
+    `extends` says whether it may take more steps than it was trained for.
+    """
+
+    extends: ClassVar[bool]
+
+    @abc.abstractmethod
+    def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
+        """Initial weights, from up to eight keys."""
+
+    @abc.abstractmethod
+    def begin(self, image: Float[Array, "height width channels"]) -> Any:
+        """What is remembered before the first step."""
+
+    @abc.abstractmethod
+    def attend(
+        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, Any]:
+        """One step.
+
+        Args:
+            step: its number, from 0.
+            memory: what the step before left.
+            image: the whole.
+            canvas: what has been painted so far; no gradient goes there.
+            latest: `where` and `what` of the step before, as one vector; zeros at first.
+        """
+
+
+class Recurrent(AbstractGuide):
+    """Ours: a recurrent network that sees the image, and coarsely what the canvas does not explain yet.
+
+    Args:
+        settings: sizes.
+        keys: eight, for the initial weights.
+    """
+
+    features: Features  # of the whole image: what is where, and how many
+    count: Linear  # features -> a share of the logits of going on
+    see_features: Linear  # inputs of the recurrent cell: the image, the same at every step,
+    see_residual: Linear  # what the canvas does not explain yet,
+    remember: Linear  # and its own output
+    head: Linear  # memory -> what the next two read from it
+    where: Linear  # -> logit of going on, and q(where) around
+    places: Linear  # -> the place chosen on a grid
+    settings: AIRSettings = eqx.field(static=True)
+    extends: ClassVar[bool] = False
+
+    def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
+        s = self.settings = settings
+        seen, gates = -(-s.height // s.pool) * -(-s.width // s.pool) * s.channels, 4 * s.recurrent
+        self.features = Features(
+            s.height, s.width, s.channels, convolutions=s.convolutions, features=s.features, key=keys[0]
+        )
+        self.count = Linear(s.features, s.max_objects, key=keys[1], scale=0.02)
+        self.see_features = Linear(s.features, gates, key=keys[2], scale=0.4)
+        self.see_residual = Linear(seen, gates, key=keys[3], scale=0.7)
+        self.remember = Linear(s.recurrent, gates, key=keys[4], scale=0.7)
+        self.head = Linear(s.recurrent, s.head, key=keys[5])
+        self.where = Linear(s.head, 7, key=keys[6], scale=0.01)
+        self.places = Linear(s.head, s.places**2, key=keys[7], scale=0.01)
+
+    def begin(self, image: Float[Array, "height width channels"]) -> Any:
+        """What the image gives to every step, and an empty memory."""
+        features = self.features(image)
+        nothing = jnp.zeros(self.settings.recurrent, image.dtype)
+        return self.see_features(features), self.count(features), nothing, nothing
+
+    def attend(
+        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, Any]:
+        """One step of the recurrent network."""
+        seen, more, output, cell = memory
+        unexplained = pooled(image - canvas, self.settings.pool)
+        output, cell = lstm(seen + self.see_residual(unexplained) + self.remember(output), cell)
+        attention = jax.nn.relu(self.head(output))
+        go_on, loc, scale = jnp.split(self.where(attention), [1, 4])
+        place = grid_mean(jax.nn.softmax(SHARPNESS * self.places(attention)), self.settings.places)
+        where = Normal(loc + jnp.append(0.0, place), deviation(scale))
+        return Attention(go_on[0] + more[step], where), (seen, more, output, cell)
+
+
+class Published(AbstractGuide):
+    """As Eslami et al. (2016) built it: a recurrent network that sees the image and its own latest latents.
+
+    Args:
+        settings: sizes.
+        keys: at least five, for the initial weights.
+    """
+
+    see: Linear  # the image
+    hear: Linear  # where and what of the step before
+    remember: Linear
+    head: Linear
+    where: Linear
+    settings: AIRSettings = eqx.field(static=True)
+    extends: ClassVar[bool] = True
+
+    def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
+        s, gates = settings, 4 * settings.recurrent
+        self.settings = s
+        self.see = Linear(s.height * s.width * s.channels, gates, key=keys[0], scale=0.7)
+        self.hear = Linear(3 + s.what, gates, key=keys[1], scale=0.7)
+        self.remember = Linear(s.recurrent, gates, key=keys[2], scale=0.7)
+        self.head = Linear(s.recurrent, s.head, key=keys[3])
+        self.where = Linear(s.head, 7, key=keys[4], scale=0.01)
+
+    def begin(self, image: Float[Array, "height width channels"]) -> Any:
+        """What the image gives to every step, and an empty memory."""
+        nothing = jnp.zeros(self.settings.recurrent, image.dtype)
+        return self.see(image.ravel()), nothing, nothing
+
+    def attend(
+        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, Any]:
+        """One step of the recurrent network."""
+        seen, output, cell = memory
+        output, cell = lstm(seen + self.hear(latest) + self.remember(output), cell)
+        go_on, loc, scale = jnp.split(self.where(jax.nn.relu(self.head(output))), [1, 4])
+        return Attention(go_on[0], Normal(loc, deviation(scale))), (seen, output, cell)
+
+
+def grid_mean(weights: Float[Array, " cells"], places: int) -> Float[Array, "2"]:
+    """Mean (x, y) of a distribution over a square grid that spans ±√3, as a uniform of deviation one."""
+    axis = jnp.linspace(-(3**0.5), 3**0.5, places)
+    table = weights.reshape(places, places)
+    return jnp.stack([table.sum(0) @ axis, table.sum(1) @ axis])
+
+
+def pooled(image: Float[Array, "height width channels"], block: int) -> Float[Array, " blocks"]:
+    """Block means of an image, padded with black to whole blocks, as a vector."""
+    height, width, channels = image.shape
+    padded = jnp.pad(image, ((0, -height % block), (0, -width % block), (0, 0)))
+    blocks = padded.reshape(-(-height // block), block, -(-width // block), block, channels)
+    return blocks.mean((1, 3)).ravel()
+
+
+def lstm(gates: Float[Array, " gates"], cell: Float[Array, " width"]) -> tuple[Array, Array]:
+    """Output and cell of a long short-term memory from its summed gate inputs."""
+    enter, keep, leave, new = jnp.split(gates, 4)
+    cell = jax.nn.sigmoid(keep + 1) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)
+    return jax.nn.sigmoid(leave) * jnp.tanh(cell), cell

@@ -1,0 +1,65 @@
+"""Settings: everything that defines an Attend-Infer-Repeat besides its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class AIRSettings:
+    """Everything that defines an AIR besides its weights.
+
+    Args:
+        height, width, channels: of the images.
+        model: which guide leads from object to object; a word of `subitize.models.air.GUIDES`.
+        max_objects: N, the most objects that can be seen.
+        object_size: mean side of a window in pixels.
+        object_size_spread: its standard deviation, as a share of the mean.
+        window: cells along the side of a window.
+        what: dimensions of an object's code.
+        recurrent, head, encoder, decoder: widths of the networks.
+        convolutions: (stride, channels) of those on the image; features: length of what they yield.
+        places: cells along each side of the grid on which the next window's place is chosen.
+        pixel_deviation: σ of the likelihood.
+    """
+
+    height: int = 50
+    width: int = 50
+    channels: int = 1
+    model: str = "air"
+    max_objects: int = 3
+    object_size: float = 18.0
+    object_size_spread: float = 0.08
+    window: int = 16
+    what: int = 20
+    recurrent: int = 256
+    head: int = 200
+    encoder: int = 200
+    decoder: int = 200
+    convolutions: tuple[tuple[int, int], ...] = ((4, 16), (2, 32))
+    features: int = 128
+    places: int = 13
+    pixel_deviation: float = 0.3
+
+    @staticmethod
+    def from_json(values: dict[str, Any]) -> AIRSettings:
+        """Settings from their JSON, in which tuples have become lists."""
+        pairs = tuple((stride, channels) for stride, channels in values["convolutions"])
+        whole: dict[str, Any] = values | {"convolutions": pairs}
+        return AIRSettings(**whole)
+
+    @property
+    def zoom(self) -> float:
+        """Shorter side of the canvas over the side of a window."""
+        return min(self.height, self.width) / self.object_size
+
+    @property
+    def shift_deviation(self) -> float:
+        """Of a window placed uniformly inside the canvas, in half canvases."""
+        return max(1 - 1 / self.zoom, 0.1) / 3**0.5
+
+    @property
+    def pool(self) -> int:
+        """Pixels along the side of the blocks that the recurrent network sees."""
+        return max(1, round(min(self.height, self.width) / 12.5))

@@ -1,0 +1,105 @@
+"""Guides: what they remember, what they look at, and how many steps they take."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from subitize.core.counts import Geometric
+from subitize.core.draws import Means
+from subitize.core.errors import UsageError
+from subitize.gradients import expectation
+from subitize.models.air import AIR, GUIDES, negative_elbo
+from subitize.models.settings import AIRSettings
+
+SMALL = AIRSettings(
+    height=32, width=40, max_objects=3, object_size=10.0, window=6, what=3, recurrent=8, head=7,
+    encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
+)  # fmt: skip
+IMAGE = jr.uniform(jr.key(1), (32, 40, 1))
+NOTHING = jnp.zeros(6)
+
+
+def model_of(word):
+    return AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
+
+
+EXTENDING = [word for word in GUIDES if model_of(word).guide.extends]
+
+
+@pytest.mark.parametrize("word", GUIDES)
+def test_every_weight_of_a_guide_is_trained(word):
+    model = model_of(word)
+    loss = expectation(negative_elbo, "exact")
+    scenes = IMAGE[None], Geometric(0.01).log_probs(3)[None]
+    memory = loss.init(model, (scenes[0][0], scenes[1][0]), jr.key(0))
+    gradient = jax.grad(lambda model: loss(model, memory, scenes, jr.key(3))[0])(model)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        assert bool(jnp.any(leaf != 0)), jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("word", EXTENDING)
+@pytest.mark.parametrize("steps", [1, 5])
+def test_a_model_that_takes_more_steps_takes_the_same_ones_first(word, steps):
+    model = model_of(word)
+    before, after = (m.roll_out(IMAGE, Means()) for m in (model, model.extended(steps)))
+    shared = min(3, steps)
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_allclose(a[:shared], b[:shared], atol=1e-12)
+    assert len(model.extended(steps).look(IMAGE).posterior) == steps + 1
+
+
+def test_a_model_that_knows_its_steps_takes_no_others():
+    with pytest.raises(UsageError, match="takes no others"):
+        model_of("air").extended(5)
+    assert model_of("air").extended(3).settings.max_objects == 3
+
+
+def test_dair_remembers_nothing():
+    guide = model_of("dair").guide
+    canvas = 0.5 * IMAGE
+    first, memory = guide.attend(0, guide.begin(IMAGE), IMAGE, canvas, NOTHING)
+    later, _ = guide.attend(7, memory, IMAGE, canvas, NOTHING + 1)
+    assert eqx.tree_equal(first, later)
+
+
+def test_dair_sees_what_the_canvas_explains():
+    guide = model_of("dair").guide
+    a, b = (guide.attend(0, None, IMAGE, canvas, NOTHING)[0] for canvas in (0 * IMAGE, IMAGE))
+    assert not np.isclose(a.go_on, b.go_on)
+
+
+def test_dair_asks_one_place_whether_to_go_on():
+    """What is far from the place attended to changes nothing: the reason why it may count beyond training."""
+    guide = model_of("dair").guide
+    guide = eqx.tree_at(lambda g: g.order, guide, jnp.zeros_like(guide.order).at[1, 1].set(50.0))
+    corner = IMAGE.at[:, 36:].set(0.0)
+    a, b = (guide.attend(0, None, image, jnp.zeros_like(image), NOTHING)[0] for image in (IMAGE, corner))
+    assert eqx.tree_equal(a, b)
+
+
+def test_dair_follows_an_object_that_moves():
+    """Eight pixels to the right are eight pixels to the right."""
+    guide = model_of("dair").guide
+    guide = eqx.tree_at(lambda g: g.order, guide, jnp.zeros_like(guide.order))
+    blob = jnp.zeros((32, 40, 1)).at[13:19, 13:19].set(1.0)
+    a, b = (
+        guide.attend(0, None, image, jnp.zeros_like(image), NOTHING)[0]
+        for image in (blob, jnp.roll(blob, 8, 1))
+    )
+    assert np.isclose(a.go_on, b.go_on)
+    pixels = 0.5 * SMALL.width * SMALL.shift_deviation * (b.where.loc - a.where.loc)
+    np.testing.assert_allclose(pixels[1:], [8.0, 0.0], atol=1e-9)
+
+
+def test_the_published_guide_hears_what_was_found_before():
+    guide = model_of("published").guide
+    memory = guide.begin(IMAGE)
+    a, b = (guide.attend(1, memory, IMAGE, 0 * IMAGE, latest)[0] for latest in (NOTHING, NOTHING + 1))
+    assert not np.isclose(a.go_on, b.go_on)
+    c = guide.attend(1, memory, IMAGE, IMAGE, NOTHING)[0]
+    assert eqx.tree_equal(a, c), "it does not see its canvas"
