@@ -172,15 +172,19 @@ def numbers() -> str:
 
 
 def table(values: dict[str, Any]) -> str:
-    """Names and values; nested values side by side."""
-    if values and all(isinstance(v, dict) for v in values.values()):
-        columns = list(values)
-        names = list(next(iter(values.values())))
-        head = f"| | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
-        rows = [f"| {name} | {' | '.join(shown(values[c].get(name)) for c in columns)} |" for name in names]
-        return "\n".join([head, *rows])
-    rows = [f"| {name.replace('_', ' ')} | {shown(value)} |" for name, value in values.items()]
-    return "\n".join(["| | |\n|---|---|", *rows])
+    """Names and values; nested ones side by side, the longer side downwards; deeper ones apart."""
+    inner = list(values.values())
+    if not (inner and all(isinstance(v, dict) for v in inner)):
+        rows = [f"| {name.replace('_', ' ')} | {shown(value)} |" for name, value in values.items()]
+        return "\n".join(["| | |\n|---|---|", *rows])
+    if all(isinstance(v, dict) for nested in inner for v in nested.values()):
+        return "\n\n".join(f"{name}:\n\n{table(nested)}" for name, nested in values.items())
+    names = list(inner[0])
+    if len(values) > len(names):
+        values, names = {name: {k: v.get(name) for k, v in values.items()} for name in names}, list(values)
+    head = f"| | {' | '.join(values)} |\n|---|{'---|' * len(values)}"
+    rows = [f"| {name} | {' | '.join(shown(v.get(name)) for v in values.values())} |" for name in names]
+    return "\n".join([head, *rows])
 
 
 def runs_table(runs: list[dict[str, Any]]) -> str:
@@ -194,6 +198,8 @@ def shown(value: Any) -> str:
     """A number with the digits it deserves."""
     if value is None:
         return "never"
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

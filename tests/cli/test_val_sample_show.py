@@ -32,6 +32,14 @@ def test_val_prints_a_table_with_accuracy_for_each_count(run, said):
         assert part in out
 
 
+@pytest.mark.parametrize("verb", ["val", "count"])
+def test_a_model_that_knows_its_steps_is_not_asked_for_more(verb, run, said, tmp_path):
+    words = [run] if verb == "val" else [run / "pictures", "--model", run, "--out", tmp_path / "counts"]
+    code, _, error = said(verb, *words, "--max-objects", 9)
+    assert code == 2
+    assert "takes no others. Those that do: published, dair" in error
+
+
 def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):
     code, out, _ = said("sample", run, "--n", 5, "--out", tmp_path / "dreams.png")
     assert code == 0

@@ -37,6 +37,8 @@ class Count:
         paths: files and folders.
         model: folder of the run to use.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
+        max_objects: the most objects to look for in a picture; None as in training. A model trained with
+            `--model dair` may look for more than it was trained on.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
         debug: show the traceback of an error.
@@ -45,6 +47,7 @@ class Count:
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH...")] = ()
     model: Path | None = None
     out: Path | None = None
+    max_objects: int | None = None
     fit: str | None = None
     invert: str | None = None
     debug: bool = False
@@ -66,7 +69,7 @@ def main(words: Sequence[str]) -> int:
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
-    run, files = open_run(str(options.model)), find_pictures(options.paths)
+    run, files = open_run(str(options.model), options.max_objects), find_pictures(options.paths)
     out = fresh((options.out or new_folder("count")).absolute())
     print(f"model: {run.path.absolute()}", f"out: {out}", sep="\n", flush=True)
     with Watch("count") as watch:

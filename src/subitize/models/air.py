@@ -91,9 +91,11 @@ class AIR(eqx.Module):
         """The same model, taking up to another number of steps.
 
         Raises:
-            UsageError: its guide knows only the steps it was trained for.
+            UsageError: its guide knows only the steps it was trained for, or that is no number of steps.
         """
         s = self.settings
+        if max_objects < 1:
+            raise UsageError(f"A model looks for at least 1 object; got {max_objects}.")
         if not self.guide.extends and max_objects != s.max_objects:
             raise UsageError(
                 f"The model '{s.model}' was trained for {s.max_objects} steps and takes no others. Those "

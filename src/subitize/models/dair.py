@@ -8,9 +8,11 @@ network which sees the difference does. What makes it so here:
 * it looks everywhere alike. The difference d and the canvas c go through convolutions, every cell i of the
   grid that remains says how much it deserves attention, and the one that deserves most is attended to:
 
-      w = softmax(β s(d, c)),    where ~ Normal(Σ_i w_i loc_i, …),    go_on = Σ_i w_i go_on_i,
+      i* = argmax_i s_i(d, c),    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
 
   so whether to go on is asked of one place alone, and a third object elsewhere does not enter the answer.
+  The derivative of the choice is that of softmax(β s): a window at the mean of two likely places would fall
+  between them.
 """
 
 import math

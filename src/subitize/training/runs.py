@@ -106,10 +106,15 @@ def one_by_one(model: AIR, images: jax.Array) -> Look:
     return jax.lax.map(model.look, images)
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path, max_objects: int | None = None) -> Run:
     """Open a finished run.
 
+    Args:
+        path: its folder.
+        max_objects: the most objects to look for, if not as in training.
+
     Raises:
+        UsageError: the model looks only for as many objects as in training.
         NoInputError: there is no run there.
         CheckpointError: its weights are damaged, or not of its recipe.
     """
@@ -127,7 +132,8 @@ def open_run(path: str | Path) -> Run:
     s = model.settings
     if given != (s.model, s.max_objects, s.what, s.pixel_deviation, s.object_size):
         raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
-    return Run(path, recipe, model, digest)
+    run = Run(path, recipe, model, digest)
+    return run if max_objects is None else run.extended(max_objects)
 
 
 def save_weights(path: Path, model: AIR) -> None:
