@@ -86,7 +86,7 @@ def test_a_support_is_not_empty(word):
 
 
 @pytest.mark.parametrize("dist", [Bernoulli, Stopping, Categorical])
-@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd", "sum_sample", "unordered"}))
+@pytest.mark.parametrize("word", ["exact", "local", "score", "rloo", "disarm", "rebar", "gumbel"])
 def test_a_site_with_one_value_leaves_nothing_to_chance(word, dist):
     logits = jnp.ones(1 if dist is Categorical else 0)
     cost = lambda θ, x, draw: θ * (1 + draw("z", dist(θ * logits)).sum())  # noqa: E731
@@ -111,7 +111,7 @@ def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word):
 
 @pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd"}))
 def test_a_cost_that_is_not_a_number_is_seen_in_the_value(word):
-    value, _ = value_and_gradient(lambda θ, x, draw: draw("b", Bernoulli(θ)) * jnp.nan, word)
+    value, _ = value_and_gradient(lambda θ, x, draw: draw("b", Bernoulli(θ)) + jnp.nan, word)
     assert np.isnan(value)
 
 
@@ -119,7 +119,7 @@ def value_and_gradient(cost, word, n=3):
     """Of the loss over a batch of n."""
     loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
     memory = loss.init(θ, X, jr.key(0))
-    return jax.value_and_grad(lambda θ: loss(θ, memory, jnp.full(n, X), jr.key(1))[0])(θ)
+    return jax.jit(jax.value_and_grad(lambda θ: loss(θ, memory, jnp.full(n, X), jr.key(1))[0]))(θ)
 
 
 def test_a_finite_site_in_a_loop_is_refused_with_a_way_out():
