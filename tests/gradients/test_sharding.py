@@ -5,10 +5,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-from subitize.gradients import ESTIMATORS
-
 PROGRAM = """
 import json, sys
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np
@@ -35,9 +31,8 @@ print(json.dumps(worst))
 """
 
 
-@pytest.mark.parametrize("part", range(2))
-def test_sharded_is_single(part):
-    words = [word for word in ESTIMATORS if word not in ("pathwise", "mvd")][part::2]
+def test_sharded_is_single():
+    words = ["exact", "local", "rloo", "nvil", "disarm", "rebar", "gumbel"]  # one of each kind
     flags = {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_ENABLE_X64": "1",

@@ -184,7 +184,7 @@ def affordable(word, name, objective="mean"):
 
 
 PAIRS = [(w, t) for w in UNBIASED for t in TOY if named(w) != "vimco" and serves(w, TOY[t])]
-PAIRS = [(w, t) for w, t in PAIRS if affordable(w, t)]
+PAIRS = [(w, t) for w, t in PAIRS if affordable(w, t) and (w != "unordered(k=3)" or t == "classes")]
 
 
 def test_every_unbiased_estimator_is_under_the_law():
