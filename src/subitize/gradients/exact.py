@@ -17,21 +17,28 @@ from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 MAX_SUPPORT = 1 << 16
 
 
-class Exact(AbstractEstimator):
-    """Enumerate the site's support."""
+class AbstractListing(AbstractEstimator):
+    """An estimator that lists a site's values, and runs the program on some of them, not on a base draw."""
 
-    word: ClassVar[str] = "exact"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
-    reference: ClassVar[str] = "the definition of an expectation"
     uses_base: ClassVar[bool] = False
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Only finite supports of a size that can be run."""
+        """Only finite supports of a size that can be listed."""
         if (no := super().why_not(dist)) is not None:
             return no
         assert isinstance(dist, AbstractFinite)
-        return too_many(dist)
+        if dist.support_size > MAX_SUPPORT:
+            return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
+        return None
+
+
+class Exact(AbstractListing):
+    """Enumerate the site's support."""
+
+    word: ClassVar[str] = "exact"
+    reference: ClassVar[str] = "the definition of an expectation"
 
     def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
         """The whole support."""
@@ -46,10 +53,3 @@ class Exact(AbstractEstimator):
 
         weights = jnp.exp(jax.vmap(site.dist.log_prob)(site.values))
         return Estimate(jax.grad(expected)(site.dist), weights)
-
-
-def too_many(dist: AbstractFinite) -> str | None:
-    """Why a support is too large to be listed, or None."""
-    if dist.support_size > MAX_SUPPORT:
-        return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
-    return None

@@ -18,12 +18,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
-from subitize.gradients.exact import too_many
+from subitize.gradients.estimator import Estimate, Site, check_option
+from subitize.gradients.exact import AbstractListing
 from subitize.gradients.score import weighted_score
 
 
-class SumAndSample(AbstractEstimator):
+class SumAndSample(AbstractListing):
     """Sum over the likeliest values, sample one of the others.
 
     Args:
@@ -32,10 +32,7 @@ class SumAndSample(AbstractEstimator):
 
     k: int = eqx.field(static=True, default=1)
     word: ClassVar[str] = "sum_sample"
-    unbiased: ClassVar[bool] = True
-    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Liu et al. 2019"
-    uses_base: ClassVar[bool] = False
 
     def __check_init__(self):
         check_option(self.word, "k", self.k, 1, whole=True)
@@ -45,8 +42,6 @@ class SumAndSample(AbstractEstimator):
         if (no := super().why_not(dist)) is not None:
             return no
         assert isinstance(dist, AbstractFinite)
-        if (no := too_many(dist)) is not None:
-            return no
         if self.k >= dist.support_size:
             return f"its {dist.support_size} values leave none to sample besides k={self.k}; use 'exact'"
         return None

@@ -22,12 +22,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
-from subitize.gradients.exact import too_many
+from subitize.gradients.estimator import Estimate, Site, check_option
+from subitize.gradients.exact import AbstractListing
 from subitize.gradients.score import weighted_score
 
 
-class UnorderedSet(AbstractEstimator):
+class UnorderedSet(AbstractListing):
     """Draw k different values, and weigh each by the chance of its being among them.
 
     Args:
@@ -36,10 +36,7 @@ class UnorderedSet(AbstractEstimator):
 
     k: int = eqx.field(static=True, default=2)
     word: ClassVar[str] = "unordered"
-    unbiased: ClassVar[bool] = True
-    takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Kool et al. 2020"
-    uses_base: ClassVar[bool] = False
 
     def __check_init__(self):
         check_option(self.word, "k", self.k, 2, whole=True)
@@ -54,8 +51,6 @@ class UnorderedSet(AbstractEstimator):
         if (no := super().why_not(dist)) is not None:
             return no
         assert isinstance(dist, AbstractFinite)
-        if (no := too_many(dist)) is not None:
-            return no
         if self.k > dist.support_size:
             return f"its {dist.support_size} values are fewer than k={self.k}"
         return None
