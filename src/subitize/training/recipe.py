@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
+from subitize.models.settings import AIRSettings
 
 SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
 
@@ -67,14 +68,14 @@ class Recipe:
     steps: int = 2000
     batch: int = 64
     seed: int = 0
-    model: str = "air"
-    max_objects: int = 3
+    model: str = AIRSettings.model
+    max_objects: int = AIRSettings.max_objects
     object_size: float | None = None
     count_prior: str = "geometric(rate=0.001)"
     anneal_from: str | None = None
     anneal_steps: int = 0
-    pixel_deviation: float = 0.3
-    what: int = 20
+    pixel_deviation: float = AIRSettings.pixel_deviation
+    what: int = AIRSettings.what
     sums: int | None = None
     sharpen_steps: int = 200
     estimator: str = "exact"
