@@ -19,6 +19,7 @@ HOMES = {
     "train": "training",
     "open_run": "training",
     "expectation": "gradients",
+    "claims": None,
     "core": None,
     "evaluation": None,
     "figures": None,

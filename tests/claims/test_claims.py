@@ -73,6 +73,8 @@ def test_rehearsal(name, folder):
     claim = CLAIMS[name]
     found = reproduce(claim, Lab(folder, claim.seeds[:1], tiny=True))
     assert found["verdict"] == "rehearsal"
+    assert found["provenance"]["command"] == f"subitize reproduce {name} --tiny"
+    assert found["minutes"] >= 0
     assert set(found["conditions"]) == set(claim.conditions)
     for condition in found["conditions"].values():
         assert len(condition["values"]) == 1

@@ -8,7 +8,7 @@ per seed; with m the mean over s seeds and e = sd / √s its standard error, it
     undecided    otherwise, and always with fewer than three seeds.
 
 A claim agrees if all its conditions do, disagrees if any does, and is else undecided. Bars are set before
-anything is measured, from the source's own number.
+anything is measured.
 """
 
 import math

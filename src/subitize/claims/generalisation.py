@@ -23,7 +23,7 @@ from subitize.figures.style import stacked
 from subitize.training import Run
 from subitize.training.health import counts
 
-SOURCE = "Eslami et al. 2016, figure of section 4.1, as read off its chart"
+SOURCE = "Eslami et al. 2016, a chart, as others read it"
 MODELS = ("dair", "published", "air")  # the last only for comparison: a rehearsal does without it
 MOST = 9  # objects that may be found in a test, by a model that can take more steps than in training
 SEEDS = (0, 1, 2, 3, 4)

@@ -8,7 +8,6 @@ training does, and a training that has ended is only opened.
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ class Lab:
     seeds: tuple[int, ...]
     tiny: bool = False
     say: Callable[[str], None] = lambda line: None
+    spent: dict[Path, float] = dataclasses.field(default_factory=dict)  # seconds of the trainings in use
 
     @property
     def scenes(self) -> str:
@@ -56,7 +56,9 @@ class Lab:
         if not (folder / WEIGHTS).is_file():
             self.say(f"training {folder}")
             train(recipe, folder)
-        return open_run(folder)
+        run = open_run(folder)
+        self.spent[folder] = run.seconds()
+        return run
 
 
 def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
@@ -67,7 +69,6 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
         rehearsal has no verdict.
     """
     lab.out.mkdir(parents=True, exist_ok=True)
-    began = time.perf_counter()
     finding = claim.measure(lab)
     conditions = {
         name: condition._asdict()
@@ -82,10 +83,16 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
         "verdict": "rehearsal" if lab.tiny else claim.verdict(finding.values),
         "conditions": conditions,
         "details": finding.details,
-        "minutes": round((time.perf_counter() - began) / 60, 1),
-        "provenance": provenance() | {"command": f"subitize reproduce {claim.name}"},
+        "minutes": round(sum(lab.spent.values()) / 60, 1),  # of training, in whatever sitting
+        "provenance": provenance() | {"command": command(claim, lab)},
     }
     write_atomically(lab.out / f"{claim.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if finding.picture is not None:
         finding.picture.save(lab.out / f"{claim.name}.png")
     return found
+
+
+def command(claim: Claim, lab: Lab) -> str:
+    """The words that would do the same again."""
+    seeds = f" --seeds {len(lab.seeds)}" if len(lab.seeds) < len(claim.seeds) and not lab.tiny else ""
+    return f"subitize reproduce {claim.name}{seeds}{' --tiny' * lab.tiny}"

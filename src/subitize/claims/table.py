@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 HEAD = (
-    "| claim | source | theirs | must be | ours: mean (every seed) | minutes | where | verdict |\n"
+    "| claim | source | theirs | must be | ours: mean (every seed) | minutes trained | where | verdict |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 

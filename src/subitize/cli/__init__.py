@@ -1,12 +1,12 @@
 """The command `subitize`: parse, call, print.
 
-    train    learn to count from pictures alone          -> a run folder
-    val      measure a run on held-out scenes            -> numbers
-    count    count what is in your own pictures          -> counts.csv, objects.csv, overlays/
-    sample   let a run dream                             -> a picture
-    show     what a run is, or what there is to choose   -> text, a picture
-    bench    compare gradient estimators                 -> a table, a picture
-    reproduce  put a claim of the papers to the test     -> a verdict, a table, a picture
+    train      learn to count from pictures alone          -> a run folder
+    val        measure a run on held-out scenes            -> numbers
+    count      count what is in your own pictures          -> counts.csv, objects.csv, overlays/
+    sample     let a run dream                             -> a picture
+    show       what a run is, or what there is to choose   -> text, a picture
+    bench      compare gradient estimators                 -> a table, a picture
+    reproduce  put a claim of the papers to the test       -> a verdict, a table, a picture
 
 Each verb is one file here, loaded when it is asked for, so that help costs no second. Exit codes:
 
@@ -32,14 +32,14 @@ usage: subitize VERB [OPTIONS]
 
 Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
 
-  train    learn to count                      subitize train --scenes digits --out RUN
-  val      measure on held-out scenes          subitize val RUN --json
-  count    count what is in your pictures      subitize count PATH... --model RUN --out DIR
-  sample   let a model dream                   subitize sample RUN --out dreams.png
-  show     what a run is, and a picture of it  subitize show RUN
-           without a run: scenes, estimators, objectives and priors to choose from
-  bench    compare gradient estimators         subitize bench gradients --on coins sbn air
-  reproduce  put a claim to the test           subitize reproduce extrapolation
+  train      learn to count                      subitize train --scenes digits --out RUN
+  val        measure on held-out scenes          subitize val RUN --json
+  count      count what is in your pictures      subitize count PATH... --model RUN --out DIR
+  sample     let a model dream                   subitize sample RUN --out dreams.png
+  show       what a run is, and a picture of it  subitize show RUN
+             without a run: scenes, estimators, objectives and priors to choose from
+  bench      compare gradient estimators         subitize bench gradients --on coins sbn air
+  reproduce  put a claim to the test             subitize reproduce extrapolation
 
 Options are written --steps 10 or steps=10. `subitize VERB --help` lists those of a verb.
 --debug shows the traceback of an error, --version the version.

@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     for name in names:
         claim = CLAIMS[name]
         seeds = claim.seeds[: 1 if options.tiny else options.seeds]
-        print(f"{name}: {claim.statement}", flush=True)
+        print(f"{name}: {claim.statement} (in full about {claim.minutes} minutes on two cores)", flush=True)
         found = reproduce(claim, Lab(options.out, seeds, options.tiny, say))
         print(*lines(found), f"  result: {(options.out / f'{name}.json').absolute()}", sep="\n", flush=True)
     path = options.out / "claims.md"

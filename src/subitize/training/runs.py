@@ -71,6 +71,11 @@ class Run:
         """
         return dataclasses.replace(self, model=self.model.extended(max_objects))
 
+    def seconds(self) -> float:
+        """Seconds of training: compilation included, and what interruptions made it do twice."""
+        rows = [json.loads(line) for line in (self.path / "timings.jsonl").read_text().splitlines()]
+        return sum(self.recipe.chunk / row["steps_per_second"] for row in rows if "steps_per_second" in row)
+
     def look(self, images: np.ndarray) -> Look:
         """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
 
