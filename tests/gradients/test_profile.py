@@ -48,7 +48,7 @@ def test_bias_is_seen_where_there_is_some_and_only_there():
         BATCH,
         jr.key(0),
         candidates=["rloo(k=2)", "rebar", "st", "gumbel"],
-        draws=3000,
+        draws=10_000,
     )
     for row in rows:
         assert (row.bias < 4.5) == row.unbiased, rows

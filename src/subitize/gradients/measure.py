@@ -37,7 +37,7 @@ PROJECTIONS = 8
 FEW_VALUES = 64  # of a site, up to which the reference sums over them all
 REFERENCE = 4  # times as many draws for it
 MEMORY_RATE = 3e-3  # at which estimators learn before they are judged
-TIMED = 10  # calls, of which the median counts
+CHUNKS = 4  # in which an estimator is judged; the median of their times counts
 ROUNDING = 100.0  # relative errors of rounding that a sum over the parameters may make
 
 
@@ -125,36 +125,43 @@ def profile(
     sites = discover(cost, model, first).sites
     words = list(ESTIMATORS if candidates is None else candidates)
     combine = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
-    judge_key, truth_key, data_key, direction_key = jr.split(key, 4)
+    keys = jr.split(key, 6)
+    init_key, learn_key, judge_key, truth_key, data_key, direction_key = keys
     size = ravel_pytree(model)[0].size
     directions = jr.normal(direction_key, (PROJECTIONS, size)) / size**0.5
+    chunk = max(draws // CHUNKS, 2)
+
+    def meter_for(site: str, word: str) -> Meter:
+        frozen = {name: Frozen() for name in sites if name != site}
+        loss = expectation(cost, frozen | {site: word}, combine)
+        return Meter(loss, model, batch, directions, chunk, init_key)
+
     rows = []
     for site, dist in sites.items():
-        frozen = {name: Frozen() for name in sites if name != site}
         serving = [w for w in words if misfit(estimator_of(w, ESTIMATORS), dist, combine.k) is None]
         if not serving:
             continue
-        loss = expectation(cost, frozen | {site: reference_for(dist)}, combine)
-        few, many = max(draws // 4, 2), REFERENCE * draws
-        meter = Meter(model, batch, directions, burn_in)
-        rough = meter(loss, truth_key, few, jnp.zeros(size))[0].mean
-        truth = meter(loss, truth_key, many, rough)[0]
-        resampled = meter(loss, data_key, draws, rough, resample=True)[0]
+        reference = meter_for(site, reference_for(dist))
+        rough = reference.read(truth_key, chunk, jnp.zeros(size)).mean
+        truth = reference.read(truth_key, REFERENCE * draws, rough)
+        resampled = reference.read(data_key, draws, rough, resample=True)
         data = max(float(resampled.variance - truth.variance), 0.0)
         for word in serving:
-            loss = expectation(cost, frozen | {site: word}, combine)
-            found, memory = meter(loss, judge_key, draws, rough)
+            meter = meter_for(site, word)
+            meter.learn(learn_key, burn_in)
+            found = meter.read(judge_key, draws, rough)
+            estimator = estimator_of(word, ESTIMATORS)
             rows.append(
                 Row(
                     site,
                     word,
-                    estimator_of(word, ESTIMATORS).unbiased,
+                    estimator.unbiased,
                     largest_z(found, truth),
                     float(found.variance),
                     data,
                     float(jnp.linalg.norm(truth.mean) / jnp.sqrt(jnp.maximum(found.variance, 1e-30))),
-                    loss.evaluations(model, memory, first),
-                    1e6 * seconds_per_gradient(loss, model, memory, batch, judge_key),
+                    meter.loss.evaluations(model, meter.memory, first),
+                    1e6 * meter.seconds,
                 )
             )
     return rows
@@ -167,61 +174,110 @@ def reference_for(dist: AbstractDistribution) -> str:
     return "exact" if isinstance(dist, AbstractFinite) and dist.support_size <= FEW_VALUES else "rloo(k=4)"
 
 
-class Meter(NamedTuple):
-    """Measures gradients of losses at one model, on one batch."""
+class Drawing(NamedTuple):
+    """What changes while gradients are drawn."""
 
-    model: PyTree
-    batch: PyTree
-    directions: Float[Array, "projections parameters"]
-    burn_in: int
+    memory: dict[str, Any]
+    tutor: PyTree  # state of the memory's optimizer
+    total: Float[Array, " parameters"]  # of gradients, less a centre
+    square: Float[Array, ""]  # of their norms
 
-    def __call__(
-        self, loss: Expectation, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False
-    ) -> tuple[Moments, dict[str, Any]]:
-        """Moments of the gradient about a centre near its mean, and the memory that was learned before.
+
+class Meter:
+    """Measures the gradient of one loss at one model: everything with one compiled chunk of draws.
+
+    Args:
+        loss: whose gradient is measured.
+        model: where.
+        batch: examples along the first axis.
+        directions: on which every gradient is projected.
+        chunk: draws per call.
+        key: of the memory's start.
+
+    Attributes:
+        memory: of the loss's estimators, as far as it has learned.
+    """
+
+    def __init__(
+        self,
+        loss: Expectation,
+        model: PyTree,
+        batch: PyTree,
+        directions: Float[Array, "projections parameters"],
+        chunk: int,
+        key: PRNGKeyArray,
+    ):
+        self.loss, self.chunk, self.given = loss, chunk, (model, batch, directions)
+        self.memory = loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
+        self.nowhere = jnp.zeros(directions.shape[1])
+        self.times: list[float] = []  # seconds of a gradient in each call
+        tutor = memory_optimizer(MEMORY_RATE)
+        self.tutor = tutor.init(self.memory)
+        draws = jax.jit(lambda *given: jax.lax.scan(*one_draw(loss, tutor, *given)))
+        first = self._begin(self.nowhere), jr.split(key, chunk), self.nowhere, True, True
+        self.draws = draws.lower(*self.given, *first).compile()
+
+    @property
+    def seconds(self) -> float:
+        """Median time of a gradient, in model and memory, as in training."""
+        return float(np.median(self.times))
+
+    def learn(self, key: PRNGKeyArray, draws: int) -> None:
+        """Let the memory learn from so many draws, if there is any."""
+        if jax.tree.leaves(self.memory):
+            learned = self._draw(key, draws, self.nowhere, learning=True)[0]
+            self.memory, self.tutor = learned.memory, learned.tutor
+
+    def read(self, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False) -> Moments:
+        """Moments of the gradient.
 
         Args:
-            loss: whose gradient in the model is measured.
-            key: of the memory's start, its lessons, and the draws.
-            draws: of the gradient.
-            centre: subtracted first, so that a small variance is no difference of large numbers.
+            key: of the draws.
+            draws: how many, rounded up to whole chunks.
+            centre: near the mean; subtracted first, so that a small variance is no difference of large
+                numbers.
             resample: draw the batch's examples anew each time, with replacement.
         """
-        init_key, learn_key, draw_key = jr.split(key, 3)
-        size = jax.tree.leaves(self.batch)[0].shape[0]
-        memory = self.learned(loss, init_key, learn_key)
+        drawn, projected = self._draw(key, draws, centre, resample=resample)
+        number = len(projected)
+        away = drawn.total / number
+        variance = jnp.maximum(drawn.square - number * away @ away, 0.0) / (number - 1)
+        return Moments(centre + away, variance, projected)
 
-        def accumulate(carry, key):
-            batch = self.batch
-            if resample:
-                picks = jr.randint(jr.fold_in(key, 1), (size,), 0, size)
-                batch = jax.tree.map(lambda x: x[picks], batch)
-            gradient = jax.grad(lambda model: loss(model, memory, batch, key)[0])(self.model)
-            away = ravel_pytree(gradient)[0] - centre
-            return (carry[0] + away, carry[1] + away @ away), self.directions @ away
+    def _begin(self, zeros: Array) -> Drawing:
+        return Drawing(self.memory, self.tutor, zeros, jnp.zeros(()))
 
-        start = (jnp.zeros_like(centre), jnp.zeros(()))
-        run = jax.jit(lambda start: jax.lax.scan(accumulate, start, jr.split(draw_key, draws)))
-        (total, square), projected = run(start)
-        away = total / draws
-        variance = jnp.maximum(square - draws * away @ away, 0.0) / (draws - 1)
-        return Moments(centre + away, variance, projected), memory
+    def _draw(self, key, draws, centre, *, learning=False, resample=False) -> tuple[Drawing, Array]:
+        """Draw in whole chunks."""
+        drawing, projected = self._begin(self.nowhere), []
+        for chunk_key in jr.split(key, -(-draws // self.chunk)):
+            began = time.perf_counter()
+            keys = jr.split(chunk_key, self.chunk)
+            drawing, found = self.draws(*self.given, drawing, keys, centre, learning, resample)
+            projected.append(jax.block_until_ready(found))
+            self.times.append((time.perf_counter() - began) / self.chunk)
+        return drawing, jnp.concatenate(projected)
 
-    def learned(self, loss: Expectation, init_key: PRNGKeyArray, learn_key: PRNGKeyArray) -> dict[str, Any]:
-        """The memory of a loss's estimators, after its lessons."""
-        memory = loss.init(self.model, jax.tree.map(lambda x: x[0], self.batch), init_key)
-        tutor = memory_optimizer(MEMORY_RATE)
-        if not jax.tree.leaves(memory):
-            return memory
 
-        def learn(carry, key):
-            memory, state = carry
-            lesson = jax.grad(lambda memory: loss(self.model, memory, self.batch, key)[0])(memory)
-            change, state = tutor.update(lesson, state, memory)
-            return (jax.tree.map(jnp.add, memory, change), state), None
+def one_draw(loss, tutor, model, batch, directions, drawing, keys, centre, learning, resample):
+    """What `jax.lax.scan` needs to draw a gradient for each key: the step, where to begin, and the keys."""
+    size = jax.tree.leaves(batch)[0].shape[0]
 
-        keys = jr.split(learn_key, self.burn_in)
-        return jax.jit(lambda carry: jax.lax.scan(learn, carry, keys)[0])((memory, tutor.init(memory)))[0]
+    def step(drawing: Drawing, key):
+        row_key, noise_key = jr.split(key)
+        rows = jnp.where(resample, jr.randint(row_key, (size,), 0, size), jnp.arange(size))
+        examples = jax.tree.map(lambda x: x[rows], batch)
+        value = lambda model, memory: loss(model, memory, examples, noise_key)[0]  # noqa: E731
+        for_model, for_memory = jax.grad(value, argnums=(0, 1))(model, drawing.memory)
+        change, learned = tutor.update(for_memory, drawing.tutor, drawing.memory)
+        taught = jax.tree.map(jnp.add, drawing.memory, change), learned
+        pick = lambda new, old: jnp.where(learning, new, old)  # noqa: E731
+        memory, state = jax.tree.map(pick, taught, (drawing.memory, drawing.tutor))
+        away = ravel_pytree(for_model)[0] - centre
+        drawing = Drawing(memory, state, drawing.total + away, drawing.square + away @ away)
+        return drawing, directions @ away
+
+    return step, drawing, keys
 
 
 def largest_z(found: Moments, truth: Moments) -> float:
@@ -230,20 +286,6 @@ def largest_z(found: Moments, truth: Moments) -> float:
     rounding = ROUNDING * jnp.finfo(spread.dtype).eps * jnp.linalg.norm(truth.mean)
     z = (found.projected.mean(0) - truth.projected.mean(0)) / jnp.sqrt(spread + rounding**2 + 1e-30)
     return float(jnp.abs(z).max())
-
-
-def seconds_per_gradient(
-    loss: Expectation, model: PyTree, memory: dict[str, Any], batch: PyTree, key: PRNGKeyArray
-) -> float:
-    """Median time of a compiled gradient, in model and memory, as in training."""
-    run = jax.jit(jax.grad(lambda model, memory: loss(model, memory, batch, key)[0], argnums=(0, 1)))
-    jax.block_until_ready(run(model, memory))
-    times = []
-    for _ in range(TIMED):
-        began = time.perf_counter()
-        jax.block_until_ready(run(model, memory))
-        times.append(time.perf_counter() - began)
-    return float(np.median(times))
 
 
 def table(rows: list[Row]) -> str:
