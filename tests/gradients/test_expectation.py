@@ -184,6 +184,15 @@ def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_mode
     assert jax.tree.structure(moved) == jax.tree.structure(memory)
 
 
+@pytest.mark.parametrize("word", ESTIMATORS)
+def test_a_memory_keeps_its_types_so_that_a_step_is_compiled_once(word):
+    estimator = ESTIMATORS[word]()
+    dist = Normal(θ, jnp.ones(())) if word in ("pathwise", "mvd") else Bernoulli(jnp.zeros(2))
+    memory = jax.eval_shape(lambda key: estimator.init(dist, X, key), jr.key(0))
+    state = jax.eval_shape(memory_optimizer(1.0).init, memory)
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves((memory, state)))
+
+
 @pytest.mark.parametrize(("word", "ratio"), [("ema", 0.5), ("nvil", 0.5)])
 def test_a_trained_baseline_takes_variance_away(word, ratio):
     """With a large constant in the cost nearly all of the variance is the constant's."""

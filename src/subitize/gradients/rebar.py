@@ -1,6 +1,6 @@
 """REBAR: the cost at a relaxed value of the same noise, as control variate.
 
-For coins b = 1[u > 1 - p] with p = σ(ℓ), relaxed to y = σ(z/τ) with z = ℓ + logit u, and c(z) = η f(y),
+For coins b = 1[u > 1 - p] with p = σ(ℓ), relaxed to y = σ(z/τ) with z = ℓ + logit u, and c(z) = η f(y) + β,
 
     g = (f(b) - c(z)) (b - p) + c′(z) w,    w = (1 - p)/u if b = 1, p/(1 - u) if b = 0.
 
@@ -10,9 +10,10 @@ The paper's form, with z̃ drawn afresh given b, needs a second relaxed run:
 
     g = (f(b) - c(z̃)) (b - p) + c′(z) - c′(z̃) (1 - w̃).
 
-The temperature τ and the coefficient η minimise E|g|², by differentiating g itself. Unbiased as long as the
-program is continuous in the relaxed value: a threshold or a rounding between the draw and the cost makes
-c jump, and its derivative misses the jump.
+The temperature τ and the coefficient η minimise E|g|², by differentiating g itself; β is the running mean of
+f(b) - η f(y), which is far from zero where relaxing changes the cost. Unbiased as long as the program is
+continuous in the relaxed value: a threshold or a rounding between the draw and the cost makes c jump, and its
+derivative misses the jump.
 
 Tucker, Mnih, Maddison, Lawson and Sohl-Dickstein (2017), "REBAR: low-variance, unbiased gradient
 estimates for discrete latent variable models".
@@ -27,25 +28,54 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.distributions.finite import relaxed_coins
+from subitize.gradients.baselines import Statistic, check_decay
 from subitize.gradients.coins import face_slopes, faces, probability, pulled_back, squared
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
 
+DECAY = 0.9  # of the running mean of |g|²
 
-class RebarMemory(eqx.Module):
-    """The learned temperature, by its logarithm, and coefficient of the control variate."""
+
+class Control(eqx.Module):
+    """What a relaxed control variate learns: the temperature, by its logarithm, and the coefficient.
+
+    Attributes:
+        log_temperature: ln τ.
+        coefficient: η.
+        square: running mean of |g|².
+    """
 
     log_temperature: Float[Array, ""]
     coefficient: Float[Array, ""]
+    square: Statistic
 
     @staticmethod
-    def starting_at(temperature: float) -> "RebarMemory":
+    def starting_at(temperature: float) -> "Control":
         """A full control variate at a given temperature."""
-        return RebarMemory(jnp.log(jnp.asarray(temperature)), jnp.ones(()))
+        nothing = Statistic(jnp.zeros(()))
+        return Control(jnp.log(jnp.asarray(temperature, float)), jnp.ones(()), nothing)
 
     @property
     def temperature(self) -> Array:
         """The learned τ."""
         return jnp.exp(self.log_temperature)
+
+    def loss(self, gradient: PyTree) -> Float[Array, ""]:
+        """|g|² in units of its running mean, which falls by orders of magnitude along training.
+
+        In its own units the first steps' slopes would dwarf all later ones, and with them the steps that an
+        adaptive optimizer takes.
+        """
+        square = squared(gradient)
+        known = jax.lax.stop_gradient(jnp.where(self.square.mean > 0, self.square.mean, square))
+        unit = jnp.maximum(known, jnp.finfo(square.dtype).tiny)
+        return square / unit + self.square.loss(square, DECAY)
+
+
+class RebarMemory(eqx.Module):
+    """The control variate, and the running mean β of what it leaves."""
+
+    control: Control
+    rest: Statistic
 
 
 class Rebar(AbstractEstimator):
@@ -54,10 +84,12 @@ class Rebar(AbstractEstimator):
     Args:
         temperature: τ to start from.
         coupled: relax once, coupled to the draw; or else twice, with noise of its own given the draw.
+        decay: weight of the past in β, in [0, 1).
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
     coupled: bool = eqx.field(static=True, default=True)
+    decay: float = eqx.field(static=True, default=0.9)
     word: ClassVar[str] = "rebar"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
@@ -67,6 +99,7 @@ class Rebar(AbstractEstimator):
 
     def __check_init__(self):
         check_option(self.word, "temperature", self.temperature, 0)
+        check_decay(self.word, self.decay)
         if not isinstance(self.coupled, bool):
             raise ValueError(f"rebar's coupled is True or False; got {self.coupled!r}.")
 
@@ -77,29 +110,37 @@ class Rebar(AbstractEstimator):
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> RebarMemory:
         """Start at the given temperature with a full control variate."""
-        return RebarMemory.starting_at(self.temperature)
+        return RebarMemory(Control.starting_at(self.temperature), Statistic(jnp.zeros(())))
 
     def alternatives(self, memory: RebarMemory, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
         assert isinstance(dist, AbstractFinite)
-        return soft_values(dist, noise, memory.temperature)
+        return soft_values(dist, noise, memory.control.temperature)
 
     def later(self, memory: RebarMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
-        return dist.relaxed(noise, memory.temperature)
+        return dist.relaxed(noise, memory.control.temperature)
 
     def estimate(self, memory: RebarMemory, site: Site) -> Estimate:
         """The hard lane, and one or two relaxed ones."""
         assert isinstance(site.dist, AbstractFinite)
-        assert site.slopes is not None
         u = uniforms(site.dist, site.noise)
-        y = relaxed_coins(site.dist.coins(), u, memory.temperature)
-        slope = jax.vmap(face_slopes, in_axes=(None, 0, 0))(site.dist, y, site.slopes[1:])
-        c, η = memory.coefficient * site.costs[1:], memory.coefficient
-        c_slope = η * slope * y * (1 - y) / memory.temperature
-        g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
+        soft, soft_slope = relaxed_costs(memory.control, site, u)
+        β = jax.lax.stop_gradient(memory.rest.mean)
+        g = controlled(site.dist, site.noise[0], site.costs[0], u, soft + β, soft_slope)
         gradient = pulled_back(site.dist, g)
-        return Estimate(gradient, base_only(site.costs), squared(gradient))
+        loss = memory.control.loss(gradient) + memory.rest.loss(site.costs[0] - soft[-1], self.decay)
+        return Estimate(gradient, base_only(site.costs), loss)
+
+
+def relaxed_costs(control: Control, site: Site, u: Array) -> tuple[Array, Array]:
+    """η f(y) at the relaxed values of some uniforms, and its slope in z."""
+    assert isinstance(site.dist, AbstractFinite)
+    assert site.slopes is not None
+    η, τ = control.coefficient, control.temperature
+    y = relaxed_coins(site.dist.coins(), u, τ)
+    slope = jax.vmap(face_slopes, in_axes=(None, 0, 0))(site.dist, y, site.slopes[1:])
+    return η * site.costs[1:], η * slope * y * (1 - y) / τ
 
 
 def uniforms(dist: AbstractFinite, noise: Array) -> Array:

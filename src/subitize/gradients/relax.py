@@ -2,12 +2,13 @@
 
 As REBAR, g = (f(b) - c(z)) (b - p) + c′(z) w, but with a network r in the control variate,
 
-    relax:      c(z) = η f(σ(z/τ)) + r(z),
-    black_box:  c(z) = m + r(z), m the cost's running mean; asks nothing of f but its value, and runs it once.
+    relax:      c(z) = η f(σ(z/τ)) + m + r(z),
+    black_box:  c(z) = m + r(z); asks nothing of f but its value, and runs it once,
 
-The network sees z, the example and the site's parameters, and works in units of the cost's running
-deviation. Everything in c minimises E|g|², by differentiating g itself. As for REBAR, the program must be
-continuous in the relaxed value under `relax`; `black_box` never relaxes it.
+m the running mean of what the network has to predict: f(b) - η f(σ(z/τ)), or f(b). It sees z, the example and
+the site's parameters, and works in units of the running deviation. What else is in c minimises E|g|², by
+differentiating g itself. As for REBAR, the program must be continuous in the relaxed value under `relax`;
+`black_box` never relaxes it.
 
 Grathwohl, Choi, Wu, Roeder and Duvenaud (2018), "Backpropagation through the void: optimizing control
 variates for black-box gradient estimation".
@@ -21,12 +22,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.core.distributions.finite import relaxed_coins
 from subitize.core.networks import MLP
 from subitize.gradients.baselines import Scale, check_decay, context
-from subitize.gradients.coins import face_slopes, number_of_coins, pulled_back, squared
+from subitize.gradients.coins import number_of_coins, pulled_back
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
-from subitize.gradients.rebar import RebarMemory, controlled, soft_values, uniforms
+from subitize.gradients.rebar import Control, controlled, relaxed_costs, soft_values, uniforms
 
 
 class RelaxMemory(eqx.Module):
@@ -34,7 +34,7 @@ class RelaxMemory(eqx.Module):
 
     network: MLP
     scale: Scale
-    rebar: RebarMemory
+    control: Control
 
 
 class BlackBoxRelax(AbstractEstimator):
@@ -43,7 +43,7 @@ class BlackBoxRelax(AbstractEstimator):
     Args:
         hidden: width of the network's hidden layer.
         temperature: of the relaxed values that the network and (in `Relax`) the cost see, to start from.
-        decay: of the running mean and deviation of the cost.
+        decay: of the running mean and deviation of what the network predicts.
     """
 
     hidden: int = eqx.field(static=True, default=100)
@@ -64,34 +64,34 @@ class BlackBoxRelax(AbstractEstimator):
         assert isinstance(dist, AbstractFinite)
         size = number_of_coins(dist) + sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
         network = MLP((size, self.hidden, 1), key=key, activation=jnp.tanh, last_scale=0.0)
-        return RelaxMemory(network, Scale.fresh(), RebarMemory.starting_at(self.temperature))
+        return RelaxMemory(network, Scale.fresh(), Control.starting_at(self.temperature))
 
-    def network_part(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
-        """r(z) and its slope."""
+    def relaxed(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array | float, Array | float]:
+        """η f(y) and its slope: nothing, for a cost that cannot be relaxed."""
+        return 0.0, 0.0
+
+    def learned(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
+        """What is learned, m + r(z), and its slope."""
         assert isinstance(site.dist, AbstractFinite)
-        known, (_, deviation) = context(site.dist, site.example), memory.scale.unit()
+        known, (mean, deviation) = context(site.dist, site.example), memory.scale.unit()
         z = site.dist.coins().logits + jnp.log(u) - jnp.log1p(-u)
 
         def r(z):
-            soft = jax.nn.sigmoid(z / memory.rebar.temperature)
-            return deviation * memory.network(jnp.concatenate([soft.ravel() - 0.5, known]))[0]
+            soft = jax.nn.sigmoid(z / memory.control.temperature)
+            return mean + deviation * memory.network(jnp.concatenate([soft.ravel() - 0.5, known]))[0]
 
         return jax.value_and_grad(r)(z)
-
-    def control(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
-        """c(z) and ∂c/∂z."""
-        r, slope = self.network_part(memory, site, u[0])
-        return (memory.scale.unit()[0] + r)[None], slope[None]
 
     def estimate(self, memory: RelaxMemory, site: Site) -> Estimate:
         """The hard lane, and whatever lanes the control variate needs."""
         assert isinstance(site.dist, AbstractFinite)
         u = uniforms(site.dist, site.noise)
-        c, c_slope = self.control(memory, site, u)
+        (soft, soft_slope), (r, r_slope) = self.relaxed(memory, site, u), self.learned(memory, site, u[0])
+        c, c_slope = (soft + r)[None], (soft_slope + r_slope)[None]
         g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
         gradient = pulled_back(site.dist, g)
-        loss = squared(gradient) / jax.lax.stop_gradient(memory.scale.unit()[1]) ** 2
-        return Estimate(gradient, base_only(site.costs), loss + memory.scale.loss(site.costs[0], self.decay))
+        loss = memory.control.loss(gradient) + memory.scale.loss(site.costs[0] - soft, self.decay)
+        return Estimate(gradient, base_only(site.costs), loss)
 
 
 class Relax(BlackBoxRelax):
@@ -104,18 +104,13 @@ class Relax(BlackBoxRelax):
     def alternatives(self, memory: RelaxMemory, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise."""
         assert isinstance(dist, AbstractFinite)
-        return soft_values(dist, noise, memory.rebar.temperature)
+        return soft_values(dist, noise, memory.control.temperature)
 
     def later(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
-        return dist.relaxed(noise, memory.rebar.temperature)
+        return dist.relaxed(noise, memory.control.temperature)
 
-    def control(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
-        """c(z) and ∂c/∂z."""
-        assert isinstance(site.dist, AbstractFinite)
-        assert site.slopes is not None
-        τ, η = memory.rebar.temperature, memory.rebar.coefficient
-        y = relaxed_coins(site.dist.coins(), u, τ)[0]
-        slope = face_slopes(site.dist, y, site.slopes[1]) * y * (1 - y) / τ
-        r, r_slope = self.network_part(memory, site, u[0])
-        return (η * site.costs[1] + r)[None], (η * slope + r_slope)[None]
+    def relaxed(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
+        """η f(y) and its slope."""
+        (soft,), (slope,) = relaxed_costs(memory.control, site, u)
+        return soft, slope
