@@ -43,7 +43,6 @@ EPOCH = 2084  # steps of a batch in the 50,000 digits
 BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
 LOOKED_AT = 2000  # digits by which the bound is followed
 SHOWN_BOUNDS = (-180.0, -100.0)  # nats
-REFRESH = 2000  # steps after which `auto` chooses again
 DECAY = 0.999  # of moving averages of gradients
 LOGGED_GAPS = {("nvil", "muprop"): 2.9, ("muprop", "rebar"): 3.4}  # there: mean of two epochs of Omniglot
 SLOW = (
@@ -241,7 +240,7 @@ def who(run: dict) -> tuple[str, int, float]:
 
 def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dict[str, Any]:
     """One run of so many seconds of its core; looking at the bound is free, and compiling, not choosing."""
-    chooser = Chooser(negative_elbo, REFRESH, candidates=RACED, draws=32)
+    chooser = Chooser(negative_elbo, candidates=RACED, draws=32)
     descent = Descent("score" if word == "auto" else word, data, layers, seed)
     compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:

@@ -8,7 +8,7 @@ import pytest
 
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.errors import UsageError
-from subitize.gradients import Chooser, Row, SiteError, choose, expectation, profile, table
+from subitize.gradients import Chooser, Profiler, Row, SiteError, choose, expectation, profile, table
 
 BATCH = jnp.zeros(1)
 START = {"score": (None, None)}  # memory of an estimator that learns nothing
@@ -135,15 +135,28 @@ def test_profiling_twice_measures_the_same_apart_from_time():
     assert jax.tree.all(jax.tree.map(np.isfinite, first[3:]))
 
 
-def test_a_chooser_keeps_to_its_schedule(monkeypatch):
-    fixed(monkeypatch, score=1.0, disarm=0.5)
-    chooser = Chooser(coin(0.4), refresh=10)
+def test_a_chooser_looks_again_whenever_training_is_twice_as_far():
+    chooser = Chooser(coin(0.4), refresh=10, candidates=["score", "exact"], draws=8, burn_in=2)
     assert chooser.due(0)
     assert chooser.choose(0, jnp.asarray(0.0), BATCH, jr.key(0))
-    assert chooser.policy == {"b": "disarm"}
+    assert chooser.policy == {"b": "exact"}
     assert [chooser.due(step) for step in (5, 9, 10)] == [False, False, True]
-    assert not chooser.choose(10, jnp.asarray(0.0), BATCH, jr.key(1))
+    assert not chooser.choose(10, jnp.asarray(1.0), BATCH, jr.key(1))
+    assert [chooser.due(step) for step in (19, 20)] == [False, True]
     assert [step for step, _ in chooser.history] == [0, 10]
+
+
+def test_a_profile_taken_again_sees_the_new_model_and_compiles_nothing():
+    """Of one coin under `score` the variance is p(1 - p)[(1 - p) f1² + p f0²] - g², as the laws have it."""
+    profiler = Profiler(coin(0.4), candidates=["score"], draws=4000)
+    found = [profiler(jnp.asarray(θ), BATCH, jr.key(0))[0].variance for θ in (0.0, 2.0)]
+    compiled = [meter.draws for meter in profiler.meters.values()]
+    profiler(jnp.asarray(-1.0), BATCH, jr.key(0))
+    assert all(a is meter.draws for a, meter in zip(compiled, profiler.meters.values(), strict=True))
+    for variance, θ in zip(found, (0.0, 2.0), strict=True):
+        p, f = 1 / (1 + np.exp(-θ)), (0.4**2, 0.6**2)
+        expected = p * (1 - p) * ((1 - p) * f[1] ** 2 + p * f[0] ** 2) - ((f[1] - f[0]) * p * (1 - p)) ** 2
+        assert np.isclose(variance, expected, rtol=0.1)
 
 
 def test_auto_is_told_what_it_needs():

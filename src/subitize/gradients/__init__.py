@@ -13,7 +13,7 @@ from subitize.gradients.exact import Exact
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.leave_one_out import LeaveOneOut
 from subitize.gradients.local import Local
-from subitize.gradients.measure import Row, profile, table
+from subitize.gradients.measure import Profiler, Row, profile, table
 from subitize.gradients.measure_valued import MeasureValued
 from subitize.gradients.muprop import MuProp, delta, muprop
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
@@ -25,6 +25,7 @@ from subitize.gradients.relaxation import GumbelSoftmax
 from subitize.gradients.score import Score, ema, nvil
 from subitize.gradients.straight_through import GumbelRao, ReinMax, StraightThrough, StraightThroughGumbel
 from subitize.gradients.sum_sample import SumAndSample
+from subitize.gradients.unordered import UnorderedSet
 from subitize.gradients.vimco import VIMCO
 from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation, memory_optimizer
 
@@ -54,6 +55,7 @@ __all__ = [
     "MuProp",
     "OptimalConstant",
     "Pathwise",
+    "Profiler",
     "Rebar",
     "ReinMax",
     "Relax",
@@ -65,6 +67,7 @@ __all__ = [
     "StraightThrough",
     "StraightThroughGumbel",
     "SumAndSample",
+    "UnorderedSet",
     "Zero",
     "choose",
     "delta",

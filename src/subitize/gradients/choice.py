@@ -8,14 +8,14 @@ along training, and so may the choice.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.gradients.estimator import SiteError
 from subitize.gradients.expectation import discover
-from subitize.gradients.measure import Row, profile
+from subitize.gradients.measure import Profiler, Row, profile
 from subitize.gradients.policy import estimator_of
 from subitize.gradients.vocabulary import ESTIMATORS
 
@@ -68,22 +68,32 @@ def choose(
     Raises:
         SiteError: nothing that was allowed serves a site.
     """
-    words = [
-        word
-        for word in (ESTIMATORS if candidates is None else candidates)
-        if allow_biased or estimator_of(word, ESTIMATORS).unbiased
-    ]
+    words = allowed(candidates, biased=allow_biased)
     rows = profile(
         cost, model, batch, key, candidates=words, objective=objective, draws=draws, burn_in=burn_in
     )
+    sites = discover(cost, model, jax.tree.map(lambda x: x[0], batch)).sites
+    return least_work(rows, sites, words, current or {}, hysteresis)
+
+
+def allowed(candidates: Iterable[str] | None, *, biased: bool) -> list[str]:
+    """The words to choose from."""
+    words = ESTIMATORS if candidates is None else candidates
+    return [word for word in words if biased or estimator_of(word, ESTIMATORS).unbiased]
+
+
+def least_work(
+    rows: list[Row], sites: Iterable[str], words: list[str], current: Mapping[str, str], hysteresis: float
+) -> Choice:
+    """The choice that measurements suggest; arguments as for `choose`."""
     policy, reasons = {}, {}
-    for site in discover(cost, model, jax.tree.map(lambda x: x[0], batch)).sites:
+    for site in sites:
         own = [row for row in rows if row.site == site]
         ranked = sorted((row for row in own if sound(row)), key=lambda row: row.work)
         if not ranked:
             raise SiteError(f"None of {', '.join(words)} serves site '{site}', unbiased and finite.")
         best = ranked[0]
-        kept = next((row for row in ranked if row.estimator == (current or {}).get(site)), None)
+        kept = next((row for row in ranked if row.estimator == current.get(site)), None)
         if kept is not None and best.work >= (1 - hysteresis) * kept.work:
             best = kept
         policy[site] = best.estimator
@@ -92,32 +102,51 @@ def choose(
 
 
 class Chooser:
-    """Chooses at the start of a training, and again every so often.
+    """Chooses at the start of a training and again along the way, every time it is twice as far.
 
-    A new policy is another loss: compile it anew, and give its estimators fresh memory by `loss.init`.
+    Early in training variances change fast, and so may the choice; later, less and less. The first choice
+    compiles every candidate, the next ones nothing. A new policy is another loss: compile it anew, and give
+    its estimators fresh memory by `loss.init`.
 
     Args:
         cost: the program.
-        refresh: steps after which to measure again.
-        **options: as for `choose`.
+        refresh: steps after which to choose for the second time.
+        hysteresis, allow_biased, candidates, objective, draws, burn_in: as for `choose`.
 
     Attributes:
         policy: in use, empty before the first choice.
         history: (step, reasons) of every choice.
     """
 
-    def __init__(self, cost: Callable, refresh: int = 2000, **options: Any):
-        self.cost, self.refresh, self.options = cost, refresh, options
+    def __init__(
+        self,
+        cost: Callable,
+        refresh: int = 1000,
+        *,
+        hysteresis: float = 0.2,
+        allow_biased: bool = False,
+        candidates: Iterable[str] | None = None,
+        objective: str = "mean",
+        draws: int = 64,
+        burn_in: int = 200,
+    ):
+        self.cost, self.refresh, self.hysteresis = cost, refresh, hysteresis
+        self.words = allowed(candidates, biased=allow_biased)
+        self.profiler = Profiler(
+            cost, candidates=self.words, objective=objective, draws=draws, burn_in=burn_in
+        )
         self.policy: dict[str, str] = {}
         self.history: list[tuple[int, dict[str, str]]] = []
 
     def due(self, step: int) -> bool:
         """Whether it is time to choose."""
-        return not self.history or step - self.history[-1][0] >= self.refresh
+        return not self.history or step >= max(self.refresh, 2 * self.history[-1][0])
 
     def choose(self, step: int, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> bool:
         """Measure, and adopt what is clearly better; returns whether the policy changed."""
-        found = choose(self.cost, model, batch, key, current=self.policy, **self.options)
+        rows = self.profiler(model, batch, key)
+        sites = discover(self.cost, model, jax.tree.map(lambda x: x[0], batch)).sites
+        found = least_work(rows, sites, self.words, self.policy, self.hysteresis)
         self.history.append((step, found.reasons))
         changed, self.policy = found.policy != self.policy, found.policy
         return changed

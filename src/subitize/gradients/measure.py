@@ -15,7 +15,7 @@ at the fixed model for a while.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -121,50 +121,92 @@ def profile(
     Raises:
         UsageError: a word that does not exist.
     """
-    first = jax.tree.map(lambda x: x[0], batch)
-    sites = discover(cost, model, first).sites
-    words = list(ESTIMATORS if candidates is None else candidates)
-    combine = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
-    keys = jr.split(key, 6)
-    init_key, learn_key, judge_key, truth_key, data_key, direction_key = keys
-    size = ravel_pytree(model)[0].size
-    directions = jr.normal(direction_key, (PROJECTIONS, size)) / size**0.5
-    chunk = max(draws // CHUNKS, 2)
+    return Profiler(cost, candidates=candidates, objective=objective, draws=draws, burn_in=burn_in)(
+        model, batch, key
+    )
 
-    def meter_for(site: str, word: str) -> Meter:
-        frozen = {name: Frozen() for name in sites if name != site}
-        loss = expectation(cost, frozen | {site: word}, combine)
-        return Meter(loss, model, batch, directions, chunk, init_key)
 
-    rows = []
-    for site, dist in sites.items():
-        serving = [w for w in words if misfit(estimator_of(w, ESTIMATORS), dist, combine.k) is None]
-        if not serving:
-            continue
-        reference = meter_for(site, reference_for(dist))
-        rough = reference.read(truth_key, chunk, jnp.zeros(size)).mean
-        truth = reference.read(truth_key, REFERENCE * draws, rough)
-        resampled = reference.read(data_key, draws, rough, resample=True)
-        data = max(float(resampled.variance - truth.variance), 0.0)
-        for word in serving:
-            meter = meter_for(site, word)
-            meter.learn(learn_key, burn_in)
-            found = meter.read(judge_key, draws, rough)
-            estimator = estimator_of(word, ESTIMATORS)
-            rows.append(
-                Row(
-                    site,
-                    word,
-                    estimator.unbiased,
-                    largest_z(found, truth),
-                    float(found.variance),
-                    data,
-                    float(jnp.linalg.norm(truth.mean) / jnp.sqrt(jnp.maximum(found.variance, 1e-30))),
-                    meter.loss.evaluations(model, meter.memory, first),
-                    1e6 * meter.seconds,
-                )
+class Profiler:
+    """A profile that can be taken again, of another model of the same shapes, and compiles only once.
+
+    Args: as for `profile`.
+    """
+
+    def __init__(
+        self,
+        cost: Callable,
+        *,
+        candidates: Iterable[str] | None = None,
+        objective: str | AbstractObjective = "mean",
+        draws: int = 256,
+        burn_in: int = 200,
+    ):
+        self.cost, self.draws, self.burn_in = cost, draws, burn_in
+        self.words = list(ESTIMATORS if candidates is None else candidates)
+        spelt = isinstance(objective, str)
+        self.objective = spoken(objective, OBJECTIVES, "objective") if spelt else objective
+        self.meters: dict[tuple[str, str], Meter] = {}
+
+    def __call__(self, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> list[Row]:
+        """As `profile`."""
+        init_key, direction_key, key = jr.split(key, 3)
+        size = ravel_pytree(model)[0].size
+        directions = jr.normal(direction_key, (PROJECTIONS, size)) / size**0.5
+        sites = discover(self.cost, model, jax.tree.map(lambda x: x[0], batch)).sites
+        begin = lambda site, word: self.meter(sites, site, word).begin(model, batch, directions, init_key)  # noqa: E731
+        return [
+            row
+            for site, dist in sites.items()
+            for row in self.site_rows(site, begin, self.serving(dist), reference_for(dist), key)
+        ]
+
+    def site_rows(
+        self, site: str, begin: Callable, words: list[str], reference: str, key: PRNGKeyArray
+    ) -> Iterator[Row]:
+        """Judge estimators at one site, by the reference.
+
+        Args:
+            site: its name.
+            begin: (site, word) -> a meter turned to the model and the batch.
+            words: of estimators that can serve it.
+            reference: word of the estimator that shows the truth.
+            key: of all draws.
+        """
+        if not words:
+            return
+        learn_key, judge_key, truth_key, data_key = jr.split(key, 4)
+        meter = begin(site, reference)
+        rough = meter.read(truth_key, meter.chunk, meter.nowhere).mean
+        truth = meter.read(truth_key, REFERENCE * self.draws, rough)
+        resampled = meter.read(data_key, self.draws, rough, resample=True)
+        for word in words:
+            meter = begin(site, word)
+            meter.learn(learn_key, self.burn_in)
+            found = meter.read(judge_key, self.draws, rough)
+            yield Row(
+                site,
+                word,
+                unbiased=estimator_of(word, ESTIMATORS).unbiased,
+                bias=largest_z(found, truth),
+                variance=float(found.variance),
+                data=max(float(resampled.variance - truth.variance), 0.0),
+                snr=float(jnp.linalg.norm(truth.mean) / jnp.sqrt(jnp.maximum(found.variance, 1e-30))),
+                evaluations=meter.evaluations(),
+                microseconds=1e6 * meter.seconds,
             )
-    return rows
+
+    def serving(self, dist: AbstractDistribution) -> list[str]:
+        """The candidates that can serve a site."""
+        fits = lambda word: misfit(estimator_of(word, ESTIMATORS), dist, self.objective.k) is None  # noqa: E731
+        return [word for word in self.words if fits(word)]
+
+    def meter(self, sites: Iterable[str], site: str, word: str) -> "Meter":
+        """What measures an estimator at a site, all others being drawn but not differentiated."""
+        if (site, word) not in self.meters:
+            policy = {name: Frozen() for name in sites} | {site: word}
+            loss = expectation(self.cost, policy, self.objective)
+            self.meters[site, word] = Meter(loss, max(self.draws // CHUNKS, 2))
+        return self.meters[site, word]
 
 
 def reference_for(dist: AbstractDistribution) -> str:
@@ -184,49 +226,62 @@ class Drawing(NamedTuple):
 
 
 class Meter:
-    """Measures the gradient of one loss at one model: everything with one compiled chunk of draws.
+    """Measures the gradient of one loss: everything with one compiled chunk of draws.
 
     Args:
         loss: whose gradient is measured.
-        model: where.
-        batch: examples along the first axis.
-        directions: on which every gradient is projected.
         chunk: draws per call.
-        key: of the memory's start.
 
     Attributes:
         memory: of the loss's estimators, as far as it has learned.
     """
 
-    def __init__(
+    def __init__(self, loss: Expectation, chunk: int):
+        self.loss, self.chunk = loss, chunk
+        self.tutor = memory_optimizer(MEMORY_RATE)
+        self.draws: Callable | None = None
+
+    def begin(
         self,
-        loss: Expectation,
         model: PyTree,
         batch: PyTree,
         directions: Float[Array, "projections parameters"],
-        chunk: int,
         key: PRNGKeyArray,
-    ):
-        self.loss, self.chunk, self.given = loss, chunk, (model, batch, directions)
-        self.memory = loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
+    ) -> "Meter":
+        """Turn to a model and a batch, with fresh memory; compile for their shapes if that was never done.
+
+        Args:
+            model: where to measure.
+            batch: examples along the first axis.
+            directions: on which every gradient is projected.
+            key: of the memory's start.
+        """
+        self.given = model, batch, directions
+        self.memory = self.loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
+        self.tutor_state = self.tutor.init(self.memory)
         self.nowhere = jnp.zeros(directions.shape[1])
         self.times: list[float] = []  # seconds of a gradient in each call
-        tutor = memory_optimizer(MEMORY_RATE)
-        self.tutor = tutor.init(self.memory)
-        draws = jax.jit(lambda *given: jax.lax.scan(*one_draw(loss, tutor, *given)))
-        first = self._begin(self.nowhere), jr.split(key, chunk), self.nowhere, True, True
-        self.draws = draws.lower(*self.given, *first).compile()
+        if self.draws is None:
+            draws = jax.jit(lambda *given: jax.lax.scan(*one_draw(self.loss, self.tutor, *given)))
+            first = self._start(), jr.split(key, self.chunk), self.nowhere, True, True
+            self.draws = draws.lower(*self.given, *first).compile()
+        return self
 
     @property
     def seconds(self) -> float:
         """Median time of a gradient, in model and memory, as in training."""
         return float(np.median(self.times))
 
+    def evaluations(self) -> int:
+        """Runs of the program per example."""
+        model, batch, _ = self.given
+        return self.loss.evaluations(model, self.memory, jax.tree.map(lambda x: x[0], batch))
+
     def learn(self, key: PRNGKeyArray, draws: int) -> None:
         """Let the memory learn from so many draws, if there is any."""
         if jax.tree.leaves(self.memory):
             learned = self._draw(key, draws, self.nowhere, learning=True)[0]
-            self.memory, self.tutor = learned.memory, learned.tutor
+            self.memory, self.tutor_state = learned.memory, learned.tutor
 
     def read(self, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False) -> Moments:
         """Moments of the gradient.
@@ -244,12 +299,13 @@ class Meter:
         variance = jnp.maximum(drawn.square - number * away @ away, 0.0) / (number - 1)
         return Moments(centre + away, variance, projected)
 
-    def _begin(self, zeros: Array) -> Drawing:
-        return Drawing(self.memory, self.tutor, zeros, jnp.zeros(()))
+    def _start(self) -> Drawing:
+        return Drawing(self.memory, self.tutor_state, self.nowhere, jnp.zeros(()))
 
     def _draw(self, key, draws, centre, *, learning=False, resample=False) -> tuple[Drawing, Array]:
         """Draw in whole chunks."""
-        drawing, projected = self._begin(self.nowhere), []
+        assert self.draws is not None
+        drawing, projected = self._start(), []
         for chunk_key in jr.split(key, -(-draws // self.chunk)):
             began = time.perf_counter()
             keys = jr.split(chunk_key, self.chunk)
