@@ -69,6 +69,17 @@ def test_another_recipe_is_kept_out_of_a_run(run):
         train(TINY, run.path, resume="never")
 
 
+def test_auto_measures_once_and_says_what_it_took(tmp_path, monkeypatch):
+    monkeypatch.setattr("subitize.training.counter.PILOTED", ("score", "exact"))
+    monkeypatch.setattr("subitize.training.counter.PILOT_DRAWS", 4)
+    said, recipe = [], dataclasses.replace(TINY, estimator="auto")
+    run = train(recipe, tmp_path / "run", watch=said.append)
+    assert run.recipe.estimator == "exact"
+    assert any("runner-up score" in (row["event"] or "") for row in said)
+    monkeypatch.delattr("subitize.training.counter.piloted")
+    assert train(recipe, tmp_path / "run").digest == run.digest  # the run in the folder goes on with its own
+
+
 def test_a_folder_with_other_things_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="nothing is overwritten"):

@@ -19,7 +19,7 @@ from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
 from subitize.core.pictures import check_word
 from subitize.core.words import spoken
-from subitize.gradients import Expectation, expectation
+from subitize.gradients import Choice, Expectation, choose, expectation
 from subitize.models.air import AIR, GUIDES
 from subitize.models.settings import AIRSettings
 from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
@@ -37,6 +37,9 @@ SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
 SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
 DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost, if its count is sharp by then
 MEASURED = 512  # scenes by which the size of objects is measured
+AUTO = "auto"  # in place of an estimator: measure some, and take the best
+PILOTED = ("exact", "disarm", "rloo", "vimco", "rebar", "nvil")  # one of each kind that a count may want
+PILOT_SCENES, PILOT_DRAWS = 16, 32
 LOCK = ".lock"  # file in a run folder, held by the process that trains there
 
 
@@ -66,6 +69,8 @@ def train(
     held_out = scenes.load(recipe.scenes, "test", **recipe.scene_options())
     recipe = completed(recipe, train_scenes)
     settings = settings_for(recipe, train_scenes)
+    if recipe.estimator == AUTO:
+        recipe = dataclasses.replace(recipe, estimator=settled(folder, recipe, settings, train_scenes, watch))
     learner = air_learner(recipe, settings)
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
     inspect = follow(train_scenes, held_out, recipe)
@@ -221,6 +226,37 @@ def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
         examples=examples,
         recollect=lambda before, images, parts: recollect(before, images, parts["posterior"]),
     )
+
+
+def settled(
+    folder: Path,
+    recipe: Recipe,
+    settings: AIRSettings,
+    train_scenes: scenes.AbstractScenes,
+    watch: Callable[[dict[str, Any]], None],
+) -> str:
+    """The estimator that "auto" stands for: what the run in the folder began with, or else the choice."""
+    begun = folder / "recipe.json"
+    if begun.is_file():
+        return Recipe.from_json(begun.read_text()).estimator
+    watch({"event": f"measuring estimators: {', '.join(PILOTED)}"})
+    choice = piloted(recipe, settings, train_scenes)
+    watch({"event": "\n".join(choice.reasons.values())})
+    return choice.policy["count"]
+
+
+def piloted(recipe: Recipe, settings: AIRSettings, train_scenes: scenes.AbstractScenes) -> Choice:
+    """Choose an estimator for the count, on an untrained model and the first scenes."""
+    lesson, steps = air_lesson(recipe, count_log_prior(recipe)), jnp.asarray(recipe.sharpen_steps)
+
+    def first(key):
+        images = train_scenes.batch(recipe.seed, jnp.arange(PILOT_SCENES)).image
+        return AIR(settings, key=key), lesson.examples(lesson.begin(images), images, steps, key)
+
+    model_key, key = jax.random.split(jax.random.key(recipe.seed))
+    model, examples = jax.jit(first)(model_key)
+    few = {"draws": PILOT_DRAWS, "burn_in": 4 * PILOT_DRAWS}
+    return choose(practise, model, examples, key, candidates=PILOTED, objective=recipe.objective, **few)
 
 
 def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:

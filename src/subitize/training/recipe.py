@@ -43,7 +43,7 @@ class Recipe:
         sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
             generated, which add up, and none for pictures from a folder, which may not.
         sharpen_steps: steps over which the logits of the count grow to their full size.
-        estimator: how to differentiate through the count.
+        estimator: how to differentiate through the count; auto measures some at the start and takes one.
         objective: mean, or iwae(k=…).
         learning_rate: of Adam, held for `hold` of the steps and then lowered linearly to `final_rate` of it.
         hold: share of the steps at the full learning rate.
