@@ -1,5 +1,6 @@
 """What a user can get wrong, sites in loops, and memory that learns."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -215,6 +216,22 @@ def test_a_trained_baseline_takes_variance_away(word, ratio):
     for key in jr.split(jr.key(2), 200):
         memory, state = learn(memory, state, key)
     assert spread(memory) < ratio * before
+
+
+def test_rebar_takes_away_what_relaxing_adds_to_the_cost():
+    """40 b (1 - b) is nothing for a coin, and much for a relaxed one: the mean of that is the baseline's."""
+    cost = lambda θ, x, draw: (lambda b: (b - x) ** 2 + 40 * b * (1 - b))(draw("b", Bernoulli(θ)))  # noqa: E731
+    loss = expectation(cost, "rebar")
+    memory = loss.init(θ, X, jr.key(0))
+    follow = jax.jit(lambda m, key: jax.grad(lambda m: loss(θ, m, jnp.full(64, X), key)[0])(m)["b"].rest.mean)
+    where = lambda m: m["b"].rest.mean  # noqa: E731
+    spread = jax.jit(
+        lambda m: jax.vmap(lambda k: jax.grad(lambda t: loss(t, m, X[None], k)[0])(θ))(KEYS).std()
+    )
+    before = spread(memory)
+    for key in jr.split(jr.key(2), 50):
+        memory = eqx.tree_at(where, memory, where(memory) - follow(memory, key))
+    assert spread(memory) < 0.8 * before
 
 
 KEYS = jr.split(jr.key(5), 500)
