@@ -255,8 +255,16 @@ def piloted(recipe: Recipe, settings: AIRSettings, train_scenes: scenes.Abstract
 
     model_key, key = jax.random.split(jax.random.key(recipe.seed))
     model, examples = jax.jit(first)(model_key)
-    few = {"draws": PILOT_DRAWS, "burn_in": 4 * PILOT_DRAWS}
-    return choose(practise, model, examples, key, candidates=PILOTED, objective=recipe.objective, **few)
+    return choose(
+        practise,
+        model,
+        examples,
+        key,
+        candidates=PILOTED,
+        objective=recipe.objective,
+        draws=PILOT_DRAWS,
+        burn_in=4 * PILOT_DRAWS,
+    )
 
 
 def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
