@@ -39,15 +39,10 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
 
 def black_and_white(*, tiny: bool) -> dict[str, Any]:
     """Digits as bits [digits, 784], for training and test: MNIST, or the bundled ones, downloaded never."""
-    import numpy as np
+    from subitize.scenes.bits import Bits
 
-    from subitize.scenes import Digits
-    from subitize.scenes.mnist import binarised, binarised_digits
-
-    def bits(split: str):
-        return binarised(np.asarray(Digits(split).pictures), seed=0) if tiny else binarised_digits(split)
-
-    return {split: bits(split) for split in ("train", "test")}
+    digits = "digits" if tiny else "mnist"
+    return {split: Bits(split, digits=digits).vectors() for split in ("train", "test")}
 
 
 def picture_path(out: Path, name: str) -> Path:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from subitize.claims.claim import Claim
-from subitize.training import Recipe, Run, open_run, train
+from subitize.scenes import AbstractScenes, Bits
+from subitize.training import Learner, Recipe, Run, fit, open_run, train
 from subitize.training.checkpoint import write_atomically
+from subitize.training.loop import Plan
+from subitize.training.records import RECORDS, read_rows, training_seconds
 from subitize.training.runs import WEIGHTS, provenance
 
 TINY = {"scenes": "digits", "steps": 4, "chunk": 4, "look_every": 4, "look_at": 8, "batch": 24, "restarts": 0}
@@ -59,6 +62,22 @@ class Lab:
         run = open_run(folder)
         self.spent[folder] = run.seconds()
         return run
+
+    def fitted(
+        self, name: str, learner: Learner, world: AbstractScenes, plan: Plan, inspect: Callable[..., dict]
+    ) -> tuple[Any, list[dict[str, Any]]]:
+        """The last state of any other learner, fitted now or before, and its records."""
+        folder = self.out / "runs" / f"{name}{'-tiny' * self.tiny}"
+        rows = read_rows(folder) if (folder / RECORDS).is_file() else []
+        if not rows or rows[-1]["step"] < plan.steps:
+            self.say(f"training {folder}")
+        state = fit(learner, world, plan, folder, inspect=inspect)
+        self.spent[folder] = training_seconds(folder, plan.chunk)
+        return state, read_rows(folder)
+
+    def bits(self, split: str) -> Bits:
+        """Single digits in black and white: MNIST's, or in a rehearsal the bundled ones."""
+        return Bits(split, digits=self.scenes)
 
 
 def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:

@@ -132,6 +132,13 @@ def patches(picture: Float[Array, "height width depth"], stride: int) -> Float[A
     return jnp.concatenate([blocks[:-1, :-1], blocks[:-1, 1:], blocks[1:, :-1], blocks[1:, 1:]], -1)
 
 
+def lstm(gates: Float[Array, " gates"], cell: Float[Array, " width"]) -> tuple[Array, Array]:
+    """Output and cell of a long short-term memory from its summed gate inputs."""
+    enter, keep, leave, new = jnp.split(gates, 4)
+    cell = jax.nn.sigmoid(keep + 1) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)
+    return jax.nn.sigmoid(leave) * jnp.tanh(cell), cell
+
+
 def leaky(x: Array) -> Array:
     """Rectifier that lets a tenth of the negative side through, so that no unit dies."""
     return jnp.maximum(x, 0.1 * x)

@@ -41,9 +41,9 @@ def program_of(toy: Toy) -> Callable[[PRNGKeyArray], Program]:
 
 def belief_net(key: PRNGKeyArray) -> Program:
     """Two layers of coins under binarised MNIST."""
-    from subitize.scenes.mnist import binarised_digits
+    from subitize.scenes.bits import Bits
 
-    digits = jnp.asarray(binarised_digits("train"))
+    digits = Bits("train").vectors()
     means = digits.mean(0, dtype=jnp.float32)
     model = sbn.SBN(means, (COINS, COINS), key=key)
     return Program(sbn.negative_elbo, model, digits[:IMAGES].astype(jnp.float32))

@@ -6,6 +6,7 @@ guide     what leads it from object to object
 dair      a guide without memory, fed by the difference with the image
 sums      what a picture of two things looks like, learned from pictures of one
 sbn       a sigmoid belief network
+draw      DRAW, which paints a picture stroke by stroke
 
 The names here are loaded when they are first used, so that importing settings stays cheap.
 """
@@ -16,6 +17,8 @@ from typing import Any
 HOMES = {
     "AIR": "air",
     "AIRSettings": "settings",
+    "DRAW": "draw",
+    "DRAWSettings": "draw",
     "Look": "air",
     "negative_elbo": "air",
     "practise": "sums",

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from subitize.core.distributions import Normal
-from subitize.core.networks import Features, Linear, deviation
+from subitize.core.networks import Features, Linear, deviation, lstm
 from subitize.models.settings import AIRSettings
 
 SHARPNESS = 3.0  # of the choice among places
@@ -168,10 +168,3 @@ def pooled(image: Float[Array, "height width channels"], block: int) -> Float[Ar
     padded = jnp.pad(image, ((0, -height % block), (0, -width % block), (0, 0)))
     blocks = padded.reshape(-(-height // block), block, -(-width // block), block, channels)
     return blocks.mean((1, 3)).ravel()
-
-
-def lstm(gates: Float[Array, " gates"], cell: Float[Array, " width"]) -> tuple[Array, Array]:
-    """Output and cell of a long short-term memory from its summed gate inputs."""
-    enter, keep, leave, new = jnp.split(gates, 4)
-    cell = jax.nn.sigmoid(keep + 1) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)
-    return jax.nn.sigmoid(leave) * jnp.tanh(cell), cell

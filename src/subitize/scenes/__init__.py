@@ -5,9 +5,11 @@
     mnist      the scenes on which the field compares
     sprites    coloured shapes from formulas
     folder     a folder of somebody's pictures, with no truth in it
+    bits       single digits in black and white, on which likelihoods are compared
 
     layout     counts, canvas, sizes: what can be asked for     painting   throwing objects onto a canvas
     glyphs     a stored digit at any side                       idx        MNIST's files
+    stack      pictures as they are, one at a time
 
 `SCENES` lists the families that know their own count; what is listed there is held to the laws of
 `tests/laws/test_scenes.py`. `load` finds a world by its word or by the path of a folder.
@@ -20,12 +22,13 @@ from typing import Any
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean
 from subitize.scenes.base import AbstractScenes, Scene
+from subitize.scenes.bits import Bits
 from subitize.scenes.digits import Digits
 from subitize.scenes.folder import Folder
 from subitize.scenes.mnist import MNIST
 from subitize.scenes.sprites import Sprites
 
-__all__ = ["MNIST", "SCENES", "AbstractScenes", "Digits", "Folder", "Scene", "Sprites", "load"]
+__all__ = ["MNIST", "SCENES", "AbstractScenes", "Bits", "Digits", "Folder", "Scene", "Sprites", "load"]
 
 SCENES = {"mnist": MNIST, "digits": Digits, "sprites": Sprites}
 

@@ -16,9 +16,8 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, UInt8
+from jaxtyping import Array, UInt8
 
 from subitize.core.errors import NoInputError, UsageError
 from subitize.core.pictures import (
@@ -30,11 +29,12 @@ from subitize.core.pictures import (
     prepare_picture,
     printable,
 )
-from subitize.scenes.base import SPLITS, AbstractScenes, Scene
+from subitize.scenes.base import SPLITS
 from subitize.scenes.layout import check_canvas
+from subitize.scenes.stack import AbstractStack
 
 
-class Folder(AbstractScenes):
+class Folder(AbstractStack):
     """Scenes that are the pictures of a folder: count -1, no boxes, no labels.
 
     Args:
@@ -96,36 +96,10 @@ class Folder(AbstractScenes):
         """The path: `load` takes it."""
         return self.path
 
-    @property
-    def height(self) -> int:
-        """Rows of the canvas."""
-        return self.pictures.shape[1]
-
-    @property
-    def width(self) -> int:
-        """Columns of the canvas."""
-        return self.pictures.shape[2]
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for colour."""
-        return self.pictures.shape[3]
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Nobody knows them."""
-        return ()
-
     def options(self) -> dict[str, Any]:
         """How the pictures were brought to the canvas."""
         canvas = [self.height, self.width]
         return {"canvas": canvas, "channels": self.channels, "fit": self.fit, "invert": self.invert}
-
-    def scene(self, key: PRNGKeyArray) -> Scene:
-        """One picture of this split, any as likely as the others."""
-        picture = self.pictures[jr.randint(key, (), 0, len(self.pictures), jnp.int32)]
-        unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
-        return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
 
 
 def read_folder(

@@ -29,7 +29,6 @@ FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-BINARISATION = (2008, 2009)  # seeds of the bits of training and test digits
 
 
 class MNIST(AbstractPainted):
@@ -89,26 +88,3 @@ def read_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
             f"{labels} holds {classes.shape}. Delete both files and let them be downloaded again."
         )
     return pictures, classes.astype(np.int32)
-
-
-def binarised_digits(split: str) -> UInt8[np.ndarray, "digits 784"]:
-    """Digits as black-and-white vectors: each pixel lit once and for all with its brightness as probability.
-
-    Args:
-        split: "train" (the first 50,000 training digits), "valid" (the last 10,000), or "test" (10,000).
-
-    Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief networks", for the
-    procedure; the bits here are drawn anew, so they are not those of the file that has gone round since.
-    """
-    check_word("split", split, ("train", "valid", "test"))
-    pictures, _ = read_digits("test" if split == "test" else "train")
-    part = {"train": slice(None, 50_000), "valid": slice(50_000, None), "test": slice(None)}[split]
-    return binarised(pictures, BINARISATION[split == "test"])[part]
-
-
-def binarised(
-    pictures: UInt8[np.ndarray, "pictures height width"], seed: int
-) -> UInt8[np.ndarray, "pictures pixels"]:
-    """Each pixel 1 with its brightness as probability, else 0; the same seed draws the same bits."""
-    brightness = pictures.reshape(len(pictures), -1) / 255
-    return (np.random.default_rng(seed).random(brightness.shape) < brightness).astype(np.uint8)

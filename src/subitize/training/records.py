@@ -13,6 +13,8 @@ from typing import Any
 
 from subitize.core.errors import CheckpointError
 
+RECORDS, TIMINGS = "records.jsonl", "timings.jsonl"
+
 
 class Records:
     """The two record files of a run.
@@ -23,7 +25,7 @@ class Records:
     """
 
     def __init__(self, folder: Path, watch: Callable[[dict[str, Any]], None]):
-        self.rows, self.timings, self.watch = folder / "records.jsonl", folder / "timings.jsonl", watch
+        self.rows, self.timings, self.watch = folder / RECORDS, folder / TIMINGS, watch
         self.rows.touch()
 
     def write(self, row: dict[str, Any], **clock: Any) -> None:
@@ -61,3 +63,14 @@ class Records:
     def _time(self, step: int | None, **clock: Any) -> None:
         with self.timings.open("a") as file:
             file.write(json.dumps({"time": time.time(), "step": step, **clock}) + "\n")
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run."""
+    return [json.loads(line) for line in (folder / RECORDS).read_text().splitlines()]
+
+
+def training_seconds(folder: Path, chunk: int) -> float:
+    """Seconds of a training in chunks of so many steps: compilation, and what was done twice, included."""
+    timings = [json.loads(line) for line in (folder / TIMINGS).read_text().splitlines()]
+    return sum(chunk / row["steps_per_second"] for row in timings if "steps_per_second" in row)

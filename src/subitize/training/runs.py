@@ -34,6 +34,7 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.models.air import AIR, AIRSettings, Look
 from subitize.training.checkpoint import named_leaves, sha256, write_atomically
 from subitize.training.recipe import Recipe
+from subitize.training.records import read_rows, training_seconds
 
 WEIGHTS = "weights.safetensors"
 LOOKED_AT_ONCE = 16  # pictures per call of the compiled look; the last ones are padded
@@ -61,7 +62,7 @@ class Run:
 
     def records(self) -> list[dict[str, Any]]:
         """Rows of the training record."""
-        return [json.loads(line) for line in (self.path / "records.jsonl").read_text().splitlines()]
+        return read_rows(self.path)
 
     def extended(self, max_objects: int) -> "Run":
         """The same run, whose model takes up to another number of steps.
@@ -73,8 +74,7 @@ class Run:
 
     def seconds(self) -> float:
         """Seconds of training: compilation included, and what interruptions made it do twice."""
-        rows = [json.loads(line) for line in (self.path / "timings.jsonl").read_text().splitlines()]
-        return sum(self.recipe.chunk / row["steps_per_second"] for row in rows if "steps_per_second" in row)
+        return training_seconds(self.path, self.recipe.chunk)
 
     def look(self, images: np.ndarray) -> Look:
         """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
