@@ -16,7 +16,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    for make in (estimators, raced, mathematics, covariates, numbers, claims, doubts):
+    for make in (estimators, raced, on_air, mathematics, covariates, numbers, claims, doubts):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -76,6 +76,26 @@ def raced() -> str:
             f"learning rate for all; bounds in nats ({where(race)}).\n\n" + "\n".join([head, *rows])
         )
     return "\n\n".join(texts)
+
+
+def on_air() -> str:
+    """What AIR's count makes of each estimator, the soonest at 98 % first."""
+    found = result("estimators_on_air")
+    if found is None:
+        return "Not yet run: `python benchmarks/estimators_on_air.py`."
+    rows = []
+    for name, s in found["summary"].items():
+        last = [run["curve"][-1][2] for run in found["runs"] if run["estimator"] == name]
+        times = [s[f"median_seconds_to_{level}%"] for level in (95, 98)]
+        cells = [", ".join(f"{100 * value:.1f} %" for value in last)]
+        cells += ["never" if time is None else f"{time:.0f} s" for time in times]
+        rows.append((times[1] or float("inf"), f"| {marked(name)} | {' | '.join(cells)} |"))
+    head = "| estimator | counted right in the end, every seed | 95 % after | 98 % after |\n|---|---|---|---|"
+    text = (
+        "Attend, Infer, Repeat on MNIST scenes of 0-2 digits, the estimator of its count swapped and nothing "
+        f"else; held-out scenes, median times from the start of the process ({where(found)})."
+    )
+    return "\n".join([text, "", head, *(row for _, row in sorted(rows))])
 
 
 def bounds(values: list[float]) -> str:
