@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from subitize.core.counts import Geometric
+from subitize.core.distributions import Stopping
 from subitize.core.draws import Means
 from subitize.core.errors import UsageError
 from subitize.gradients import expectation
@@ -103,3 +104,38 @@ def test_the_published_guide_hears_what_was_found_before():
     assert not np.isclose(a.go_on, b.go_on)
     c = guide.attend(1, memory, IMAGE, IMAGE, NOTHING)[0]
     assert eqx.tree_equal(a, c), "it does not see its canvas"
+
+
+def unrolled(model, image):
+    """The roll-out of every step, as training does it."""
+    steps = model.roll_out(image, Means())
+    posterior = Stopping(steps.go_on).probs()
+    kept = (jnp.arange(len(steps.patch)) < jnp.argmax(posterior)).astype(float)
+    return posterior, steps, jnp.tensordot(kept, steps.patch, 1)
+
+
+@pytest.mark.parametrize("word", ["dair", "published"])
+def test_looking_on_is_the_roll_out_as_far_as_it_goes(word, monkeypatch):
+    monkeypatch.setattr("subitize.models.air.UNLIKELY", 0.0)
+    model = model_of(word).extended(5)
+    posterior, steps, canvas = unrolled(model, IMAGE)
+    look = model.look(IMAGE)
+    assert np.allclose(look.posterior, posterior, atol=1e-6)
+    assert np.allclose(look.boxes, jax.vmap(lambda where: model.window(where).box())(steps.where), atol=1e-4)
+    assert np.allclose(look.patches, steps.patch, atol=1e-6)
+    assert np.allclose(look.reconstruction, canvas, atol=1e-6)
+
+
+def test_nobody_looks_for_what_is_unlikely(monkeypatch):
+    """The first step from which one more object has a probability below the bar is the last to count."""
+    model = model_of("dair").extended(40)
+    posterior, *_ = unrolled(model, IMAGE)
+    beyond = 1 - jnp.cumsum(posterior)  # of more than n objects
+    for bar in (0.3, 0.01):
+        monkeypatch.setattr("subitize.models.air.UNLIKELY", bar)
+        look = model.look(IMAGE)
+        last = int(jnp.argmax(beyond < bar)) + 1
+        assert np.allclose(look.posterior[:last], posterior[:last], atol=1e-6)
+        assert np.all(look.posterior[last + 1 :] == 0)
+        assert np.all(look.boxes[last:] == 0)
+        assert np.isclose(look.posterior.sum(), 1)

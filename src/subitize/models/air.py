@@ -40,6 +40,7 @@ from subitize.models.dair import Difference
 from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
 from subitize.models.settings import AIRSettings
 
+UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
 GUIDES: dict[str, type[AbstractGuide]] = {"air": Recurrent, "published": Published, "dair": Difference}
 
@@ -56,7 +57,11 @@ class Step(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What AIR sees in one picture."""
+    """What AIR sees in one picture.
+
+    A guide that may take any number of steps takes them while one more object has a probability of at least
+    `UNLIKELY`, and at most N; behind the last one all is zero.
+    """
 
     count: Int[Array, ""]  # the most probable
     posterior: Float[Array, " counts"]  # q(0) … q(N)
@@ -64,6 +69,16 @@ class Look(NamedTuple):
     what: Float[Array, "steps what"]
     patches: Float[Array, "steps height width channels"]
     reconstruction: Float[Array, "height width channels"]
+
+
+class Looking(NamedTuple):
+    """A look under way, with as many steps as it takes."""
+
+    step: Int[Array, ""]  # the next one
+    memory: Any  # of the guide
+    canvas: Float[Array, "height width channels"]
+    latest: Float[Array, " latents"]
+    found: Look  # the posterior's entry at `step` is the probability of at least so many objects
 
 
 class AIR(eqx.Module):
@@ -156,13 +171,43 @@ class AIR(eqx.Module):
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with every continuous variable at its mean: deterministic."""
+        if self.guide.extends:
+            return self._look_on(image)
         steps = self.roll_out(image, Means())
-        count = Stopping(steps.go_on)
-        best = jnp.argmax(count.log_probs())
-        kept = count.support()[best]
         boxes = jax.vmap(lambda where: self.window(where).box())(steps.where)
-        canvas = jnp.tensordot(kept, steps.patch, 1)
-        return Look(best, count.probs(), boxes, steps.what, steps.patch, canvas)
+        return look_of(Stopping(steps.go_on).probs(), boxes, steps.what, steps.patch)
+
+    def _look_on(self, image: Float[Array, "height width channels"]) -> Look:
+        """Look at one object after the other for as long as there may be one more, but at most N times."""
+        most, what = self.settings.max_objects, self.settings.what
+
+        def may_go_on(looking: Looking) -> Array:
+            return (looking.step < most) & (looking.found.posterior[looking.step] >= UNLIKELY)
+
+        def go_on(looking: Looking) -> Looking:
+            t, memory, canvas, latest, found = looking
+            attention, memory = self.guide.attend(t, memory, image, canvas, latest)
+            step, reached = self._infer(image, attention, Means()), found.posterior[t]
+            more = jax.nn.sigmoid(step.go_on)
+            found = found._replace(
+                posterior=found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more),
+                boxes=found.boxes.at[t].set(self.window(step.where).box()),
+                what=found.what.at[t].set(step.what),
+                patches=found.patches.at[t].set(step.patch),
+            )
+            latest = jnp.concatenate([step.where, step.what])
+            return Looking(t + 1, memory, canvas + step.patch, latest, found)
+
+        nothing = look_of(
+            jnp.zeros(most + 1).at[0].set(1.0),
+            jnp.zeros((most, 4)),
+            jnp.zeros((most, what)),
+            jnp.zeros((most, *image.shape), image.dtype),
+        )
+        nobody = jnp.zeros(3 + what, image.dtype)
+        start = Looking(jnp.asarray(0), self.guide.begin(image), jnp.zeros_like(image), nobody, nothing)
+        found = jax.lax.while_loop(may_go_on, go_on, start).found
+        return look_of(found.posterior, found.boxes, found.what, found.patches)
 
     def dream(self, key: PRNGKeyArray, log_prior: Float[Array, " counts"]) -> tuple[Array, Array]:
         """Sample a scene: (mean image, count)."""
@@ -175,6 +220,18 @@ class AIR(eqx.Module):
 
         patches = jax.vmap(one)(jnp.arange(s.max_objects))
         return jnp.tensordot((jnp.arange(s.max_objects) < count).astype(patches.dtype), patches, 1), count
+
+
+def look_of(
+    posterior: Float[Array, " counts"],
+    boxes: Float[Array, "steps 4"],
+    what: Float[Array, "steps what"],
+    patches: Float[Array, "steps height width channels"],
+) -> Look:
+    """What is seen, from the posterior over counts and every step's object."""
+    count = jnp.argmax(posterior)
+    kept = (jnp.arange(len(patches)) < count).astype(patches.dtype)
+    return Look(count, posterior, boxes, what, patches, jnp.tensordot(kept, patches, 1))
 
 
 def negative_elbo(model: AIR, scene: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:

@@ -64,7 +64,7 @@ class Difference(AbstractGuide):
         """Nothing."""
 
     def attend(
-        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
     ) -> tuple[Attention, Any]:
         """Attend to the cell that deserves it most."""
         cells = jnp.concatenate([image - canvas, canvas], -1)

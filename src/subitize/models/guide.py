@@ -49,7 +49,7 @@ class AbstractGuide(eqx.Module):
 
     @abc.abstractmethod
     def attend(
-        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
     ) -> tuple[Attention, Any]:
         """One step.
 
@@ -102,7 +102,7 @@ class Recurrent(AbstractGuide):
         return self.see_features(features), self.count(features), nothing, nothing
 
     def attend(
-        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
     ) -> tuple[Attention, Any]:
         """One step of the recurrent network."""
         seen, more, output, cell = memory
@@ -146,7 +146,7 @@ class Published(AbstractGuide):
         return self.see(image.ravel()), nothing, nothing
 
     def attend(
-        self, step: int, memory: Any, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
     ) -> tuple[Attention, Any]:
         """One step of the recurrent network."""
         seen, output, cell = memory
