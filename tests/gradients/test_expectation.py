@@ -223,8 +223,10 @@ def test_rebar_takes_away_what_relaxing_adds_to_the_cost():
     cost = lambda θ, x, draw: (lambda b: (b - x) ** 2 + 40 * b * (1 - b))(draw("b", Bernoulli(θ)))  # noqa: E731
     loss = expectation(cost, "rebar")
     memory = loss.init(θ, X, jr.key(0))
-    follow = jax.jit(lambda m, key: jax.grad(lambda m: loss(θ, m, jnp.full(64, X), key)[0])(m)["b"].rest.mean)
-    where = lambda m: m["b"].rest.mean  # noqa: E731
+    follow = jax.jit(
+        lambda m, key: jax.grad(lambda m: loss(θ, m, jnp.full(64, X), key)[0])(m)["b"].rest.mean.mean
+    )
+    where = lambda m: m["b"].rest.mean.mean  # noqa: E731
     spread = jax.jit(
         lambda m: jax.vmap(lambda k: jax.grad(lambda t: loss(t, m, X[None], k)[0])(θ))(KEYS).std()
     )

@@ -28,54 +28,37 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.distributions.finite import relaxed_coins
-from subitize.gradients.baselines import Statistic, check_decay
+from subitize.gradients.baselines import Scale, check_decay
 from subitize.gradients.coins import face_slopes, faces, probability, pulled_back, squared
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
 
-DECAY = 0.9  # of the running mean of |g|²
-
 
 class Control(eqx.Module):
-    """What a relaxed control variate learns: the temperature, by its logarithm, and the coefficient.
+    """What a relaxed control variate learns.
 
     Attributes:
         log_temperature: ln τ.
         coefficient: η.
-        square: running mean of |g|².
+        rest: scale of what it leaves, f(b) - η f(y): β is its running mean.
     """
 
     log_temperature: Float[Array, ""]
     coefficient: Float[Array, ""]
-    square: Statistic
+    rest: Scale
 
     @staticmethod
     def starting_at(temperature: float) -> "Control":
         """A full control variate at a given temperature."""
-        nothing = Statistic(jnp.zeros(()))
-        return Control(jnp.log(jnp.asarray(temperature, float)), jnp.ones(()), nothing)
+        return Control(jnp.log(jnp.asarray(temperature, float)), jnp.ones(()), Scale.fresh())
 
     @property
     def temperature(self) -> Array:
         """The learned τ."""
         return jnp.exp(self.log_temperature)
 
-    def loss(self, gradient: PyTree) -> Float[Array, ""]:
-        """|g|² in units of its running mean, which falls by orders of magnitude along training.
-
-        In its own units the first steps' slopes would dwarf all later ones, and with them the steps that an
-        adaptive optimizer takes.
-        """
-        square = squared(gradient)
-        known = jax.lax.stop_gradient(jnp.where(self.square.mean > 0, self.square.mean, square))
-        unit = jnp.maximum(known, jnp.finfo(square.dtype).tiny)
-        return square / unit + self.square.loss(square, DECAY)
-
-
-class RebarMemory(eqx.Module):
-    """The control variate, and the running mean β of what it leaves."""
-
-    control: Control
-    rest: Statistic
+    def loss(self, gradient: PyTree, rest: Array, decay: float) -> Float[Array, ""]:
+        """|g|² in units of the rest's running variance, and what makes the rest's scale follow it."""
+        return squared(gradient) / self.rest.unit()[1] ** 2 + self.rest.loss(rest, decay)
 
 
 class Rebar(AbstractEstimator):
@@ -84,7 +67,7 @@ class Rebar(AbstractEstimator):
     Args:
         temperature: τ to start from.
         coupled: relax once, coupled to the draw; or else twice, with noise of its own given the draw.
-        decay: weight of the past in β, in [0, 1).
+        decay: weight of the past in β and its unit, in [0, 1).
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
@@ -108,28 +91,28 @@ class Rebar(AbstractEstimator):
         """The uncoupled form needs a second noise."""
         return 1 if self.coupled else 2
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> RebarMemory:
+    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Control:
         """Start at the given temperature with a full control variate."""
-        return RebarMemory(Control.starting_at(self.temperature), Statistic(jnp.zeros(())))
+        return Control.starting_at(self.temperature)
 
-    def alternatives(self, memory: RebarMemory, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: Control, dist: AbstractDistribution, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
         assert isinstance(dist, AbstractFinite)
-        return soft_values(dist, noise, memory.control.temperature)
+        return soft_values(dist, noise, memory.temperature)
 
-    def later(self, memory: RebarMemory, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, memory: Control, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
-        return dist.relaxed(noise, memory.control.temperature)
+        return dist.relaxed(noise, memory.temperature)
 
-    def estimate(self, memory: RebarMemory, site: Site) -> Estimate:
+    def estimate(self, memory: Control, site: Site) -> Estimate:
         """The hard lane, and one or two relaxed ones."""
         assert isinstance(site.dist, AbstractFinite)
         u = uniforms(site.dist, site.noise)
-        soft, soft_slope = relaxed_costs(memory.control, site, u)
-        β = jax.lax.stop_gradient(memory.rest.mean)
+        soft, soft_slope = relaxed_costs(memory, site, u)
+        β, _ = memory.rest.unit()
         g = controlled(site.dist, site.noise[0], site.costs[0], u, soft + β, soft_slope)
         gradient = pulled_back(site.dist, g)
-        loss = memory.control.loss(gradient) + memory.rest.loss(site.costs[0] - soft[-1], self.decay)
+        loss = memory.loss(gradient, site.costs[0] - soft[-1], self.decay)
         return Estimate(gradient, base_only(site.costs), loss)
 
 

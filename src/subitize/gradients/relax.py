@@ -23,17 +23,16 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.networks import MLP
-from subitize.gradients.baselines import Scale, check_decay, context
+from subitize.gradients.baselines import check_decay, context
 from subitize.gradients.coins import number_of_coins, pulled_back
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
 from subitize.gradients.rebar import Control, controlled, relaxed_costs, soft_values, uniforms
 
 
 class RelaxMemory(eqx.Module):
-    """The network r, its units, and REBAR's temperature and coefficient."""
+    """The network r, and what REBAR learns; its scale is the network's unit too."""
 
     network: MLP
-    scale: Scale
     control: Control
 
 
@@ -64,7 +63,7 @@ class BlackBoxRelax(AbstractEstimator):
         assert isinstance(dist, AbstractFinite)
         size = number_of_coins(dist) + sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
         network = MLP((size, self.hidden, 1), key=key, activation=jnp.tanh, last_scale=0.0)
-        return RelaxMemory(network, Scale.fresh(), Control.starting_at(self.temperature))
+        return RelaxMemory(network, Control.starting_at(self.temperature))
 
     def relaxed(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array | float, Array | float]:
         """η f(y) and its slope: nothing, for a cost that cannot be relaxed."""
@@ -73,7 +72,7 @@ class BlackBoxRelax(AbstractEstimator):
     def learned(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
         """What is learned, m + r(z), and its slope."""
         assert isinstance(site.dist, AbstractFinite)
-        known, (mean, deviation) = context(site.dist, site.example), memory.scale.unit()
+        known, (mean, deviation) = context(site.dist, site.example), memory.control.rest.unit()
         z = site.dist.coins().logits + jnp.log(u) - jnp.log1p(-u)
 
         def r(z):
@@ -90,7 +89,7 @@ class BlackBoxRelax(AbstractEstimator):
         c, c_slope = (soft + r)[None], (soft_slope + r_slope)[None]
         g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
         gradient = pulled_back(site.dist, g)
-        loss = memory.control.loss(gradient) + memory.scale.loss(site.costs[0] - soft, self.decay)
+        loss = memory.control.loss(gradient, site.costs[0] - soft, self.decay)
         return Estimate(gradient, base_only(site.costs), loss)
 
 

@@ -30,6 +30,8 @@ from subitize.gradients.sum_sample import SumAndSample
 from subitize.gradients.unordered import UnorderedSet
 from subitize.gradients.vimco import VIMCO
 
+FORGET = 0.99  # decay of Adam's squares: costs fall by orders of magnitude, and must not dwarf later lessons
+
 ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
     "pathwise": Pathwise,
     "exact": Exact,
@@ -91,4 +93,6 @@ def memory_optimizer(learning_rate: float) -> optax.GradientTransformation:
         label = lambda x: jax.tree.map(lambda _: "running" if is_statistic(x) else "learned", x)  # noqa: E731
         return jax.tree.map(label, memory, is_leaf=is_statistic)
 
-    return optax.partition({"learned": optax.adam(learning_rate), "running": optax.sgd(1.0)}, labels)
+    return optax.partition(
+        {"learned": optax.adam(learning_rate, b2=FORGET), "running": optax.sgd(1.0)}, labels
+    )
