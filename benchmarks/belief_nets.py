@@ -7,8 +7,8 @@
 Set up after Tucker et al. (2017): batches of 24, one sample, Adam with β₂ = 0.99999, learning rate 3e-4, ten
 times that for control variates, weights of variance 2/inputs. Theirs has besides a coefficient for each
 tensor, learned baselines instead of running means, the model's β₂ for its control variates, another
-relaxation, and other bits in its digits; their variances are of Omniglot. `auto` pays for its measuring, compilation included; the others' compilation is
-free.
+relaxation, and other bits in its digits; their variances are of Omniglot. `auto` pays for its measuring,
+compilation included; the others' compilation is free.
 
 A racer runs on one core and its time is that core's, so that what else the machine does changes nothing;
 several processes may race into one result, each on its own core.
