@@ -187,6 +187,23 @@ def test_what_is_off_or_not_finite_is_ruled_out_whatever_it_promises():
         assert "rebar" in found.reasons["b"]
 
 
+def test_a_coin_that_hardly_ever_turns_rules_nobody_out():
+    """No draw sees its other side, so the means are off by nothing that these draws could tell."""
+    chooser = Chooser(coin(0.4), refresh=1, candidates=["score", "rloo"], draws=16, burn_in=2)
+    chooser.choose(0, jnp.asarray(0.0), BATCH, jr.key(0))
+    chooser.choose(1, jnp.asarray(-12.0), BATCH, jr.key(1))
+    assert chooser.policy["b"] in ("score", "rloo")
+
+
+def test_what_is_in_use_stays_if_nothing_can_be_measured(monkeypatch):
+    rows = [Row("b", "score", True, 0.0, float("nan"), 0.0, 1.0, 1, 1e6)]
+    monkeypatch.setattr("subitize.gradients.choice.profile", lambda *args, **_: rows)
+    choice = choose(coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0), current={"b": "rloo"})
+    assert choice.policy == {"b": "rloo"}
+    with pytest.raises(SiteError, match="finite"):
+        choose(coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0))
+
+
 def test_rounding_is_not_taken_for_bias():
     """In single precision too, in which sums over a support differ by their rounding."""
     with jax.enable_x64(False):

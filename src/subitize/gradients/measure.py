@@ -1,7 +1,8 @@
 """Profile: which estimator is best here? Bias, variance and time of each, at each site, measured.
 
-One site at a time: all others are drawn but not differentiated, so that what is measured is this site's. The
-gradient of the loss over a batch is drawn again and again at the same model:
+One site at a time: all others are drawn but not differentiated, so that what is measured is this site's, and
+that of sites in loops, which are pathwise whatever is chosen. The gradient of the loss over a batch is drawn
+again and again at the same model:
 
     variance    trace of the gradient's covariance over its noise, in squared units of the gradient,
     data        the same over which examples are in the batch, were there no noise: drawn with replacement,
@@ -195,6 +196,10 @@ class Profiler:
                 microseconds=1e6 * meter.seconds,
             )
 
+    def evaluations(self) -> int:
+        """Runs of the program per example so far."""
+        return sum(meter.drawn * meter.evaluations() for meter in self.meters.values())
+
     def serving(self, dist: AbstractDistribution) -> list[str]:
         """The candidates that can serve a site."""
         fits = lambda word: misfit(estimator_of(word, ESTIMATORS), dist, self.objective.k) is None  # noqa: E731
@@ -240,6 +245,7 @@ class Meter:
         self.loss, self.chunk = loss, chunk
         self.tutor = memory_optimizer(MEMORY_RATE)
         self.draws: Callable | None = None
+        self.drawn = 0  # gradients
 
     def begin(
         self,
@@ -311,6 +317,7 @@ class Meter:
             keys = jr.split(chunk_key, self.chunk)
             drawing, found = self.draws(*self.given, drawing, keys, centre, learning, resample)
             projected.append(jax.block_until_ready(found))
+            self.drawn += self.chunk
             self.times.append((time.perf_counter() - began) / self.chunk)
         return drawing, jnp.concatenate(projected)
 
