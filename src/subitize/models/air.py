@@ -60,7 +60,7 @@ class Look(NamedTuple):
     """What AIR sees in one picture.
 
     A guide that may take any number of steps takes them while one more object has a probability of at least
-    `UNLIKELY`, and at most N; behind the last one all is zero.
+    `UNLIKELY`, and at most N; there are no boxes, codes and patches behind the last one.
     """
 
     count: Int[Array, ""]  # the most probable
@@ -78,6 +78,7 @@ class Looking(NamedTuple):
     memory: Any  # of the guide
     canvas: Float[Array, "height width channels"]
     latest: Float[Array, " latents"]
+    more: Float[Array, ""]  # probability with which the step before went on
     found: Look  # the posterior's entry at `step` is the probability of at least so many objects
 
 
@@ -178,14 +179,17 @@ class AIR(eqx.Module):
         return look_of(Stopping(steps.go_on).probs(), boxes, steps.what, steps.patch)
 
     def _look_on(self, image: Float[Array, "height width channels"]) -> Look:
-        """Look at one object after the other for as long as there may be one more, but at most N times."""
+        """Look at one object after the other for as long as there may be one more, but at most N times.
+
+        What little probability is left then is shared out as if all further steps were like the last.
+        """
         most, what = self.settings.max_objects, self.settings.what
 
         def may_go_on(looking: Looking) -> Array:
             return (looking.step < most) & (looking.found.posterior[looking.step] >= UNLIKELY)
 
         def go_on(looking: Looking) -> Looking:
-            t, memory, canvas, latest, found = looking
+            t, memory, canvas, latest, _, found = looking
             attention, memory = self.guide.attend(t, memory, image, canvas, latest)
             step, reached = self._infer(image, attention, Means()), found.posterior[t]
             more = jax.nn.sigmoid(step.go_on)
@@ -196,7 +200,7 @@ class AIR(eqx.Module):
                 patches=found.patches.at[t].set(step.patch),
             )
             latest = jnp.concatenate([step.where, step.what])
-            return Looking(t + 1, memory, canvas + step.patch, latest, found)
+            return Looking(t + 1, memory, canvas + step.patch, latest, more, found)
 
         nothing = look_of(
             jnp.zeros(most + 1).at[0].set(1.0),
@@ -205,9 +209,13 @@ class AIR(eqx.Module):
             jnp.zeros((most, *image.shape), image.dtype),
         )
         nobody = jnp.zeros(3 + what, image.dtype)
-        start = Looking(jnp.asarray(0), self.guide.begin(image), jnp.zeros_like(image), nobody, nothing)
-        found = jax.lax.while_loop(may_go_on, go_on, start).found
-        return look_of(found.posterior, found.boxes, found.what, found.patches)
+        canvas = jnp.zeros_like(image)
+        start = Looking(jnp.asarray(0), self.guide.begin(image), canvas, nobody, jnp.zeros(()), nothing)
+        t, *_, more, found = jax.lax.while_loop(may_go_on, go_on, start)
+        n, rest = jnp.arange(most + 1), found.posterior[t]
+        tail = rest * more ** jnp.maximum(n - t, 0) * jnp.where(n < most, 1 - more, 1.0)
+        posterior = jnp.where(n < t, found.posterior, tail)
+        return look_of(posterior, found.boxes, found.what, found.patches)
 
     def dream(self, key: PRNGKeyArray, log_prior: Float[Array, " counts"]) -> tuple[Array, Array]:
         """Sample a scene: (mean image, count)."""
