@@ -76,7 +76,12 @@ def test_auto_measures_once_and_says_what_it_took(tmp_path, monkeypatch):
     run = train(recipe, tmp_path / "run", watch=said.append)
     assert run.recipe.estimator == "exact"
     assert any("runner-up score" in (row["event"] or "") for row in said)
+    assert "runner-up score" in json.loads((run.path / "provenance.json").read_text())["estimator"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
     monkeypatch.delattr("subitize.training.counter.piloted")
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        train(recipe, tmp_path / "other")
     assert train(recipe, tmp_path / "run").digest == run.digest  # the run in the folder goes on with its own
 
 

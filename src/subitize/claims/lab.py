@@ -15,7 +15,7 @@ from typing import Any
 from subitize.claims.claim import Claim
 from subitize.scenes import AbstractScenes, Bits
 from subitize.training import Learner, Recipe, Run, fit, open_run, train
-from subitize.training.checkpoint import write_atomically
+from subitize.training.checkpoint import alone, write_atomically
 from subitize.training.loop import Plan
 from subitize.training.records import RECORDS, read_rows, training_seconds
 from subitize.training.runs import WEIGHTS, provenance
@@ -54,8 +54,7 @@ class Lab:
         options = {"scenes": self.scenes} | options | (TINY if self.tiny else {})
         recipe = Recipe(**options)
         words = "-".join(str(options[k]) for k in ("model", "seed") if k in options)
-        mark = hashlib.sha256(recipe.to_json().encode()).hexdigest()[:8]
-        folder = self.out / "runs" / f"{words}-{mark}"
+        folder = self.out / "runs" / f"{words}-{marked(recipe.to_json())}"
         if not (folder / WEIGHTS).is_file():
             self.say(f"training {folder}")
             train(recipe, folder)
@@ -64,15 +63,25 @@ class Lab:
         return run
 
     def fitted(
-        self, name: str, learner: Learner, world: AbstractScenes, plan: Plan, inspect: Callable[..., dict]
+        self, name: str, options: Any, learner: Learner, world: AbstractScenes, plan: Plan, inspect: Callable
     ) -> tuple[Any, list[dict[str, Any]]]:
-        """The last state of any other learner, fitted now or before, and its records."""
-        folder = self.out / "runs" / f"{name}{'-tiny' * self.tiny}"
-        rows = read_rows(folder) if (folder / RECORDS).is_file() else []
-        if not rows or rows[-1]["step"] < plan.steps:
-            self.say(f"training {folder}")
-        state = fit(learner, world, plan, folder, inspect=inspect)
-        self.spent[folder] = training_seconds(folder, plan.chunk)
+        """The last state of any other learner, fitted now or before, and its records.
+
+        Args:
+            name: for people.
+            options: all that defines the learner; with the plan it marks the folder.
+            learner: as for `fit`.
+            world: its `scenes`.
+            plan: as for `fit`.
+            inspect: as for `fit`.
+        """
+        folder = self.out / "runs" / f"{name}-{marked(options, plan)}"
+        with alone(folder):
+            rows = read_rows(folder) if (folder / RECORDS).is_file() else []
+            if not rows or rows[-1]["step"] < plan.steps:
+                self.say(f"training {folder}")
+            state = fit(learner, world, plan, folder, inspect=inspect)
+        self.spent[folder] = training_seconds(folder)
         return state, read_rows(folder)
 
     def bits(self, split: str) -> Bits:
@@ -109,6 +118,12 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
     if finding.picture is not None:
         finding.picture.save(lab.out / f"{claim.name}.png")
     return found
+
+
+def marked(*options: Any) -> str:
+    """A short mark of what defines a training: others get other folders."""
+    text = "".join(option if isinstance(option, str) else repr(option) for option in options)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def command(claim: Claim, lab: Lab) -> str:

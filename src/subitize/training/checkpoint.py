@@ -10,18 +10,21 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from filelock import FileLock, Timeout
 from jaxtyping import PyTree
 
-from subitize.core.errors import CheckpointError
+from subitize.core.errors import CheckpointError, UsageError
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
+LOCK = ".lock"  # file in a run folder, held by the process that trains there
 PARTIAL = ".partial"  # suffix of a file while it is written; a process killed then leaves it behind
 
 
@@ -30,6 +33,23 @@ class Saved(NamedTuple):
 
     name: str
     notes: dict[str, Any]
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep every other process from training in a folder, which is made if it is not there.
+
+    Raises:
+        UsageError: another process trains in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise UsageError(
+            f"Another process is training in {folder}. Wait for it, or choose another --out."
+        ) from None
 
 
 def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep: str | None = None) -> None:

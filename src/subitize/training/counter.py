@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from filelock import FileLock, Timeout
 from jaxtyping import Array
 
 from subitize import scenes
@@ -23,7 +22,7 @@ from subitize.gradients import Choice, Expectation, choose, expectation
 from subitize.models.air import AIR, GUIDES
 from subitize.models.settings import AIRSettings
 from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
-from subitize.training.checkpoint import PARTIAL, write_atomically
+from subitize.training.checkpoint import LOCK, PARTIAL, alone, write_atomically
 from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
 from subitize.training.loop import Plan, best_state, fit
@@ -40,7 +39,6 @@ MEASURED = 512  # scenes by which the size of objects is measured
 AUTO = "auto"  # in place of an estimator: measure some, and take the best
 PILOTED = ("exact", "disarm", "rloo", "vimco", "rebar", "nvil")  # one of each kind that a count may want
 PILOT_SCENES, PILOT_DRAWS = 16, 32
-LOCK = ".lock"  # file in a run folder, held by the process that trains there
 
 
 def train(
@@ -69,13 +67,16 @@ def train(
     held_out = scenes.load(recipe.scenes, "test", **recipe.scene_options())
     recipe = completed(recipe, train_scenes)
     settings = settings_for(recipe, train_scenes)
-    if recipe.estimator == AUTO:
-        recipe = dataclasses.replace(recipe, estimator=settled(folder, recipe, settings, train_scenes, watch))
-    learner = air_learner(recipe, settings)
+    auto, why = recipe.estimator == AUTO, None
+    learner = air_learner(dataclasses.replace(recipe, estimator=PILOTED[0]) if auto else recipe, settings)
     plan = Plan(recipe.steps, recipe.batch, recipe.seed, recipe.chunk, recipe.save_every, recipe.restarts)
     inspect = follow(train_scenes, held_out, recipe)
     with claimed(folder):  # after all that the recipe can be refused for
-        open_folder(folder, recipe, resume)
+        if auto:
+            estimator, why = settled(folder, recipe, settings, train_scenes, watch)
+            recipe = dataclasses.replace(recipe, estimator=estimator)
+            learner = air_learner(recipe, settings)
+        open_folder(folder, recipe, resume, why)
         watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
         state = fit(learner, train_scenes, plan, folder, inspect=inspect, watch=watch)
         if recipe.keep == "best":
@@ -93,14 +94,8 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     if folder.exists() and (not folder.is_dir() or not is_run(folder)):
         raise UsageError(f"{folder} exists and is not a run. Choose another --out; nothing is overwritten.")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise UsageError(
-            f"Another process is training in {folder}. Wait for it, or choose another --out."
-        ) from None
+    with alone(folder):
+        yield
 
 
 def is_run(folder: Path) -> bool:
@@ -111,8 +106,14 @@ def is_run(folder: Path) -> bool:
     )
 
 
-def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
+def open_folder(folder: Path, recipe: Recipe, resume: str, why: str | None = None) -> None:
     """Begin a run in a claimed folder, or check that the one in it is this recipe's.
+
+    Args:
+        folder: of the run.
+        recipe: complete.
+        resume: "auto" or "never".
+        why: this estimator was chosen, if the recipe's owner did not choose; for the provenance.
 
     Raises:
         UsageError: it is another recipe's, or `resume` forbids to go on.
@@ -135,7 +136,8 @@ def open_folder(folder: Path, recipe: Recipe, resume: str) -> None:
                 "recipe it began with: give the same options, or another --out."
             )
         return
-    write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
+    chosen = {} if why is None else {"estimator": why}
+    write_atomically(folder / "provenance.json", json.dumps(provenance() | chosen, indent=2).encode())
     write_atomically(wrote, recipe.to_json().encode())
 
 
@@ -234,24 +236,29 @@ def settled(
     settings: AIRSettings,
     train_scenes: scenes.AbstractScenes,
     watch: Callable[[dict[str, Any]], None],
-) -> str:
-    """The estimator that "auto" stands for: what the run in the folder began with, or else the choice."""
+) -> tuple[str, str]:
+    """The estimator that "auto" stands for, and why: the run in the folder has it, or it was chosen."""
     begun = folder / "recipe.json"
     if begun.is_file():
-        return Recipe.from_json(begun.read_text()).estimator
-    watch({"event": f"measuring estimators: {', '.join(PILOTED)}"})
-    choice = piloted(recipe, settings, train_scenes)
-    watch({"event": "\n".join(choice.reasons.values())})
-    return choice.policy["count"]
+        estimator, why = Recipe.from_json(begun.read_text()).estimator, "the run began with it"
+    else:
+        watch({"event": f"measuring estimators: {', '.join(PILOTED)}"})
+        choice = piloted(recipe, settings, train_scenes)
+        estimator, why = choice.policy["count"], choice.reasons["count"]
+    watch({"event": f"estimator {estimator}: {why}"})
+    return estimator, why
 
 
 def piloted(recipe: Recipe, settings: AIRSettings, train_scenes: scenes.AbstractScenes) -> Choice:
     """Choose an estimator for the count, on an untrained model and the first scenes."""
-    lesson, steps = air_lesson(recipe, count_log_prior(recipe)), jnp.asarray(recipe.sharpen_steps)
+    lesson = air_lesson(dataclasses.replace(recipe, sums=0), count_log_prior(recipe))
+    step = jnp.asarray(
+        max(recipe.sharpen_steps, SOFT_STEPS + 1)
+    )  # from which the count's logits count in full
 
     def first(key):
         images = train_scenes.batch(recipe.seed, jnp.arange(PILOT_SCENES)).image
-        return AIR(settings, key=key), lesson.examples(lesson.begin(images), images, steps, key)
+        return AIR(settings, key=key), lesson.examples(lesson.begin(images), images, step, key)
 
     model_key, key = jax.random.split(jax.random.key(recipe.seed))
     model, examples = jax.jit(first)(model_key)

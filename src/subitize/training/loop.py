@@ -164,11 +164,11 @@ class Training:
             self._go_back()
             return
         self.step += length
-        pace = length / (time.perf_counter() - began)
+        seconds = time.perf_counter() - began
         found = inspect(self.state, self.step)
         row = {"step": self.step, "attempt": self.progress.attempt, "restarts": self.progress.restarts}
         row |= {"skipped": int(self.state.skipped)} | means_of(means) | found
-        self.records.write(row, steps=self.plan.steps, steps_per_second=pace)
+        self.records.write(row, steps=self.plan.steps, steps_per_second=length / seconds, seconds=seconds)
         self._tell(found.get("warning"))
         self._judge(found.get("criterion"))
         if found.get("failed") and self.progress.restarts < self.plan.restarts:

@@ -70,7 +70,7 @@ def read_rows(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / RECORDS).read_text().splitlines()]
 
 
-def training_seconds(folder: Path, chunk: int) -> float:
-    """Seconds of a training in chunks of so many steps: compilation, and what was done twice, included."""
+def training_seconds(folder: Path) -> float:
+    """Seconds of a training's steps: compilation included, and what interruptions made it do twice."""
     timings = [json.loads(line) for line in (folder / TIMINGS).read_text().splitlines()]
-    return sum(chunk / row["steps_per_second"] for row in timings if "steps_per_second" in row)
+    return sum(row.get("seconds", 0.0) for row in timings)

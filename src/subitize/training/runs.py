@@ -74,7 +74,7 @@ class Run:
 
     def seconds(self) -> float:
         """Seconds of training: compilation included, and what interruptions made it do twice."""
-        return training_seconds(self.path, self.recipe.chunk)
+        return training_seconds(self.path)
 
     def look(self, images: np.ndarray) -> Look:
         """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
