@@ -31,7 +31,7 @@ import optax
 from filelock import FileLock
 from jax.flatten_util import ravel_pytree
 
-from common import arguments, black_and_white, picture_path, write
+from common import arguments, black_and_white, picture_path, provenance, write
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
 from subitize.gradients import ESTIMATORS, Chooser, expectation, memory_optimizer
@@ -44,6 +44,7 @@ BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
 LOOKED_AT = 2000  # digits by which the bound is followed
 SHOWN_BOUNDS = (-180.0, -100.0)  # nats
 DECAY = 0.999  # of moving averages of gradients
+RACE_LOCK = "belief_net_race.lock"
 LOGGED_GAPS = {("nvil", "muprop"): 2.9, ("muprop", "rebar"): 3.4}  # there: mean of two epochs of Omniglot
 SLOW = (
     "exact",
@@ -172,12 +173,14 @@ class Followers:
         taught = {word: (memory, self.tutor.init(memory)) for word, memory in memories.items()}
         moments = dict.fromkeys(self.losses, (nothing, nothing))
         self.state = (model, self.optimizer.init(model)), taught, moments
-        self._advance = jax.jit(lambda state, batches: jax.lax.scan(self._step, state, batches)[0])
+        self._advance = jax.jit(
+            lambda data, state, batches: jax.lax.scan(lambda *x: self._step(data, *x), state, batches)[0]
+        )
 
     def run(self, steps: int) -> None:
         """Train for some steps."""
         rows = np.resize(self.shuffles.permutation(len(self.data)), (steps, BATCH))
-        self.state = self._advance(self.state, (jnp.asarray(rows), self.steps + jnp.arange(steps)))
+        self.state = self._advance(self.data, self.state, (jnp.asarray(rows), self.steps + jnp.arange(steps)))
         self.steps += steps
 
     def log_variances(self) -> dict[str, float]:
@@ -188,10 +191,10 @@ class Followers:
             for word, (mean, square) in self.state[2].items()
         }
 
-    def _step(self, state, batch):
+    def _step(self, data, state, batch):
         (model, optimizer_state), taught, moments = state
         rows, number = batch
-        images, key = self.data[rows].astype(jnp.float32), jr.fold_in(jr.key(self.seed + 1), number)
+        images, key = data[rows].astype(jnp.float32), jr.fold_in(jr.key(self.seed + 1), number)
         found = {word: self._learn(word, model, *taught[word], images, key) for word in self.losses}
         change, optimizer_state = self.optimizer.update(found["muprop"][0], optimizer_state, model)
         taught = {word: memory for word, (_, memory) in found.items()}
@@ -218,10 +221,12 @@ def race(args, data, layers, epoch) -> None:
     seconds = 0.5 if args.tiny else 60 * args.minutes
     for seed in range(args.first_seed, args.first_seed + (1 if args.tiny else args.seeds)):
         for word in words[:1] if args.tiny and not args.estimators else words:
-            if not any(who(run) == (word, seed, seconds) for run in finished(args.out)):
-                args.out.mkdir(parents=True, exist_ok=True)
+            args.out.mkdir(parents=True, exist_ok=True)
+            with FileLock(args.out / RACE_LOCK):
+                done = [who(run) for run in finished(args.out)]
+            if (word, seed, seconds) not in done:
                 run = raced(word, data, layers, seed, seconds, chunk=5 if args.tiny else 100)
-                with FileLock(args.out / "belief_net_race.lock"):
+                with FileLock(args.out / RACE_LOCK):
                     runs = sorted([*finished(args.out), run], key=who)
                     write(args.out, "belief_net_race", {"summary": ranking(runs), "runs": runs})
                     draw_race(args.out, [run for run in runs if run["seconds"] == seconds])
@@ -245,10 +250,12 @@ def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dic
     compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:
         if word == "auto" and chooser.due(step := int(descent.state.step)):
-            began, batch = time.process_time(), descent.data[:BATCH].astype(jnp.float32)
+            began, measured = time.process_time(), chooser.profiler.evaluations()
+            batch = descent.data[:BATCH].astype(jnp.float32)
             if chooser.choose(step, descent.state.model, batch, jr.fold_in(jr.key(seed), step)):
                 descent = Descent(chooser.policy, data, layers, seed, descent.state)
             spent += time.process_time() - began
+            evaluations += chooser.profiler.evaluations() - measured
         if compiled is not descent:
             kept = descent.state
             descent.run(chunk)  # compiles
@@ -262,7 +269,8 @@ def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dic
             curve.append(at | bounds_of(descent.state.model, data, seed))
     last = {k: v for k, v in curve[-1].items() if k != "seconds"}
     chosen = [{"step": step} | reasons for step, reasons in chooser.history]
-    return {"estimator": word, "seed": seed, "seconds": seconds} | last | {"curve": curve, "chosen": chosen}
+    own = {"estimator": word, "seed": seed, "seconds": seconds, "commit": provenance()["commit"][:7]}
+    return own | last | {"curve": curve, "chosen": chosen}
 
 
 def bounds_of(model: SBN, data, seed: int) -> dict[str, float]:
