@@ -14,8 +14,8 @@ demo: .venv/base
 	@echo "Look at $(CURDIR)/demo/run/pictures/board.png and $(CURDIR)/demo/counts/overlays"
 
 test: .venv/dev lint
-	$(BIN)/python -m pytest --numprocesses auto
 	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: .venv/dev
 	$(BIN)/ruff check .

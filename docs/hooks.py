@@ -16,7 +16,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    for make in (estimators, raced, on_air, mathematics, covariates, numbers, claims, doubts):
+    for make in (estimators, raced, air_raced, mathematics, covariates, numbers, claims, doubts):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -78,7 +78,7 @@ def raced() -> str:
     return "\n\n".join(texts)
 
 
-def on_air() -> str:
+def air_raced() -> str:
     """What AIR's count makes of each estimator, the soonest at 98 % first."""
     found = result("estimators_on_air")
     if found is None:

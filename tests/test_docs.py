@@ -29,6 +29,11 @@ def test_every_mark_in_the_docs_is_filled(hooks):
         assert "{{" not in hooks.on_page_markdown(page.read_text()), page
 
 
+def test_only_what_is_meant_for_mkdocs_looks_like_it(hooks):
+    """It takes every function on_… for an event of its own."""
+    assert [name for name in vars(hooks) if name.startswith("on_")] == ["on_page_markdown"]
+
+
 def test_the_table_of_estimators_has_them_all(hooks):
     from subitize.gradients import ESTIMATORS
 
