@@ -73,7 +73,8 @@ def raced() -> str:
         ]
         texts.append(
             f"A sigmoid belief network of two layers of 200 on binarised MNIST: {length} of one core, one "
-            f"learning rate for all; bounds in nats ({where(race)}).\n\n" + "\n".join([head, *rows])
+            f"learning rate for all; bounds in nats ({where(race)}). {race.get('note', '')}\n\n"
+            + "\n".join([head, *rows])
         )
     return "\n\n".join(texts)
 
