@@ -16,10 +16,10 @@ several processes may race into one result, each on its own core.
     python benchmarks/belief_nets.py --part race --minutes 4 --seeds 3 --core 0
 """
 
-import json
 import math
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,9 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from filelock import FileLock
 from jax.flatten_util import ravel_pytree
 
-from common import arguments, black_and_white, picture_path, provenance, write
+from common import arguments, black_and_white, measure_missing, picture_path, write
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
 from subitize.gradients import ESTIMATORS, Chooser, expectation, memory_optimizer
@@ -44,7 +43,6 @@ BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
 LOOKED_AT = 2000  # digits by which the bound is followed
 SHOWN_BOUNDS = (-180.0, -100.0)  # nats
 DECAY = 0.999  # of moving averages of gradients
-RACE_LOCK = "belief_net_race.lock"
 LOGGED_GAPS = {("nvil", "muprop"): 2.9, ("muprop", "rebar"): 3.4}  # there: mean of two epochs of Omniglot
 SLOW = (
     "exact",
@@ -60,7 +58,7 @@ RACED = tuple(word for word in ESTIMATORS if word not in SLOW)
 def main() -> None:
     """Run one part."""
     args = arguments(__doc__, part="race", minutes=4.0, seeds=3, first_seed=0, estimators="", core=0)
-    if args.part == "race":
+    if args.part == "race" and not args.tiny:
         os.sched_setaffinity(0, {args.core})  # before the first computation makes its threads
     data = jax.tree.map(jnp.asarray, black_and_white(tiny=args.tiny))
     layers, epoch = ((8, 8), 10) if args.tiny else (LAYERS, EPOCH)
@@ -219,37 +217,25 @@ def race(args, data, layers, epoch) -> None:
     """Equal time for all; runs that the result holds already are not run again."""
     words = args.estimators.split(",") if args.estimators else [*RACED, "concrete", "auto"]
     seconds = 0.5 if args.tiny else 60 * args.minutes
-    for seed in range(args.first_seed, args.first_seed + (1 if args.tiny else args.seeds)):
-        for word in words[:1] if args.tiny and not args.estimators else words:
-            args.out.mkdir(parents=True, exist_ok=True)
-            with FileLock(args.out / RACE_LOCK):
-                done = [who(run) for run in finished(args.out)]
-            if (word, seed, seconds) not in done:
-                run = raced(word, data, layers, seed, seconds, chunk=5 if args.tiny else 100)
-                with FileLock(args.out / RACE_LOCK):
-                    runs = sorted([*finished(args.out), run], key=who)
-                    write(args.out, "belief_net_race", {"summary": ranking(runs), "runs": runs})
-                    draw_race(args.out, [run for run in runs if run["seconds"] == seconds])
+    words = words[:1] if args.tiny and not args.estimators else words
+    seeds = range(args.first_seed, args.first_seed + (1 if args.tiny else args.seeds))
+    wanted = [{"estimator": word, "seed": seed, "seconds": seconds} for seed in seeds for word in words]
+
+    def publish(runs: list[dict]) -> dict:
+        draw_race(args.out, [run for run in runs if run["seconds"] == seconds])
+        return ranking(runs)
+
+    measure = partial(raced, data, layers, 5 if args.tiny else 100)
+    measure_missing(args.out, "belief_net_race", wanted, measure, publish)
 
 
-def finished(out: Path) -> list[dict]:
-    """The runs that the result holds already."""
-    path = out / "belief_net_race.json"
-    return json.loads(path.read_text())["runs"] if path.exists() else []
-
-
-def who(run: dict) -> tuple[str, int, float]:
-    """Which run it is."""
-    return run["estimator"], run["seed"], run["seconds"]
-
-
-def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dict[str, Any]:
+def raced(data, layers, chunk: int, *, estimator: str, seed: int, seconds: float) -> dict[str, Any]:
     """One run of so many seconds of its core; looking at the bound is free, and compiling, not choosing."""
     chooser = Chooser(negative_elbo, candidates=RACED, draws=32)
-    descent = Descent("score" if word == "auto" else word, data, layers, seed)
+    descent = Descent("score" if estimator == "auto" else estimator, data, layers, seed)
     compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:
-        if word == "auto" and chooser.due(step := int(descent.state.step)):
+        if estimator == "auto" and chooser.due(step := int(descent.state.step)):
             began, measured = time.process_time(), chooser.profiler.evaluations()
             batch = descent.data[:BATCH].astype(jnp.float32)
             if chooser.choose(step, descent.state.model, batch, jr.fold_in(jr.key(seed), step)):
@@ -269,8 +255,7 @@ def raced(word: str, data, layers, seed: int, seconds: float, chunk: int) -> dic
             curve.append(at | bounds_of(descent.state.model, data, seed))
     last = {k: v for k, v in curve[-1].items() if k != "seconds"}
     chosen = [{"step": step} | reasons for step, reasons in chooser.history]
-    own = {"estimator": word, "seed": seed, "seconds": seconds, "commit": provenance()["commit"][:7]}
-    return own | last | {"curve": curve, "chosen": chosen}
+    return last | {"curve": curve, "chosen": chosen}
 
 
 def bounds_of(model: SBN, data, seed: int) -> dict[str, float]:

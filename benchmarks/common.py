@@ -9,9 +9,12 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
@@ -56,6 +59,38 @@ def write(out: Path, name: str, result: dict[str, Any]) -> None:
     result = {"provenance": provenance()} | result
     (out / f"{name}.json").write_text(numbers_in_lines(json.dumps(result, indent=1)) + "\n")
     print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
+
+
+def measure_missing(
+    out: Path,
+    name: str,
+    wanted: list[dict[str, Any]],
+    measure: Callable[..., dict[str, Any]],
+    publish: Callable[[list[dict[str, Any]]], dict[str, Any]],
+) -> None:
+    """Measure the runs that a result lacks, writing it after each; several processes may fill one result.
+
+    Args:
+        out: folder of the result.
+        name: of the result.
+        wanted: what tells one run from another, in words of `measure`; the result is sorted by it.
+        measure: makes one run.
+        publish: makes the summary of all runs.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path, lock = out / f"{name}.json", FileLock(out / f"{name}.lock")
+
+    def measured() -> list[dict[str, Any]]:
+        return json.loads(path.read_text())["runs"] if path.exists() else []
+
+    for who in wanted:
+        with lock:
+            if any(who == {k: run.get(k) for k in who} for run in measured()):
+                continue
+        run = who | {"commit": provenance()["commit"][:7]} | measure(**who)
+        with lock:
+            runs = sorted([*measured(), run], key=lambda run: [run[k] for k in who])
+            write(out, name, {"summary": publish(runs), "runs": runs})
 
 
 def numbers_in_lines(text: str) -> str:
@@ -111,18 +146,25 @@ def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
     return time.perf_counter() - began, done.stdout
 
 
-def trained(seed: int, folder: Path, **recipe: Any) -> tuple[Path, dict[str, Any]]:
+def trained(
+    seed: int, folder: Path, *, core: int | None = None, **recipe: Any
+) -> tuple[Path, dict[str, Any]]:
     """Train once on MNIST in a fresh process, nothing compiled before: (run, what was measured).
 
     The run follows its own accuracy on 2,000 held-out scenes every 100 steps; the clock runs on meanwhile.
+    With `core` it has that core alone, and the clock is what the process has used of it.
     """
     run = folder / "-".join([str(recipe.get("estimator", "exact")), str(seed)])
     began = time.time()
     recipe = {"scenes": "mnist", "seed": seed, "out": run} | FOLLOW | recipe
+    if core is not None:
+        os.sched_setaffinity(0, {core})  # the process inherits it
     seconds, _ = subitize("train", *options(**recipe), cache=folder / f"{run.name}-cache")
     rows = [json.loads(line) for line in (run / "records.jsonl").read_text().splitlines()]
-    timings = map(json.loads, (run / "timings.jsonl").read_text().splitlines())
-    clock = {t["step"]: t["time"] - began for t in timings if t["step"]}
+    timings = [json.loads(line) for line in (run / "timings.jsonl").read_text().splitlines()]
+    if core is not None:
+        began, seconds = 0.0, timings[-1]["core_seconds"]
+    clock = {t["step"]: t["time" if core is None else "core_seconds"] - began for t in timings if t["step"]}
     curve = [
         (r["step"], round(clock[r["step"]], 1), r["count_accuracy"]) for r in rows if "count_accuracy" in r
     ]

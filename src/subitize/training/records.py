@@ -1,7 +1,7 @@
 """Records: rows on disk, and a voice to whoever watches.
 
 `records.jsonl` holds only what the seed decides, so that equal runs have equal files; clock times and
-events go to `timings.jsonl`.
+events go to `timings.jsonl`: the time of day, and what the process has used of its cores so far, in seconds.
 """
 
 import json
@@ -61,8 +61,9 @@ class Records:
             file.truncate(size)
 
     def _time(self, step: int | None, **clock: Any) -> None:
+        row = {"time": time.time(), "core_seconds": time.process_time(), "step": step, **clock}
         with self.timings.open("a") as file:
-            file.write(json.dumps({"time": time.time(), "step": step, **clock}) + "\n")
+            file.write(json.dumps(row) + "\n")
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
