@@ -15,7 +15,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.gradients.estimator import SiteError
 from subitize.gradients.expectation import discover
-from subitize.gradients.measure import Profiler, Row, profile
+from subitize.gradients.measure import Profiler, Row
 from subitize.gradients.policy import estimator_of
 from subitize.gradients.vocabulary import ESTIMATORS
 
@@ -68,41 +68,16 @@ def choose(
     Raises:
         SiteError: nothing that was allowed serves a site.
     """
-    words = allowed(candidates, biased=allow_biased)
-    rows = profile(
-        cost, model, batch, key, candidates=words, objective=objective, draws=draws, burn_in=burn_in
+    chooser = Chooser(
+        cost,
+        hysteresis=hysteresis,
+        allow_biased=allow_biased,
+        candidates=candidates,
+        objective=objective,
+        draws=draws,
+        burn_in=burn_in,
     )
-    sites = discover(cost, model, jax.tree.map(lambda x: x[0], batch)).sites
-    return least_work(rows, sites, words, current or {}, hysteresis)
-
-
-def allowed(candidates: Iterable[str] | None, *, biased: bool) -> list[str]:
-    """The words to choose from."""
-    words = ESTIMATORS if candidates is None else candidates
-    return [word for word in words if biased or estimator_of(word, ESTIMATORS).unbiased]
-
-
-def least_work(
-    rows: list[Row], sites: Iterable[str], words: list[str], current: Mapping[str, str], hysteresis: float
-) -> Choice:
-    """The choice that measurements suggest; arguments as for `choose`."""
-    policy, reasons = {}, {}
-    for site in sites:
-        own = [row for row in rows if row.site == site]
-        ranked = sorted((row for row in own if sound(row)), key=lambda row: row.work)
-        if not ranked and site in current:
-            policy[site] = current[site]
-            reasons[site] = f"site '{site}': {current[site]} stays, nothing that was measured is finite"
-            continue
-        if not ranked:
-            raise SiteError(f"None of {', '.join(words)} serves site '{site}', unbiased and finite.")
-        best = ranked[0]
-        kept = next((row for row in ranked if row.estimator == current.get(site)), None)
-        if kept is not None and best.work >= (1 - hysteresis) * kept.work:
-            best = kept
-        policy[site] = best.estimator
-        reasons[site] = reason(best, ranked, [row.estimator for row in own if not sound(row)])
-    return Choice(policy, rows, reasons)
+    return chooser.best(model, batch, key, current or {})
 
 
 class Chooser:
@@ -135,7 +110,8 @@ class Chooser:
         burn_in: int = 200,
     ):
         self.cost, self.refresh, self.hysteresis = cost, refresh, hysteresis
-        self.words = allowed(candidates, biased=allow_biased)
+        words = ESTIMATORS if candidates is None else candidates
+        self.words = [w for w in words if allow_biased or estimator_of(w, ESTIMATORS).unbiased]
         self.profiler = Profiler(
             cost, candidates=self.words, objective=objective, draws=draws, burn_in=burn_in
         )
@@ -148,12 +124,35 @@ class Chooser:
 
     def choose(self, step: int, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> bool:
         """Measure, and adopt what is clearly better; returns whether the policy changed."""
-        rows = self.profiler(model, batch, key)
-        sites = discover(self.cost, model, jax.tree.map(lambda x: x[0], batch)).sites
-        found = least_work(rows, sites, self.words, self.policy, self.hysteresis)
+        found = self.best(model, batch, key, self.policy)
         self.history.append((step, found.reasons))
         changed, self.policy = found.policy != self.policy, found.policy
         return changed
+
+    def best(self, model: PyTree, batch: PyTree, key: PRNGKeyArray, current: Mapping[str, str]) -> Choice:
+        """Measure, and take the least work at each site; what is in use there stays unless clearly beaten.
+
+        Raises:
+            SiteError: nothing that was allowed serves a site, and nothing is in use there.
+        """
+        rows, policy, reasons = self.profiler(model, batch, key), {}, {}
+        for site in discover(self.cost, model, jax.tree.map(lambda x: x[0], batch)).sites:
+            own = [row for row in rows if row.site == site]
+            policy[site], reasons[site] = self._best_at(site, own, current.get(site))
+        return Choice(policy, rows, reasons)
+
+    def _best_at(self, site: str, rows: list[Row], current: str | None) -> tuple[str, str]:
+        """The word for one site, and why."""
+        ranked = sorted((row for row in rows if sound(row)), key=lambda row: row.work)
+        if not ranked and current is not None:
+            return current, f"site '{site}': {current} stays, nothing that was measured is finite"
+        if not ranked:
+            raise SiteError(f"None of {', '.join(self.words)} serves site '{site}', unbiased and finite.")
+        best = ranked[0]
+        kept = next((row for row in ranked if row.estimator == current), None)
+        if kept is not None and best.work >= (1 - self.hysteresis) * kept.work:
+            best = kept
+        return best.estimator, reason(best, ranked, [row.estimator for row in rows if not sound(row)])
 
 
 def sound(row: Row) -> bool:

@@ -1,0 +1,151 @@
+"""Meter: what is the gradient of one loss like, at one model? Its mean, its variance, and its time.
+
+The gradient is drawn in chunks by one compiled function, which can also let the estimators' memory learn, and
+draw the examples anew: all of it is compiled once, for whatever model is measured next.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from subitize.gradients.expectation import Expectation
+from subitize.gradients.vocabulary import memory_optimizer
+
+MEMORY_RATE = 3e-3  # at which estimators learn before they are judged
+
+
+class Moments(NamedTuple):
+    """Of a gradient over many draws."""
+
+    mean: Float[Array, " parameters"]
+    variance: Float[Array, ""]  # trace of the covariance
+    projected: Float[Array, "draws projections"]
+
+
+class Drawing(NamedTuple):
+    """What changes while gradients are drawn."""
+
+    memory: dict[str, Any]
+    tutor: PyTree  # state of the memory's optimizer
+    total: Float[Array, " parameters"]  # of gradients, less a centre
+    square: Float[Array, ""]  # of their norms
+
+
+class Meter:
+    """Measures the gradient of one loss: everything with one compiled chunk of draws.
+
+    Args:
+        loss: whose gradient is measured.
+        chunk: draws per call.
+
+    Attributes:
+        memory: of the loss's estimators, as far as it has learned.
+    """
+
+    def __init__(self, loss: Expectation, chunk: int):
+        self.loss, self.chunk = loss, chunk
+        self.tutor = memory_optimizer(MEMORY_RATE)
+        self.draws: Callable | None = None
+        self.drawn = 0  # gradients
+
+    def begin(
+        self,
+        model: PyTree,
+        batch: PyTree,
+        directions: Float[Array, "projections parameters"],
+        key: PRNGKeyArray,
+    ) -> "Meter":
+        """Turn to a model and a batch, with fresh memory; compile for their shapes if that was never done.
+
+        Args:
+            model: where to measure.
+            batch: examples along the first axis.
+            directions: on which every gradient is projected.
+            key: of the memory's start.
+        """
+        self.given = model, batch, directions
+        self.memory = self.loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
+        self.tutor_state = self.tutor.init(self.memory)
+        self.nowhere = jnp.zeros(directions.shape[1])
+        self.times: list[float] = []  # seconds of a gradient in each call
+        if self.draws is None:
+            draws = jax.jit(lambda *given: jax.lax.scan(*one_draw(self.loss, self.tutor, *given)))
+            first = self._start(), jr.split(key, self.chunk), self.nowhere, True, True
+            self.draws = draws.lower(*self.given, *first).compile()
+        return self
+
+    @property
+    def seconds(self) -> float:
+        """Median time of a gradient, in model and memory, as in training."""
+        return float(np.median(self.times))
+
+    def evaluations(self) -> int:
+        """Runs of the program per example."""
+        model, batch, _ = self.given
+        return self.loss.evaluations(model, self.memory, jax.tree.map(lambda x: x[0], batch))
+
+    def learn(self, key: PRNGKeyArray, draws: int) -> None:
+        """Let the memory learn from so many draws, if there is any."""
+        if jax.tree.leaves(self.memory):
+            learned = self._draw(key, draws, self.nowhere, learning=True)[0]
+            self.memory, self.tutor_state = learned.memory, learned.tutor
+
+    def read(self, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False) -> Moments:
+        """Moments of the gradient.
+
+        Args:
+            key: of the draws.
+            draws: how many, rounded up to whole chunks.
+            centre: near the mean; subtracted first, so that a small variance is no difference of large
+                numbers.
+            resample: draw the batch's examples anew each time, with replacement.
+        """
+        drawn, projected = self._draw(key, draws, centre, resample=resample)
+        number = len(projected)
+        away = drawn.total / number
+        variance = jnp.maximum(drawn.square - number * away @ away, 0.0) / (number - 1)
+        return Moments(centre + away, variance, projected)
+
+    def _start(self) -> Drawing:
+        return Drawing(self.memory, self.tutor_state, self.nowhere, jnp.zeros(()))
+
+    def _draw(self, key, draws, centre, *, learning=False, resample=False) -> tuple[Drawing, Array]:
+        """Draw in whole chunks."""
+        assert self.draws is not None
+        drawing, projected = self._start(), []
+        for chunk_key in jr.split(key, -(-draws // self.chunk)):
+            began = time.perf_counter()
+            keys = jr.split(chunk_key, self.chunk)
+            drawing, found = self.draws(*self.given, drawing, keys, centre, learning, resample)
+            projected.append(jax.block_until_ready(found))
+            self.drawn += self.chunk
+            self.times.append((time.perf_counter() - began) / self.chunk)
+        return drawing, jnp.concatenate(projected)
+
+
+def one_draw(loss, tutor, model, batch, directions, drawing, keys, centre, learning, resample):
+    """What `jax.lax.scan` needs to draw a gradient for each key: the step, where to begin, and the keys."""
+    size = jax.tree.leaves(batch)[0].shape[0]
+
+    def step(drawing: Drawing, key):
+        row_key, noise_key = jr.split(key)
+        rows = jnp.where(resample, jr.randint(row_key, (size,), 0, size), jnp.arange(size))
+        examples = jax.tree.map(lambda x: x[rows], batch)
+        value = lambda model, memory: loss(model, memory, examples, noise_key)[0]  # noqa: E731
+        for_model, for_memory = jax.grad(value, argnums=(0, 1))(model, drawing.memory)
+        change, learned = tutor.update(for_memory, drawing.tutor, drawing.memory)
+        taught = jax.tree.map(jnp.add, drawing.memory, change), learned
+        pick = lambda new, old: jnp.where(learning, new, old)  # noqa: E731
+        memory, state = jax.tree.map(pick, taught, (drawing.memory, drawing.tutor))
+        away = ravel_pytree(for_model)[0] - centre
+        drawing = Drawing(memory, state, drawing.total + away, drawing.square + away @ away)
+        return drawing, directions @ away
+
+    return step, drawing, keys
