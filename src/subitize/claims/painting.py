@@ -34,7 +34,7 @@ def draw_bound(lab: Lab) -> Finding:
     for seed in lab.seeds:
         model, curve = painter(lab, seed)
         digits = lab.bits("test").pictures[: lab.some(10_000), ..., 0] // 255
-        bounds.append(-bound(model, digits, seed))
+        bounds.append(nats(model, digits, seed))
         curves.append(curve)
         models.append(model)
         lab.say(f"DRAW, seed {seed}: {bounds[-1]:.2f} nats on {len(digits)} test digits")
@@ -60,7 +60,7 @@ def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
     shown = lab.bits("test").pictures[: lab.some(FOLLOWED), ..., 0] // 255
 
     def inspect(state: Any, step: int) -> dict[str, Any]:
-        return {} if step % (10 * chunk) and step < steps else {"test_nats": -bound(state.model, shown, seed)}
+        return {} if step % (10 * chunk) and step < steps else {"test_nats": nats(state.model, shown, seed)}
 
     plan = Plan(steps, 8 if lab.tiny else BATCH, seed, chunk, save_every=10 * chunk)
     state, rows = lab.fitted(
@@ -69,13 +69,13 @@ def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
     return state.model, [{k: row[k] for k in ("step", "test_nats")} for row in rows if "test_nats" in row]
 
 
-def bound(model: DRAW, digits: Any, seed: int, batch: int = 250) -> float:
-    """Mean bound of pictures of zeros and ones, in nats, from one sample for each."""
+def nats(model: DRAW, digits: Any, seed: int, batch: int = 250) -> float:
+    """Minus the mean bound of pictures of zeros and ones, from one sample for each."""
     total = 0.0
     for first in range(0, len(digits), batch):
         some = jnp.asarray(digits[first : first + batch], jnp.float32)
         total += float(total_cost(model, some, jr.fold_in(jr.key(seed), first)))
-    return -total / len(digits)
+    return total / len(digits)
 
 
 @jax.jit
