@@ -9,8 +9,7 @@
 What is imported lazily here costs nothing until it is used; `subitize --help` never loads JAX.
 """
 
-import importlib
-from typing import Any
+from subitize.core.lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -29,11 +28,4 @@ HOMES = {
     "training": None,
 }
 __all__ = ["__version__", *HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module 'subitize' has no attribute '{name}'")
-    home = HOMES[name]
-    module = importlib.import_module(f"subitize.{home or name}")
-    return module if home is None else getattr(module, name)
+__getattr__ = lazily(__name__, HOMES)

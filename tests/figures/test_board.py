@@ -4,7 +4,7 @@ import pytest
 from subitize.figures.board import board, cut, summary
 from subitize.figures.showcase import choose
 from subitize.figures.style import WINDOWS
-from subitize.models.air import Look
+from subitize.models.look import Look
 
 
 def look(n: int, most: int, height: int, width: int, channels: int) -> Look:

@@ -18,7 +18,8 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.models.air import AIR, AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, open_run, train
-from subitize.training.counter import air_lesson, claimed, completed, count_log_prior, open_folder
+from subitize.training.counter import claimed, completed, open_folder
+from subitize.training.lesson import air_lesson, count_log_prior
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
@@ -70,8 +71,8 @@ def test_another_recipe_is_kept_out_of_a_run(run):
 
 
 def test_auto_measures_once_and_says_what_it_took(tmp_path, monkeypatch):
-    monkeypatch.setattr("subitize.training.counter.PILOTED", ("score", "exact"))
-    monkeypatch.setattr("subitize.training.counter.PILOT_DRAWS", 4)
+    monkeypatch.setattr("subitize.training.pilot.PILOTED", ("score", "exact"))
+    monkeypatch.setattr("subitize.training.pilot.DRAWS", 4)
     said, recipe = [], dataclasses.replace(TINY, estimator="auto")
     run = train(recipe, tmp_path / "run", watch=said.append)
     assert run.recipe.estimator == "exact"
@@ -79,7 +80,7 @@ def test_auto_measures_once_and_says_what_it_took(tmp_path, monkeypatch):
     assert "runner-up score" in json.loads((run.path / "provenance.json").read_text())["estimator"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
-    monkeypatch.delattr("subitize.training.counter.piloted")
+    monkeypatch.delattr("subitize.training.pilot.piloted")
     with pytest.raises(UsageError, match="nothing is overwritten"):
         train(recipe, tmp_path / "other")
     assert train(recipe, tmp_path / "run").digest == run.digest  # the run in the folder goes on with its own

@@ -7,5 +7,6 @@ glimpse         read a window, paint a window
 networks        linear layers, perceptrons, convolutions
 pictures        files into arrays
 words           choices spelled as text
+lazy            names that cost nothing until they are used
 errors          what can go wrong, said kindly
 """

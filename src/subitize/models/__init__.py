@@ -3,6 +3,7 @@
 settings  what defines an attend, infer, repeat besides its weights
 air       attend, infer, repeat
 guide     what leads it from object to object
+look      what it sees in one picture
 dair      a guide without memory, fed by the difference with the image
 sums      what a picture of two things looks like, learned from pictures of one
 sbn       a sigmoid belief network
@@ -11,22 +12,16 @@ draw      DRAW, which paints a picture stroke by stroke
 The names here are loaded when they are first used, so that importing settings stays cheap.
 """
 
-import importlib
-from typing import Any
+from subitize.core.lazy import lazily
 
 HOMES = {
     "AIR": "air",
     "AIRSettings": "settings",
     "DRAW": "draw",
     "DRAWSettings": "draw",
-    "Look": "air",
+    "Look": "look",
     "negative_elbo": "air",
     "practise": "sums",
 }
 __all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module 'subitize.models' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"subitize.models.{HOMES[name]}"), name)
+__getattr__ = lazily(__name__, HOMES)

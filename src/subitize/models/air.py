@@ -28,19 +28,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Normal, Stopping
 from subitize.core.distributions.continuous import LOG_2PI
-from subitize.core.draws import Means, Samples
+from subitize.core.draws import Samples
 from subitize.core.errors import UsageError
 from subitize.core.glimpse import Window, paint, read
 from subitize.core.networks import MLP, deviation
 from subitize.models.dair import Difference
 from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
+from subitize.models.look import Look, look_at_all, look_on
 from subitize.models.settings import AIRSettings
 
-UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
 GUIDES: dict[str, type[AbstractGuide]] = {"air": Recurrent, "published": Published, "dair": Difference}
 
@@ -54,32 +54,6 @@ class Step(NamedTuple):
     patch: Float[Array, "*steps height width channels"]  # painted on an empty canvas
     error: Float[Array, "*steps"]  # squared error of the canvas that keeps this and all earlier patches
     kl: Float[Array, "*steps"]  # of where and what, in nats
-
-
-class Look(NamedTuple):
-    """What AIR sees in one picture.
-
-    A guide that may take any number of steps takes them while one more object has a probability of at least
-    `UNLIKELY`, and at most N; there are no boxes, codes and patches behind the last one.
-    """
-
-    count: Int[Array, ""]  # the most probable
-    posterior: Float[Array, " counts"]  # q(0) … q(N)
-    boxes: Float[Array, "steps 4"]  # x0, y0, x1, y1 in pixels; the first `count` are the objects
-    what: Float[Array, "steps what"]
-    patches: Float[Array, "steps height width channels"]
-    reconstruction: Float[Array, "height width channels"]
-
-
-class Looking(NamedTuple):
-    """A look under way, with as many steps as it takes."""
-
-    step: Int[Array, ""]  # the next one
-    memory: Any  # of the guide
-    canvas: Float[Array, "height width channels"]
-    latest: Float[Array, " latents"]
-    more: Float[Array, ""]  # probability with which the step before went on
-    found: Look  # the posterior's entry at `step` is the probability of at least so many objects
 
 
 class AIR(eqx.Module):
@@ -152,12 +126,12 @@ class AIR(eqx.Module):
         memory, steps = self.guide.begin(image), []
         for t in range(self.settings.max_objects):  # few and fixed: unrolled, they run faster than a scan
             attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
-            found = self._infer(image, attention, draw.at(t))
+            found = self.infer(image, attention, draw.at(t))
             canvas, latest = canvas + found.patch, jnp.concatenate([found.where, found.what])
             steps.append(found._replace(error=jnp.sum((image - canvas) ** 2)))
         return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
-    def _infer(self, image: Array, attention: Attention, draw: Callable) -> Step:
+    def infer(self, image: Array, attention: Attention, draw: Callable) -> Step:
         """One object: where it is, what it is, and how it looks."""
         prior = self.prior_where()
         loc, scale = attention.where.loc, attention.where.scale
@@ -172,50 +146,7 @@ class AIR(eqx.Module):
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with every continuous variable at its mean: deterministic."""
-        if self.guide.extends:
-            return self._look_on(image)
-        steps = self.roll_out(image, Means())
-        boxes = jax.vmap(lambda where: self.window(where).box())(steps.where)
-        return look_of(Stopping(steps.go_on).probs(), boxes, steps.what, steps.patch)
-
-    def _look_on(self, image: Float[Array, "height width channels"]) -> Look:
-        """Look at one object after the other for as long as there may be one more, but at most N times.
-
-        What little probability is left then is shared out as if all further steps were like the last.
-        """
-        most, what = self.settings.max_objects, self.settings.what
-
-        def may_go_on(looking: Looking) -> Array:
-            return (looking.step < most) & (looking.found.posterior[looking.step] >= UNLIKELY)
-
-        def go_on(looking: Looking) -> Looking:
-            t, memory, canvas, latest, _, found = looking
-            attention, memory = self.guide.attend(t, memory, image, canvas, latest)
-            step, reached = self._infer(image, attention, Means()), found.posterior[t]
-            more = jax.nn.sigmoid(step.go_on)
-            found = found._replace(
-                posterior=found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more),
-                boxes=found.boxes.at[t].set(self.window(step.where).box()),
-                what=found.what.at[t].set(step.what),
-                patches=found.patches.at[t].set(step.patch),
-            )
-            latest = jnp.concatenate([step.where, step.what])
-            return Looking(t + 1, memory, canvas + step.patch, latest, more, found)
-
-        nothing = look_of(
-            jnp.zeros(most + 1).at[0].set(1.0),
-            jnp.zeros((most, 4)),
-            jnp.zeros((most, what)),
-            jnp.zeros((most, *image.shape), image.dtype),
-        )
-        nobody = jnp.zeros(3 + what, image.dtype)
-        canvas = jnp.zeros_like(image)
-        start = Looking(jnp.asarray(0), self.guide.begin(image), canvas, nobody, jnp.zeros(()), nothing)
-        t, *_, more, found = jax.lax.while_loop(may_go_on, go_on, start)
-        n, rest = jnp.arange(most + 1), found.posterior[t]
-        tail = rest * more ** jnp.maximum(n - t, 0) * jnp.where(n < most, 1 - more, 1.0)
-        posterior = jnp.where(n < t, found.posterior, tail)
-        return look_of(posterior, found.boxes, found.what, found.patches)
+        return look_on(self, image) if self.guide.extends else look_at_all(self, image)
 
     def dream(self, key: PRNGKeyArray, log_prior: Float[Array, " counts"]) -> tuple[Array, Array]:
         """Sample a scene: (mean image, count)."""
@@ -228,18 +159,6 @@ class AIR(eqx.Module):
 
         patches = jax.vmap(one)(jnp.arange(s.max_objects))
         return jnp.tensordot((jnp.arange(s.max_objects) < count).astype(patches.dtype), patches, 1), count
-
-
-def look_of(
-    posterior: Float[Array, " counts"],
-    boxes: Float[Array, "steps 4"],
-    what: Float[Array, "steps what"],
-    patches: Float[Array, "steps height width channels"],
-) -> Look:
-    """What is seen, from the posterior over counts and every step's object."""
-    count = jnp.argmax(posterior)
-    kept = (jnp.arange(len(patches)) < count).astype(patches.dtype)
-    return Look(count, posterior, boxes, what, patches, jnp.tensordot(kept, patches, 1))
 
 
 def negative_elbo(model: AIR, scene: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:

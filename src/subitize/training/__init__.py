@@ -3,8 +3,7 @@
 The names here are loaded when they are first used, so that importing a recipe stays cheap.
 """
 
-import importlib
-from typing import Any
+from subitize.core.lazy import lazily
 
 HOMES = {
     "Recipe": "recipe",
@@ -17,9 +16,4 @@ HOMES = {
     "open_run": "runs",
 }
 __all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module 'subitize.training' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"subitize.training.{HOMES[name]}"), name)
+__getattr__ = lazily(__name__, HOMES)

@@ -11,34 +11,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array
 
 from subitize import scenes
-from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
 from subitize.core.pictures import check_word
-from subitize.core.words import spoken
-from subitize.gradients import Choice, Expectation, choose, expectation
+from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, GUIDES
 from subitize.models.settings import AIRSettings
-from subitize.models.sums import CANDIDATES, Exercise, first_recollection, practise, recollect, sum_scenes
+from subitize.models.sums import CANDIDATES, practise
 from subitize.training.checkpoint import LOCK, PARTIAL, alone, write_atomically
 from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
+from subitize.training.lesson import air_lesson, count_log_prior
 from subitize.training.loop import Plan, best_state, fit
+from subitize.training.pilot import AUTO, PILOTED, settled
 from subitize.training.recipe import Recipe
 from subitize.training.runs import WEIGHTS, Run, new_folder, open_run, provenance, save_weights
 from subitize.training.sizes import window_size
 
-SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
 SUMS = 8  # sum scenes per step, where scenes add up
-SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
-SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
 DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost, if its count is sharp by then
 MEASURED = 512  # scenes by which the size of objects is measured
-AUTO = "auto"  # in place of an estimator: measure some, and take the best
-PILOTED = ("exact", "disarm", "rloo", "vimco", "rebar", "nvil")  # one of each kind that a count may want
-PILOT_SCENES, PILOT_DRAWS = 16, 32
 
 
 def train(
@@ -200,87 +193,6 @@ def check_estimator(loss: Expectation, settings: AIRSettings, lesson: Lesson) ->
         loss.sites(AIR(settings, key=key), jax.tree.map(lambda x: x[0], examples))
 
     jax.eval_shape(first, jax.random.key(0))
-
-
-def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
-    """Real scenes, and after a while sums of two of those before."""
-    number = recipe.sums or 0
-
-    def examples(before, images, step, key):
-        sums, weight = sum_scenes(before, number, key)
-        real, total = images.shape[0], images.shape[0] + number
-        begun = jnp.clip((step - recipe.sharpen_steps) / SUMS_BEGIN_OVER, 0, 1)
-        both = begun * total / (1 + weight.sum())  # without a pair nothing is told
-        is_real = (jnp.arange(total) < real).astype(images.dtype)
-        each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
-        return Exercise(
-            image=jnp.concatenate([images, sums]),
-            log_prior=each(log_prior(step)),
-            sharpness=each(jnp.clip((step - SOFT_STEPS) / max(recipe.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
-            real=is_real * total / real,
-            told=is_real * both * weight.sum() / real,
-            sum=jnp.concatenate([jnp.zeros(real), both * weight]),
-            share=each(jnp.clip(before.share, *SHARES)),
-        )
-
-    return Lesson(
-        begin=first_recollection,
-        examples=examples,
-        recollect=lambda before, images, parts: recollect(before, images, parts["posterior"]),
-    )
-
-
-def settled(
-    folder: Path,
-    recipe: Recipe,
-    settings: AIRSettings,
-    train_scenes: scenes.AbstractScenes,
-    watch: Callable[[dict[str, Any]], None],
-) -> tuple[str, str]:
-    """The estimator that "auto" stands for, and why: the run in the folder has it, or it was chosen."""
-    begun = folder / "recipe.json"
-    if begun.is_file():
-        estimator, why = Recipe.from_json(begun.read_text()).estimator, "the run began with it"
-    else:
-        watch({"event": f"measuring estimators: {', '.join(PILOTED)}"})
-        choice = piloted(recipe, settings, train_scenes)
-        estimator, why = choice.policy["count"], choice.reasons["count"]
-    watch({"event": f"estimator {estimator}: {why}"})
-    return estimator, why
-
-
-def piloted(recipe: Recipe, settings: AIRSettings, train_scenes: scenes.AbstractScenes) -> Choice:
-    """Choose an estimator for the count, on an untrained model and the first scenes."""
-    lesson = air_lesson(dataclasses.replace(recipe, sums=0), count_log_prior(recipe))
-    step = jnp.asarray(
-        max(recipe.sharpen_steps, SOFT_STEPS + 1)
-    )  # from which the count's logits count in full
-
-    def first(key):
-        images = train_scenes.batch(recipe.seed, jnp.arange(PILOT_SCENES)).image
-        return AIR(settings, key=key), lesson.examples(lesson.begin(images), images, step, key)
-
-    model_key, key = jax.random.split(jax.random.key(recipe.seed))
-    model, examples = jax.jit(first)(model_key)
-    return choose(
-        practise,
-        model,
-        examples,
-        key,
-        candidates=PILOTED,
-        objective=recipe.objective,
-        draws=PILOT_DRAWS,
-        burn_in=4 * PILOT_DRAWS,
-    )
-
-
-def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
-    """Log-prior over counts at a step: from `anneal_from` to `count_prior`, linearly in logs."""
-    last = spoken(recipe.count_prior, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
-    if recipe.anneal_from is None:
-        return lambda step: last
-    first = spoken(recipe.anneal_from, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
-    return lambda step: first + jnp.clip(step / recipe.anneal_steps, 0, 1) * (last - first)
 
 
 def follow(

@@ -31,7 +31,8 @@ from safetensors.numpy import load_file, save
 
 from subitize import scenes
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
-from subitize.models.air import AIR, AIRSettings, Look
+from subitize.models.air import AIR, AIRSettings
+from subitize.models.look import Look
 from subitize.training.checkpoint import named_leaves, sha256, write_atomically
 from subitize.training.recipe import Recipe
 from subitize.training.records import read_rows, training_seconds

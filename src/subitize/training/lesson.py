@@ -1,0 +1,53 @@
+"""Lesson: what does an AIR learn from a batch? Scenes under a prior on the count, and sums of two before."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from subitize.core.counts import COUNT_PRIORS
+from subitize.core.words import spoken
+from subitize.models.sums import Exercise, first_recollection, recollect, sum_scenes
+from subitize.training.learner import Lesson
+from subitize.training.recipe import Recipe
+
+SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
+SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
+SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
+
+
+def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
+    """Real scenes, and after a while sums of two of those before."""
+    number = recipe.sums or 0
+
+    def examples(before, images, step, key):
+        sums, weight = sum_scenes(before, number, key)
+        real, total = images.shape[0], images.shape[0] + number
+        begun = jnp.clip((step - recipe.sharpen_steps) / SUMS_BEGIN_OVER, 0, 1)
+        both = begun * total / (1 + weight.sum())  # without a pair nothing is told
+        is_real = (jnp.arange(total) < real).astype(images.dtype)
+        each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
+        return Exercise(
+            image=jnp.concatenate([images, sums]),
+            log_prior=each(log_prior(step)),
+            sharpness=each(jnp.clip((step - SOFT_STEPS) / max(recipe.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
+            real=is_real * total / real,
+            told=is_real * both * weight.sum() / real,
+            sum=jnp.concatenate([jnp.zeros(real), both * weight]),
+            share=each(jnp.clip(before.share, *SHARES)),
+        )
+
+    return Lesson(
+        begin=first_recollection,
+        examples=examples,
+        recollect=lambda before, images, parts: recollect(before, images, parts["posterior"]),
+    )
+
+
+def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
+    """Log-prior over counts at a step: from `anneal_from` to `count_prior`, linearly in logs."""
+    last = spoken(recipe.count_prior, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
+    if recipe.anneal_from is None:
+        return lambda step: last
+    first = spoken(recipe.anneal_from, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
+    return lambda step: first + jnp.clip(step / recipe.anneal_steps, 0, 1) * (last - first)
