@@ -70,18 +70,23 @@ def tested(lab: Lab, model: str, trained_on: tuple, tested_on: tuple) -> list[np
     """A confusion table for each seed: rows are true counts 0 … 5."""
     tables = []
     for seed in lab.seeds:
-        run = run_of(lab, model, trained_on, seed)
-        truth, seen = [], []
-        for n in tested_on:
-            images = pictures_of(lab.scenes, n, lab.some(PICTURES))
-            seen.append(np.asarray(counts(run.model, images)))
-            truth.append(np.full(len(images), n))
-        tables.append(confusion(np.concatenate(truth), np.concatenate(seen), most(lab) + 1))
+        tables.append(confused(lab, run_of(lab, model, trained_on, seed), tested_on))
         lab.say(
             f"{model}, seed {seed}: "
             + ", ".join(f"{n}: {100 * share(tables[-1], n):.1f} %" for n in tested_on)
         )
     return tables
+
+
+def confused(lab: Lab, run: Run, tested_on: tuple, **options: Any) -> np.ndarray:
+    """What a run counts on held-out scenes of some counts: rows are true counts, columns what was counted."""
+    truth, seen = [], []
+    for n in tested_on:
+        images = pictures_of(lab.scenes, n, lab.some(PICTURES), **options)
+        seen.append(np.asarray(counts(run.model, images)))
+        truth.append(np.full(len(images), n))
+    most = max(run.model.settings.max_objects, *tested_on)
+    return confusion(np.concatenate(truth), np.concatenate(seen), most + 1)
 
 
 def run_of(lab: Lab, model: str, trained_on: tuple, seed: int) -> Run:
@@ -101,11 +106,11 @@ def most(lab: Lab) -> int:
     return MOST_REHEARSED if lab.tiny else MOST
 
 
-def pictures_of(world: str, n: int, number: int) -> jax.Array:
-    """Held-out scenes of n objects."""
+def pictures_of(world: str, n: int, number: int, **options: Any) -> jax.Array:
+    """Held-out scenes of n objects, with these options of their world."""
     if n == 0:
-        return jnp.zeros_like(pictures_of(world, 1, number))
-    family = scenes.load(world, "test", counts=(n,))
+        return jnp.zeros_like(pictures_of(world, 1, number, **options))
+    family = scenes.load(world, "test", counts=(n,), **options)
     return jax.jit(lambda family, indices: family.batch(n, indices).image)(family, jnp.arange(number))
 
 
@@ -132,13 +137,18 @@ def summary(found: dict[str, list[np.ndarray]]) -> dict[str, Any]:
 
 def picture(lab: Lab, trained_on: tuple, n: int) -> Image.Image:
     """The first held-out scenes of n objects, as each model of the first seed sees them."""
-    images = np.asarray(pictures_of(lab.scenes, n, SHOWN))
     sheets = []
     for model in models(lab):
-        look: Any = run_of(lab, model, trained_on, lab.seeds[0]).look(images)
         title = f"{model}, trained on {', '.join(map(str, trained_on))}, looks at {n}"
-        sheets.append(board(images, look, np.full(len(images), n), title))
+        sheets.append(picture_of(lab, run_of(lab, model, trained_on, lab.seeds[0]), n, title))
     return stacked(sheets)
+
+
+def picture_of(lab: Lab, run: Run, n: int, title: str, **options: Any) -> Image.Image:
+    """The first held-out scenes of n objects, as a run sees them."""
+    images = np.asarray(pictures_of(lab.scenes, n, SHOWN, **options))
+    look: Any = run.look(images)
+    return board(images, look, np.full(len(images), n), title)
 
 
 CLAIMS = (

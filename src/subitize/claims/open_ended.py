@@ -1,0 +1,109 @@
+"""Can it count with no largest count in mind?
+
+DAIR is trained on scenes of up to three digits on a canvas with room for more, and looks at up to eight: for
+one more object as long as there may be one. Its prior breaks a stick for ever and so knows no largest count,
+with a concentration that is fixed or learned; beside it the geometric prior of Eslami et al. (2016) and the
+binomial one, which both end at the steps of training.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from subitize.claims.claim import Claim, Condition, Finding
+from subitize.claims.generalisation import confused, picture_of
+from subitize.claims.lab import Lab
+from subitize.training import Run
+
+PRIORS = {
+    "sticks": "sticks(concentration=0.001)",
+    "learned sticks": "sticks(concentration=0.001, learned=True)",
+    "geometric": "geometric(rate=0.001)",
+    "binomial": "binomial(p=0.5)",
+}
+TRAINED_ON, TESTED_ON = (0, 1, 2, 3), (3, 4, 5, 6, 7, 8)
+ASKED = 6
+CANVAS = 70
+STEPS = 4000
+MOST = 12  # objects that are looked for, for the sake of memory
+SEEDS = (0, 1, 2)
+
+
+def open_ended(lab: Lab) -> Finding:
+    """Trained on up to three; tested on up to eight."""
+    tables = {name: confused_under(lab, name) for name in (list(PRIORS)[:1] if lab.tiny else PRIORS)}
+    values = {
+        "exact": [within(table, ASKED, 0) for table in tables["sticks"]],
+        "within_one": [within(table, ASKED, 1) for table in tables["sticks"]],
+    }
+    table = {
+        name: {
+            str(n): {"exact": [within(t, n, 0) for t in own], "within_one": [within(t, n, 1) for t in own]}
+            for n in tested_on(lab)
+        }
+        for name, own in tables.items()
+    }
+    learned = {"concentration": [concentration(run_of(lab, "learned sticks", s)) for s in lab.seeds]}
+    return Finding(values, {"by_prior": table} | ({} if lab.tiny else learned), shown(lab))
+
+
+def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
+    """A confusion table for each seed: rows are true counts, columns what was counted."""
+    tables = []
+    for seed in lab.seeds:
+        tables.append(confused(lab, run_of(lab, prior, seed), tested_on(lab), canvas=CANVAS))
+        right = ", ".join(f"{n}: {within(tables[-1], n, 0):.1f} %" for n in tested_on(lab))
+        lab.say(f"{prior}, seed {seed}: {right}")
+    return tables
+
+
+def tested_on(lab: Lab) -> tuple[int, ...]:
+    """The counts that are looked at."""
+    return (ASKED,) if lab.tiny else TESTED_ON
+
+
+def run_of(lab: Lab, prior: str, seed: int) -> Run:
+    """The trained model, looking for more objects than it was shown."""
+    run = lab.trained(
+        model="dair",
+        counts=TRAINED_ON,
+        canvas=CANVAS,
+        max_objects=TRAINED_ON[-1] + 1,
+        count_prior=PRIORS[prior],
+        steps=STEPS,
+        seed=seed,
+    )
+    return run.extended(MOST)
+
+
+def within(table: np.ndarray, n: int, error: int) -> float:
+    """Of the pictures of n objects, those counted with at most this error, in per cent."""
+    return float(100 * table[n, max(0, n - error) : n + error + 1].sum() / table[n].sum())
+
+
+def concentration(run: Run) -> float:
+    """What the prior's concentration has become."""
+    return float(np.exp(run.model.count_prior.log_concentration))  # pyright: ignore
+
+
+def shown(lab: Lab) -> Any:
+    """The first held-out scenes of six, as the first seed sees them."""
+    run = run_of(lab, "sticks", lab.seeds[0])
+    title = f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
+    return picture_of(lab, run, ASKED, title, canvas=CANVAS)
+
+
+CLAIMS = (
+    Claim(
+        "open_ended",
+        "Trained on scenes of up to three digits under a prior without a largest count, DAIR counts six.",
+        "a post's wish: a nonparametric prior on the count",
+        {
+            "exact": Condition("six digits counted right (%)", "", 60),
+            "within_one": Condition("six digits counted within one (%)", "", 80),
+        },
+        240,
+        SEEDS,
+        open_ended,
+    ),
+)
