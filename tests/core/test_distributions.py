@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from subitize.core.counts import COUNT_PRIORS, Binomial, Geometric
+from subitize.core.counts import COUNT_PRIORS, Binomial, Geometric, Sticks
 from subitize.core.distributions import (
     Bernoulli,
     Beta,
@@ -153,6 +154,33 @@ def test_stopping_is_the_product_of_its_steps():
 @pytest.mark.parametrize("word", COUNT_PRIORS)
 def test_a_count_prior_is_normalised(word):
     assert np.isclose(jnp.exp(COUNT_PRIORS[word]().log_probs(5)).sum(), 1)
+
+
+def test_breaking_sticks_leaves_what_the_prior_says():
+    α, most = 1.7, 4
+    shares = np.random.default_rng(0).beta(1, α, (200_000, most))
+    left = np.cumprod(1 - shares, 1)
+    pieces = np.column_stack([shares[:, 0], shares[:, 1:] * left[:, :-1], left[:, -1]])
+    error = pieces.std(0) / len(pieces) ** 0.5
+    assert np.all(np.abs(pieces.mean(0) - np.exp(Sticks(α).log_probs(most))) < 5 * error)
+
+
+def test_the_likeliest_concentration_is_the_mean_count():
+    counts = np.array([0, 1, 1, 5, 2])
+
+    def surprise(log_concentration):
+        prior = eqx.tree_at(lambda p: p.log_concentration, Sticks(1.0, learned=True), log_concentration)
+        return -prior.log_probs(50)[counts].sum()
+
+    slope = jax.grad(surprise)
+    assert abs(slope(jnp.log(counts.mean()))) < 1e-4
+    assert slope(jnp.log(counts.mean() * 1.1)) > 0 > slope(jnp.log(counts.mean() / 1.1))
+
+
+@pytest.mark.parametrize("concentration", [0, -1.0])
+def test_a_stick_needs_a_concentration(concentration):
+    with pytest.raises(ValueError, match="above 0"):
+        Sticks(concentration)
 
 
 def test_count_priors_are_what_they_are_called():

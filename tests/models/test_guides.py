@@ -9,7 +9,6 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.core.counts import Geometric
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means
 from subitize.core.errors import UsageError
@@ -36,9 +35,8 @@ EXTENDING = [word for word in GUIDES if model_of(word).guide.extends]
 def test_every_weight_of_a_guide_is_trained(word):
     model = model_of(word)
     loss = expectation(negative_elbo, "exact")
-    scenes = IMAGE[None], Geometric(0.01).log_probs(3)[None]
-    memory = loss.init(model, (scenes[0][0], scenes[1][0]), jr.key(0))
-    gradient = jax.jit(jax.grad(lambda model: loss(model, memory, scenes, jr.key(3))[0]))(model)
+    memory = loss.init(model, IMAGE, jr.key(0))
+    gradient = jax.jit(jax.grad(lambda model: loss(model, memory, IMAGE[None], jr.key(3))[0]))(model)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         assert bool(jnp.any(leaf != 0)), jax.tree_util.keystr(path)
 
@@ -58,6 +56,13 @@ def test_a_model_that_knows_its_steps_takes_no_others():
     with pytest.raises(UsageError, match="takes no others"):
         model_of("air").extended(5)
     assert model_of("air").extended(3).settings.max_objects == 3
+
+
+def test_more_objects_than_memory_holds_are_refused():
+    with pytest.raises(UsageError, match="at most 15625"):
+        model_of("dair").extended(15626)
+    with pytest.raises(UsageError, match="at least 1"):
+        model_of("dair").extended(0)
 
 
 def test_dair_remembers_nothing():

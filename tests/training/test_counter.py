@@ -14,12 +14,14 @@ import pytest
 from PIL import Image
 
 from subitize import scenes
+from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.core.words import spoken
 from subitize.models.air import AIR, AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, open_run, train
 from subitize.training.counter import claimed, completed, open_folder
-from subitize.training.lesson import air_lesson, count_log_prior
+from subitize.training.lesson import air_lesson, prior_shift
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
@@ -157,15 +159,24 @@ def test_squares_give_their_side_as_size():
 
 
 def test_annealing_moves_the_prior_from_one_to_the_other():
-    prior = count_log_prior(dataclasses.replace(TINY, anneal_from="uniform", anneal_steps=100))
-    assert np.allclose(prior(jnp.asarray(0)), -np.log(4))
-    assert np.allclose(prior(jnp.asarray(100)), count_log_prior(TINY)(jnp.asarray(0)), atol=1e-6)
+    shift = prior_shift(dataclasses.replace(TINY, anneal_from="uniform", anneal_steps=100))
+    last = spoken(TINY.count_prior, COUNT_PRIORS, "count prior").log_probs(TINY.max_objects)
+    prior = lambda step: last + shift(step)  # noqa: E731
+    assert np.allclose(prior(jnp.asarray(0)), -np.log(4), atol=1e-5)
+    assert np.allclose(prior(jnp.asarray(100)), last)
     assert prior(jnp.asarray(0))[3] > prior(jnp.asarray(50))[3] > prior(jnp.asarray(100))[3]
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_concentration_follows_the_bound_only_if_it_may(tmp_path, learned):
+    word = f"sticks(concentration=0.5, learned={learned})"
+    model = train(dataclasses.replace(TINY, count_prior=word), tmp_path / "run").model
+    assert (float(model.count_prior.log_concentration) == np.log(np.float32(0.5))) is not learned
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():
     recipe = dataclasses.replace(TINY, sums=0)
-    lesson = air_lesson(recipe, count_log_prior(recipe))
+    lesson = air_lesson(recipe)
     images = jnp.ones((4, 8, 8, 1))
     examples = lesson.examples(lesson.begin(images), images, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == images.shape

@@ -19,8 +19,8 @@ class Sample:
         run: folder of the run.
         n: how many.
         seed: of the dreams.
-        count_prior: uniform, binomial(p=…) or geometric(rate=…). The one used in training is strict on
-            purpose, and would dream of next to nothing.
+        count_prior: uniform, binomial(p=…), geometric(rate=…) or sticks(concentration=…). The one used in
+            training is strict on purpose, and would dream of next to nothing.
         out: picture to write, a new file; pictures/dreams.png in the run if not given.
         debug: show the traceback of an error.
     """

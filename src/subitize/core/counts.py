@@ -1,7 +1,7 @@
 """Priors on the count: how many objects a scene is expected to hold, before it is seen.
 
 Each is a vector of log-probabilities over 0 … N. The geometric prior is that of Eslami et al. (2016), the
-binomial one that of a scene in which each of N places is filled independently.
+binomial one that of a scene in which each of N places is filled independently; breaking a stick knows no N.
 """
 
 import abc
@@ -64,6 +64,39 @@ class Binomial(AbstractCountPrior):
         return choose + n * jnp.log(self.p) + (most - n) * jnp.log1p(-self.p)
 
 
+class Sticks(AbstractCountPrior):
+    """A stick broken for ever: there is no largest count.
+
+    At every object a share β ~ Beta(1, α) of what is left of the stick is broken off, and n is the number of
+    the piece that holds a point thrown onto it (Sethuraman 1994, for Dirichlet processes). On average over β,
+
+        p(n) = (α / (1 + α))ⁿ / (1 + α),
+
+    and the last entry of 0 … N holds N and all counts beyond. The likeliest α is the mean count.
+
+    Args:
+        concentration: α > 0, or where it starts.
+        learned: whether it follows the gradient of the bound.
+    """
+
+    log_concentration: Float[Array, ""]
+    learned: bool = eqx.field(static=True)
+    word: ClassVar[str] = "sticks"
+
+    def __init__(self, concentration: float | int = 1e-3, learned: bool = False):  # noqa: FBT001, FBT002
+        if not concentration > 0:
+            raise ValueError(f"The concentration of a stick-breaking prior is above 0; got {concentration}.")
+        self.log_concentration = jnp.log(jnp.asarray(concentration))
+        self.learned = learned
+
+    def log_probs(self, most: int) -> Float[Array, " counts"]:
+        """A geometric mass function, its tail in the last entry."""
+        log_α = self.log_concentration if self.learned else jax.lax.stop_gradient(self.log_concentration)
+        goes_on, ends = jax.nn.log_sigmoid(log_α), jax.nn.log_sigmoid(-log_α)
+        n = jnp.arange(most + 1)
+        return n * goes_on + jnp.where(n < most, ends, 0.0)
+
+
 class Uniform(AbstractCountPrior):
     """Every count alike."""
 
@@ -74,4 +107,4 @@ class Uniform(AbstractCountPrior):
         return jnp.full(most + 1, -jnp.log(most + 1.0))
 
 
-COUNT_PRIORS = {"geometric": Geometric, "binomial": Binomial, "uniform": Uniform}
+COUNT_PRIORS = {prior.word: prior for prior in (Geometric, Binomial, Sticks, Uniform)}

@@ -12,21 +12,18 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from subitize.gradients import expectation
 from subitize.models.air import AIR, negative_elbo
 
 
-def bound(
-    model: AIR, images: np.ndarray, log_prior: Float[Array, " counts"], seed: int = 0, batch: int = 100
-) -> float:
+def bound(model: AIR, images: np.ndarray, seed: int = 0, batch: int = 100) -> float:
     """Mean evidence lower bound of pictures, in nats.
 
     Args:
         model: the AIR.
         images: [pictures, height, width, channels] in 0..1.
-        log_prior: of the counts 0 … N.
         seed: of the samples; picture i always gets the same ones.
         batch: pictures that are looked at together.
     """
@@ -34,19 +31,18 @@ def bound(
     whole = -(-len(images) // batch) * batch
     padded = np.concatenate([images, np.zeros((whole - len(images), *images.shape[1:]), images.dtype)])
     costs = [
-        costs_of(loss, model, jnp.asarray(padded[i : i + batch]), log_prior, jr.key(seed), jnp.asarray(i))
+        costs_of(loss, model, jnp.asarray(padded[i : i + batch]), jr.key(seed), jnp.asarray(i))
         for i in range(0, whole, batch)
     ]
     return -float(np.concatenate(costs)[: len(images)].astype(np.float64).mean())
 
 
 @eqx.filter_jit
-def costs_of(loss, model: AIR, images: Array, log_prior: Array, key: Array, first: Array) -> Array:
+def costs_of(loss, model: AIR, images: Array, key: Array, first: Array) -> Array:
     """Minus the bound of each picture of one batch, the first of which has number `first`."""
-    example = images[0], log_prior
-    memory = loss.init(model, example, key)
+    memory = loss.init(model, images[0], key)
 
     def one(image, number):
-        return loss(model, memory, (image[None], log_prior[None]), jr.fold_in(key, number))[0]
+        return loss(model, memory, image[None], jr.fold_in(key, number))[0]
 
     return jax.vmap(one)(images, first + jnp.arange(len(images)))

@@ -12,10 +12,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from subitize.core.counts import COUNT_PRIORS
-from subitize.core.words import spoken
 from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
 from subitize.evaluation.localisation import ink_boxes, localisation
@@ -39,14 +37,14 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> di
         The numbers of `counting` and `localisation`, and elbo (nats per picture), iou_window (of the windows
         looked through, instead of the ink in them), mean_p_count, mean_count, n, seed.
     """
-    scenes, prior = run.scenes("test"), log_prior(run)
+    scenes = run.scenes("test")
     truth, posterior, nats, ink, windows = [], [], [], [], []
     for scene in held_out(scenes, n, seed):
         look: Any = run.look(scene.image)
         truth.append(scene.count)
         posterior.append(look.posterior)
         if elbo:
-            nats.append(bound(run.model, scene.image, prior, seed) * len(scene.image))
+            nats.append(bound(run.model, scene.image, seed) * len(scene.image))
         for boxes, labels, count, window, patches in zip(
             scene.boxes, scene.labels, look.count, look.boxes, look.patches, strict=True
         ):
@@ -99,9 +97,3 @@ def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Any]:
 def draw_scenes(scenes: AbstractScenes, seed: int, indices: Array) -> Scene:
     """`AbstractScenes.batch`, compiled."""
     return scenes.batch(seed, indices)
-
-
-def log_prior(run: Run) -> Float[Array, " counts"]:
-    """Log-prior of the counts 0 … N that the run was trained towards."""
-    prior = spoken(run.recipe.count_prior, COUNT_PRIORS, "count prior")
-    return prior.log_probs(run.model.settings.max_objects)

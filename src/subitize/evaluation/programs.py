@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
-from subitize.core.counts import Geometric
 from subitize.gradients.toys import TOYS, Toy
 from subitize.models import air, sbn
 
@@ -54,11 +53,7 @@ def air_count(key: PRNGKeyArray) -> Program:
     from subitize import scenes
 
     images = scenes.load("mnist", "train").batch(0, jnp.arange(IMAGES)).image
-    settings = air.AIRSettings()
-    log_prior = jnp.broadcast_to(
-        Geometric().log_probs(settings.max_objects), (IMAGES, settings.max_objects + 1)
-    )
-    return Program(air.negative_elbo, air.AIR(settings, key=key), (images, log_prior))
+    return Program(air.negative_elbo, air.AIR(air.AIRSettings(), key=key), images)
 
 
 PROGRAMS: dict[str, Callable[[PRNGKeyArray], Program]] = {

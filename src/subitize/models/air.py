@@ -30,18 +30,21 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from subitize.core.counts import COUNT_PRIORS, AbstractCountPrior
 from subitize.core.distributions import Normal, Stopping
 from subitize.core.distributions.continuous import LOG_2PI
 from subitize.core.draws import Samples
 from subitize.core.errors import UsageError
 from subitize.core.glimpse import Window, paint, read
 from subitize.core.networks import MLP, deviation
+from subitize.core.words import spoken
 from subitize.models.dair import Difference
 from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
 from subitize.models.look import Look, look_at_all, look_on
 from subitize.models.settings import AIRSettings
 
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
+MOST_CELLS = 2e7  # in the patches of one picture: four bytes each, and 16 pictures are looked at together
 GUIDES: dict[str, type[AbstractGuide]] = {"air": Recurrent, "published": Published, "dair": Difference}
 
 
@@ -68,6 +71,7 @@ class AIR(eqx.Module):
     guide: AbstractGuide
     encoder: MLP
     decoder: MLP
+    count_prior: AbstractCountPrior
 
     def __init__(self, settings: AIRSettings, *, key: PRNGKeyArray):
         s, keys = settings, jr.split(key, 11)
@@ -76,20 +80,28 @@ class AIR(eqx.Module):
         self.guide = GUIDES[s.model](s, keys[:8])
         self.encoder = MLP((cells, s.encoder, 2 * s.what), key=keys[8], last_scale=0.5)
         self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
+        self.count_prior = spoken(s.count_prior, COUNT_PRIORS, "count prior")
 
     def extended(self, max_objects: int) -> AIR:
         """The same model, taking up to another number of steps.
 
         Raises:
-            UsageError: its guide knows only the steps it was trained for, or that is no number of steps.
+            UsageError: its guide knows only the steps it was trained for, that is no number of steps, or the
+                patches of so many objects would be too much for the memory.
         """
         s = self.settings
+        room = int(MOST_CELLS / (s.height * s.width * s.channels))
         if max_objects < 1:
             raise UsageError(f"A model looks for at least 1 object; got {max_objects}.")
         if not self.guide.extends and max_objects != s.max_objects:
             raise UsageError(
                 f"The model '{s.model}' was trained for {s.max_objects} steps and takes no others. Those "
                 f"that do: {', '.join(word for word, guide in GUIDES.items() if guide.extends)}."
+            )
+        if max_objects > room:
+            raise UsageError(
+                f"A patch for each of {max_objects} objects on a canvas of {s.height}x{s.width} does not fit "
+                f"into memory. Ask for at most {room}."
             )
         longer = replace(s, max_objects=max_objects)
         shape = jax.eval_shape(lambda key: AIR(longer, key=key), jr.key(0))
@@ -107,6 +119,10 @@ class AIR(eqx.Module):
     def prior_what(self) -> Normal:
         """Prior of an object's code."""
         return Normal(jnp.zeros(self.settings.what), jnp.ones(self.settings.what))
+
+    def log_prior(self) -> Float[Array, " counts"]:
+        """Log-prior of the counts 0 … N."""
+        return self.count_prior.log_probs(self.settings.max_objects)
 
     def window(self, where: Float[Array, "3"]) -> Window:
         """The window that `where` speaks of, in pixels."""
@@ -148,9 +164,12 @@ class AIR(eqx.Module):
         """Count what is in one picture, with every continuous variable at its mean: deterministic."""
         return look_on(self, image) if self.guide.extends else look_at_all(self, image)
 
-    def dream(self, key: PRNGKeyArray, log_prior: Float[Array, " counts"]) -> tuple[Array, Array]:
-        """Sample a scene: (mean image, count)."""
+    def dream(
+        self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None
+    ) -> tuple[Array, Array]:
+        """Sample a scene: (mean image, count), the count from its own prior or a given one."""
         s, draw = self.settings, Samples(key)
+        log_prior = self.log_prior() if log_prior is None else log_prior
         count = jr.categorical(jr.fold_in(key, s.max_objects), log_prior)
 
         def one(t):
@@ -161,21 +180,22 @@ class AIR(eqx.Module):
         return jnp.tensordot((jnp.arange(s.max_objects) < count).astype(patches.dtype), patches, 1), count
 
 
-def negative_elbo(model: AIR, scene: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:
+def negative_elbo(
+    model: AIR, image: Float[Array, "height width channels"], draw: Any
+) -> tuple[Array, dict[str, Array]]:
     """The program: minus the evidence lower bound of one image, in nats.
 
     Args:
         model: the AIR.
-        scene: the image, and the log-prior over counts 0 … N (given, so that it may be annealed).
+        image: what is seen.
         draw: gives out the random values `where` and `what` at each step, and `count`.
 
     Returns:
         The cost, and its parts, to report.
     """
-    image, log_prior = scene
     steps = model.roll_out(image, draw)
     q = Stopping(steps.go_on)
-    parts = Evidence.of(model, image, log_prior, steps).bound(q, draw("count", q))
+    parts = Evidence.of(model, image, model.log_prior(), steps).bound(q, draw("count", q))
     return -parts["elbo"], parts
 
 

@@ -22,6 +22,7 @@ class AIRSettings:
         convolutions: (stride, channels) of those on the image; features: length of what they yield.
         places: cells along each side of the grid on which the next window's place is chosen.
         pixel_deviation: σ of the likelihood.
+        count_prior: a word of `subitize.core.counts`.
     """
 
     height: int = 50
@@ -41,6 +42,7 @@ class AIRSettings:
     features: int = 128
     places: int = 13
     pixel_deviation: float = 0.3
+    count_prior: str = "geometric(rate=0.001)"
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> AIRSettings:

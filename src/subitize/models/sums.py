@@ -40,7 +40,7 @@ class Exercise(NamedTuple):
 
     Attributes:
         image: what is seen.
-        log_prior: over counts 0 … N.
+        prior_shift: added to the log-prior over counts 0 … N, while that is annealed.
         sharpness: factor on the count's logits; low at first, so that no count is ruled out too soon.
         real: weight as a real scene.
         told: weight with which it is told from sums, as a real scene.
@@ -49,7 +49,7 @@ class Exercise(NamedTuple):
     """
 
     image: Float[Array, "height width channels"]
-    log_prior: Float[Array, " counts"]
+    prior_shift: Float[Array, " counts"]
     sharpness: Float[Array, ""]
     real: Float[Array, ""]
     told: Float[Array, ""]
@@ -69,7 +69,7 @@ def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str
     """The program: the negative bound of a real scene, or what a sum scene teaches; in nats."""
     steps = model.roll_out(exercise.image, draw)
     q = Stopping(exercise.sharpness * steps.go_on)
-    evidence = Evidence.of(model, exercise.image, exercise.log_prior, steps)
+    evidence = Evidence.of(model, exercise.image, model.log_prior() + exercise.prior_shift, steps)
     parts = evidence.bound(q, draw("count", q))
     log_probs = q.log_probs()
     cost = -exercise.real * parts["elbo"]

@@ -22,7 +22,7 @@ from subitize.models.sums import CANDIDATES, practise
 from subitize.training.checkpoint import LOCK, PARTIAL, alone, write_atomically
 from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
-from subitize.training.lesson import air_lesson, count_log_prior
+from subitize.training.lesson import air_lesson
 from subitize.training.loop import Plan, best_state, fit
 from subitize.training.pilot import AUTO, PILOTED, settled
 from subitize.training.recipe import Recipe
@@ -160,18 +160,18 @@ def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSett
         object_size=recipe.object_size,
         what=recipe.what,
         pixel_deviation=recipe.pixel_deviation,
+        count_prior=recipe.count_prior,
     )
 
 
 def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
     """The AIR of a completed recipe as a learner."""
-    log_prior = count_log_prior(recipe)
 
     def rate(step):
         fall = jnp.clip((step / recipe.steps - recipe.hold) / max(1 - recipe.hold, 1e-6), 0, 1)
         return recipe.learning_rate * (1 - (1 - recipe.final_rate) * fall)
 
-    lesson = air_lesson(recipe, log_prior)
+    lesson = air_lesson(recipe)
     loss = expectation(practise, {"count": recipe.estimator}, recipe.objective)
     check_estimator(loss, settings, lesson)
     return structured(
@@ -180,7 +180,7 @@ def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
         lesson=lesson,
         optimizer=optax.chain(optax.clip_by_global_norm(recipe.clip), optax.adam(rate)),
         learning_rate=recipe.learning_rate,
-        dream=lambda model, key: model.dream(key, log_prior(jnp.asarray(recipe.steps)))[0],
+        dream=lambda model, key: model.dream(key)[0],
     )
 
 

@@ -16,9 +16,9 @@ SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
 SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
 
 
-def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
+def air_lesson(recipe: Recipe) -> Lesson:
     """Real scenes, and after a while sums of two of those before."""
-    number = recipe.sums or 0
+    number, shift = recipe.sums or 0, prior_shift(recipe)
 
     def examples(before, images, step, key):
         sums, weight = sum_scenes(before, number, key)
@@ -29,7 +29,7 @@ def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
         each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
         return Exercise(
             image=jnp.concatenate([images, sums]),
-            log_prior=each(log_prior(step)),
+            prior_shift=each(shift(step)),
             sharpness=each(jnp.clip((step - SOFT_STEPS) / max(recipe.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
             real=is_real * total / real,
             told=is_real * both * weight.sum() / real,
@@ -44,10 +44,13 @@ def air_lesson(recipe: Recipe, log_prior: Callable[[Array], Array]) -> Lesson:
     )
 
 
-def count_log_prior(recipe: Recipe) -> Callable[[Array], Array]:
-    """Log-prior over counts at a step: from `anneal_from` to `count_prior`, linearly in logs."""
-    last = spoken(recipe.count_prior, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
+def prior_shift(recipe: Recipe) -> Callable[[Array], Array]:
+    """What annealing adds to the log-prior over counts at a step: all at first, linearly less and less."""
+
+    def log_probs(word: str) -> Array:
+        return spoken(word, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
+
     if recipe.anneal_from is None:
-        return lambda step: last
-    first = spoken(recipe.anneal_from, COUNT_PRIORS, "count prior").log_probs(recipe.max_objects)
-    return lambda step: first + jnp.clip(step / recipe.anneal_steps, 0, 1) * (last - first)
+        return lambda step: jnp.zeros(recipe.max_objects + 1)
+    ahead = log_probs(recipe.anneal_from) - log_probs(recipe.count_prior)
+    return lambda step: (1 - jnp.clip(step / recipe.anneal_steps, 0, 1)) * ahead

@@ -13,7 +13,7 @@ from subitize.models.air import AIR
 from subitize.models.settings import AIRSettings
 from subitize.models.sums import practise
 from subitize.scenes import AbstractScenes
-from subitize.training.lesson import SOFT_STEPS, air_lesson, count_log_prior
+from subitize.training.lesson import SOFT_STEPS, air_lesson
 from subitize.training.recipe import Recipe
 
 AUTO = "auto"  # in place of an estimator: measure some, and take the best
@@ -42,7 +42,7 @@ def settled(
 
 def piloted(recipe: Recipe, settings: AIRSettings, train_scenes: AbstractScenes) -> Choice:
     """Choose an estimator for the count, on an untrained model and the first scenes."""
-    lesson = air_lesson(dataclasses.replace(recipe, sums=0), count_log_prior(recipe))
+    lesson = air_lesson(dataclasses.replace(recipe, sums=0))
     step = jnp.asarray(max(recipe.sharpen_steps, SOFT_STEPS + 1))  # the count is sharp from there
 
     def first(key):

@@ -35,7 +35,7 @@ class Recipe:
         model: air, dair or published (see `subitize show`).
         max_objects: the most objects the model can see in one scene.
         object_size: side of the window around an object in pixels; derived from the scenes if None.
-        count_prior: geometric(rate=…), binomial(p=…) or uniform.
+        count_prior: geometric(rate=…), binomial(p=…), sticks(concentration=…, learned=…) or uniform.
         anneal_from: count prior at the start, moved to `count_prior` over `anneal_steps`, if given.
         anneal_steps: how long that takes.
         pixel_deviation: standard deviation of a pixel around the reconstruction.
@@ -71,7 +71,7 @@ class Recipe:
     model: str = AIRSettings.model
     max_objects: int = AIRSettings.max_objects
     object_size: float | None = None
-    count_prior: str = "geometric(rate=0.001)"
+    count_prior: str = AIRSettings.count_prior
     anneal_from: str | None = None
     anneal_steps: int = 0
     pixel_deviation: float = AIRSettings.pixel_deviation

@@ -134,9 +134,8 @@ def open_run(path: str | Path, max_objects: int | None = None) -> Run:
             f"Finish it with `subitize train --out {path} --resume auto` and the same options."
         )
     model, digest = load_weights(path / WEIGHTS)
-    given = (recipe.model, recipe.max_objects, recipe.what, recipe.pixel_deviation, recipe.object_size)
-    s = model.settings
-    if given != (s.model, s.max_objects, s.what, s.pixel_deviation, s.object_size):
+    decided = ("model", "max_objects", "what", "pixel_deviation", "object_size", "count_prior")
+    if any(getattr(recipe, name) != getattr(model.settings, name) for name in decided):
         raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
     run = Run(path, recipe, model, digest)
     return run if max_objects is None else run.extended(max_objects)
