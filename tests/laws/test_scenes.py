@@ -24,6 +24,8 @@ CASES = {
     "digits overlapping": {"counts": (4,), "overlap": "any"},
     "sprites": {},
     "sprites crowded": {"counts": (4,), "channels": 1},
+    "dots": {},
+    "dots colour": {"channels": 3, "counts": (1, 7), "canvas": (60, 72), "jitter": 0.2},
 }
 SCENES_DRAWN = 400
 
@@ -180,7 +182,7 @@ def test_places_are_uniform_where_nothing_is_in_the_way(drawn, case):
 def test_training_and_held_out_scenes_share_no_picture(drawn, family):
     train, _, scene = drawn(family)
     test = build(family, split="test")
-    if family == "sprites":  # nothing is stored: the streams must differ
+    if family in ("sprites", "dots"):  # nothing is stored: the streams must differ
         assert not np.allclose(draw(test, 1, np.array([12, 3, 5, 399])).image, scene.image[[12, 3, 5, 399]])
         return
     train, test = ({p.tobytes() for p in np.asarray(part.pictures)} for part in (train, test))

@@ -4,6 +4,7 @@
     digits     scikit-learn's bundled digits: no download, the default
     mnist      the scenes on which the field compares
     sprites    coloured shapes from formulas
+    dots       shapes whose total area and spread do not betray their number
     folder     a folder of somebody's pictures, with no truth in it
     bits       single digits in black and white, on which likelihoods are compared
 
@@ -24,17 +25,29 @@ from subitize.core.errors import NoInputError, UsageError, did_you_mean
 from subitize.scenes.base import AbstractScenes, Scene
 from subitize.scenes.bits import Bits
 from subitize.scenes.digits import Digits
+from subitize.scenes.dots import Dots
 from subitize.scenes.folder import Folder
 from subitize.scenes.mnist import MNIST
 from subitize.scenes.sprites import Sprites
 
-__all__ = ["MNIST", "SCENES", "AbstractScenes", "Bits", "Digits", "Folder", "Scene", "Sprites", "load"]
+__all__ = [
+    "MNIST",
+    "SCENES",
+    "AbstractScenes",
+    "Bits",
+    "Digits",
+    "Dots",
+    "Folder",
+    "Scene",
+    "Sprites",
+    "load",
+]
 
-SCENES = {"mnist": MNIST, "digits": Digits, "sprites": Sprites}
+SCENES = {family.family: family for family in (MNIST, Digits, Sprites, Dots)}
 
 
 def load(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:
-    """A world of scenes by its word ("mnist", "digits", "sprites") or by the path of a folder.
+    """A world of scenes by its word (a key of `SCENES`) or by the path of a folder.
 
     Args:
         name_or_path: a word in `SCENES`, which wins over a folder of that name (`./mnist` is the folder).

@@ -1,0 +1,72 @@
+"""Dots: what usually goes with number does not go with it here."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from subitize.core.errors import UsageError
+from subitize.scenes import Dots
+
+COUNTS, SCENES_DRAWN = (0, 1, 2, 5), 400
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    world = Dots(counts=COUNTS)
+    scene = jax.jit(lambda world, indices: world.batch(0, indices))(world, jnp.arange(SCENES_DRAWN))
+    return jax.tree.map(np.asarray, scene)
+
+
+def some(scene):
+    """Scenes that are not empty: their counts, and images."""
+    return scene.count[scene.count > 0], scene.image[scene.count > 0, ..., 0]
+
+
+def test_area_is_independent_of_number(drawn):
+    count, image = some(drawn)
+    area = image.sum((1, 2)) / image[0].size
+    assert area.min() > 0.9 * 0.03
+    assert area.max() < 1.1 * 0.09
+    assert abs(np.corrcoef(np.log(area), count)[0, 1]) < 4 / len(count) ** 0.5
+
+
+def test_the_objects_of_a_scene_share_its_area(drawn):
+    sides = drawn.boxes[drawn.count == 5]
+    area = (sides[..., 2] - sides[..., 0]) * (sides[..., 3] - sides[..., 1])
+    assert np.all(area.max(1) < 5 * area.min(1)), "shapes fill their boxes from 0.43 to 1"
+
+
+def test_a_texture_hides_what_brightness_would_tell(drawn):
+    world = Dots(counts=COUNTS, ground="texture")
+    indices = jnp.arange(SCENES_DRAWN)
+    scene = jax.tree.map(np.asarray, jax.jit(lambda world: world.batch(0, indices))(world))
+    for field in ("count", "boxes", "labels"):
+        np.testing.assert_array_equal(getattr(scene, field), getattr(drawn, field))
+    count, image = some(scene)
+    assert image.min() >= 0
+    assert image.max() <= 1
+    assert abs(np.corrcoef(image.mean((1, 2)), count)[0, 1]) < 4 / len(count) ** 0.5
+    apart = []
+    for picture, plain in zip(image, some(drawn)[1], strict=True):
+        apart.append(picture[plain > 0.99].mean() - picture[plain == 0].mean())
+    assert np.quantile(np.abs(apart), 0.05) > 0.15, "what cannot be seen cannot be counted"
+    assert abs(np.mean(np.sign(apart))) < 4 / len(apart) ** 0.5, "brighter as often as darker"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"area": (0.2, 0.1)}, "pair of shares"),
+        ({"area": (0.1,)}, "pair of shares"),
+        ({"area": (0.5, 0.9)}, "no room"),
+        ({"field": (0.1, 1.0)}, "no room"),
+        ({"ground": "grass"}, "ground"),
+        ({"jitter": 3}, "0 to 0.2"),
+        ({"channels": 2}, "channels"),
+        ({"counts": (-1,)}, "whole numbers"),
+    ],
+)
+def test_impossible_wishes_are_refused(options, said):
+    with pytest.raises(UsageError, match=said):
+        Dots(**options)
