@@ -3,6 +3,7 @@
 Activations are static fields, so that every leaf of a network is an array and `jax.grad` takes it whole.
 """
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -112,6 +113,54 @@ class Features(eqx.Module):
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
             picture = convolve(convolution, picture, stride)
         return leaky(self.last(picture.ravel()))
+
+
+class Rendering(eqx.Module):
+    """The way back: from a vector to a picture, by one linear layer and transposed convolutions.
+
+    Args:
+        height, width, depth: of the picture.
+        convolutions: (stride, channels) of the `Features` that it turns around, in their order.
+        features: length of the vector.
+        key: for the initial weights.
+    """
+
+    first: Linear
+    convolutions: tuple[Linear, ...]
+    shapes: tuple[tuple[int, int, int], ...] = eqx.field(static=True)  # from the smallest picture on
+    strides: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        depth: int,
+        *,
+        convolutions: tuple[tuple[int, int], ...],
+        features: int,
+        key: PRNGKeyArray,
+    ):
+        first, *keys = jr.split(key, len(convolutions) + 1)
+        shapes = [(height, width, depth)]
+        for stride, channels in convolutions:
+            shapes.append((-(-shapes[-1][0] // stride), -(-shapes[-1][1] // stride), channels))
+        self.shapes = tuple(reversed(shapes))
+        self.strides = tuple(stride for stride, _ in reversed(convolutions))
+        self.first = Linear(features, math.prod(self.shapes[0]), key=first)
+        self.convolutions = tuple(
+            Linear(above[2], 4 * stride**2 * below[2], key=k)
+            for above, below, stride, k in zip(self.shapes, self.shapes[1:], self.strides, keys, strict=False)
+        )
+
+    def __call__(self, x: Float[Array, " features"]) -> Float[Array, "height width depth"]:
+        """Render one vector; the last layer has no activation."""
+        picture = self.first(x).reshape(self.shapes[0])
+        for convolution, stride, shape in zip(self.convolutions, self.strides, self.shapes[1:], strict=True):
+            spread = jax.linear_transpose(
+                lambda p, s=stride: patches(p, s), jax.ShapeDtypeStruct(shape, picture.dtype)
+            )
+            (picture,) = spread(jax.vmap(jax.vmap(convolution))(leaky(picture)))
+        return picture
 
 
 def convolve(

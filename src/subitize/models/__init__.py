@@ -8,6 +8,8 @@ dair      a guide without memory, fed by the difference with the image
 sums      what a picture of two things looks like, learned from pictures of one
 sbn       a sigmoid belief network
 draw      DRAW, which paints a picture stroke by stroke
+subitizing_vae  a variational autoencoder that compares pictures as they look
+glance    a supervised counter, for comparison
 
 The names here are loaded when they are first used, so that importing settings stays cheap.
 """
@@ -19,7 +21,11 @@ HOMES = {
     "AIRSettings": "settings",
     "DRAW": "draw",
     "DRAWSettings": "draw",
+    "Glance": "glance",
+    "GlanceSettings": "glance",
     "Look": "look",
+    "SubitizingVAE": "subitizing_vae",
+    "SubitizingVAESettings": "subitizing_vae",
     "negative_elbo": "air",
     "practise": "sums",
 }

@@ -1,9 +1,16 @@
-"""What are pictures as they are, one at a time? A stack on the device, of which a scene draws one."""
+"""What are pictures as they are, one at a time? A stack on the device, of which a scene draws one.
+
+`Drawn` keeps scenes of another world as such a stack: the same ones again and again, with their counts.
+"""
+
+from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, PRNGKeyArray, UInt8
+import numpy as np
+from jaxtyping import Array, Int, PRNGKeyArray, UInt8
 
 from subitize.scenes.base import AbstractScenes, Scene
 
@@ -38,3 +45,42 @@ class AbstractStack(AbstractScenes):
         picture = self.pictures[jr.randint(key, (), 0, len(self.pictures), jnp.int32)]
         unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
         return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
+
+
+class Drawn(AbstractStack):
+    """A finite stack of scenes of other worlds, as 8-bit pictures in a random order, with their counts.
+
+    Args:
+        worlds: and how many scenes of each.
+        seed: of the scenes, from number 0 on, and of their order.
+        batch: scenes that are drawn at once.
+    """
+
+    pictures: UInt8[Array, "pictures height width channels"]
+    known: Int[np.ndarray, "pictures"]  # the counts
+    split: str = eqx.field(static=True)
+    has_truth: ClassVar[bool] = False
+    family: ClassVar[str] = "drawn"
+
+    def __init__(self, worlds: list[tuple[AbstractScenes, int]], seed: int = 0, batch: int = 64):
+        pictures, known = [], []
+        for world, number in worlds:
+            for first in range(0, number, batch):
+                scene = drawn(world, seed, first + jnp.arange(batch))
+                last = number - first
+                pictures.append(np.asarray(jnp.round(255 * scene.image)).astype(np.uint8)[:last])
+                known.append(np.asarray(scene.count)[:last])
+        order = np.random.default_rng(seed).permutation(sum(map(len, known)))
+        self.pictures = jnp.asarray(np.concatenate(pictures)[order])
+        self.known = np.concatenate(known)[order]
+        self.split = worlds[0][0].split
+
+    def options(self) -> dict[str, Any]:
+        """None: a stack is drawn from worlds, not from words."""
+        return {}
+
+
+@jax.jit
+def drawn(world: AbstractScenes, seed: Array | int, indices: Int[Array, "batch"]) -> Scene:
+    """`AbstractScenes.batch`, compiled."""
+    return world.batch(seed, indices)

@@ -1,0 +1,65 @@
+"""Glance: how many, told at once? A supervised counter that was told the counts, for comparison.
+
+A convolutional network and a softmax over classes, trained by cross-entropy: what one look can do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.random as jr
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from subitize.core.networks import Features, Linear
+
+
+@dataclass(frozen=True)
+class GlanceSettings:
+    """What defines a glance besides its weights.
+
+    Args:
+        height, width, channels: of an image.
+        classes: that are told apart.
+        convolutions: (stride, channels); features: length of what they yield.
+    """
+
+    height: int = 50
+    width: int = 50
+    channels: int = 1
+    classes: int = 5
+    convolutions: tuple[tuple[int, int], ...] = ((2, 24), (2, 48), (2, 96))
+    features: int = 128
+
+
+class Glance(eqx.Module):
+    """A picture, and how probable each class is.
+
+    Args:
+        settings: sizes.
+        key: for the initial weights.
+    """
+
+    features: Features
+    last: Linear
+    settings: GlanceSettings = eqx.field(static=True)
+
+    def __init__(self, settings: GlanceSettings, *, key: PRNGKeyArray):
+        s, (look, tell) = settings, jr.split(key)
+        self.settings = s
+        self.features = Features(
+            s.height, s.width, s.channels, convolutions=s.convolutions, features=s.features, key=look
+        )
+        self.last = Linear(s.features, s.classes, key=tell, scale=0.1)
+
+    def __call__(self, image: Float[Array, "height width channels"]) -> Float[Array, " classes"]:
+        """Log-probabilities of the classes."""
+        return jax.nn.log_softmax(self.last(self.features(image)))
+
+
+def surprise(
+    model: Glance, image: Float[Array, "height width channels"], label: Int[Array, ""]
+) -> Float[Array, ""]:
+    """Cross-entropy of one labelled picture, in nats."""
+    return -model(image)[label]

@@ -1,0 +1,84 @@
+"""Read-outs: they find what is there, do not find what is not, and choose without looking at the test."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from subitize.claims.readout import each, glance, linear_read_out, read_out
+from subitize.claims.subitizing import number_units
+from subitize.scenes import Dots
+from subitize.scenes.stack import Drawn
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def single_precision():
+    with jax.enable_x64(False):
+        yield
+
+
+def exclusive_or(n):
+    """Labels that no linear function of the code tells."""
+    code = RNG.normal(size=(n, 4))
+    return code, ((code[:, 0] > 0) ^ (code[:, 1] > 0)).astype(int)
+
+
+def test_a_hidden_layer_reads_what_a_linear_function_cannot():
+    seen, test = exclusive_or(800), exclusive_or(500)
+    assert read_out(seen, test, 0) > 85
+    assert linear_read_out(seen, test) < 65
+
+
+def test_nothing_is_read_where_nothing_is_written():
+    seen, test = ((RNG.normal(size=(400, 4)), RNG.integers(0, 4, 400)) for _ in range(2))
+    for found in (read_out(seen, test, 0), linear_read_out(seen, test)):
+        assert abs(found - 25) < 100 * 5 * (0.25 * 0.75 / 400) ** 0.5
+
+
+def test_a_glance_learns_what_it_is_told():
+    def told(n):
+        labels = RNG.integers(0, 3, n)
+        pictures = RNG.integers(0, 60, (n, 12, 12, 1))
+        for picture, label in zip(pictures, labels, strict=True):
+            picture[:, 4 * label : 4 * label + 4] += 120
+        return pictures.astype(np.uint8), labels
+
+    assert glance(told(300), told(200), 3, seed=0, steps=60) > 95
+
+
+def test_each_picture_is_looked_at_once_and_in_order():
+    pictures = RNG.integers(0, 256, (7, 3, 3, 1)).astype(np.uint8)
+    brightness = each(mean, jnp.asarray(2.0), pictures, batch=3)
+    np.testing.assert_allclose(brightness, 2 * pictures.mean((1, 2, 3)) / 255, rtol=1e-5)
+
+
+def mean(factor, image):
+    return factor * image.mean()
+
+
+def test_units_of_number_and_of_area_are_told_apart():
+    """In a sample of thousands, made so that neither cause goes with the other."""
+    n = 4000
+    number, area = RNG.integers(0, 7, n), np.exp(RNG.normal(size=n))
+    log_number, log_area = np.log(np.maximum(number, 1)), np.log(area)
+    noise = RNG.normal(size=(n, 4))
+    codes = np.stack([log_number, log_area, log_number + log_area, 0 * area], 1) + 0.5 * noise
+    found = number_units(codes, number, area)
+    assert [unit[0] for unit in found["number"]] == [0]
+    assert [unit[0] for unit in found["area"]] == [1]
+
+
+def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
+    few, many = Dots(counts=(1,), canvas=32), Dots(counts=(4, 5), canvas=32)
+    stack = Drawn([(few, 5), (many, 9)], seed=3, batch=4)
+    assert len(stack.pictures) == 14
+    assert sorted(stack.known)[:5] == [1] * 5
+    assert set(stack.known[stack.known > 1]) <= {4, 5}
+    wanted = np.asarray(jnp.round(255 * few.batch(3, jnp.arange(5)).image)).astype(int)
+    ones = np.asarray(stack.pictures)[stack.known == 1].astype(int)
+    for picture in wanted:
+        assert np.abs(ones - picture).max((1, 2, 3)).min() <= 1
+    scene = stack.batch(0, jnp.arange(3))
+    assert scene.image.shape == (3, 32, 32, 1)

@@ -1,0 +1,94 @@
+"""The subitizing autoencoder and the supervised glance: shapes, costs, and what must not be trained."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from subitize.core.draws import Means
+from subitize.core.networks import Rendering, patches
+from subitize.gradients import expectation
+from subitize.models.glance import Glance, GlanceSettings, surprise
+from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
+
+SMALL = SubitizingVAESettings(
+    height=12, width=20, channels=2, code=3, convolutions=((4, 5), (2, 6)), features=7, judge=((2, 4), (2, 4))
+)
+MODEL = SubitizingVAE(SMALL, key=jr.key(0))
+IMAGE = jr.uniform(jr.key(1), (12, 20, 2))
+
+
+def cost(model, image=IMAGE):
+    return negative_elbo(model, image, Means())
+
+
+def with_share(perceptual):
+    return SubitizingVAE(dataclasses.replace(SMALL, perceptual=perceptual), key=jr.key(0))
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 20), (11, 17)])
+def test_a_rendering_has_the_size_of_its_picture(height, width):
+    shape = {"convolutions": ((4, 5), (2, 6)), "features": 7}
+    rendering = Rendering(height, width, 2, **shape, key=jr.key(0))
+    assert rendering(jnp.ones(7)).shape == (height, width, 2)
+
+
+def test_what_a_rendering_spreads_is_what_a_convolution_gathers():
+    """⟨spread(c), p⟩ = ⟨c, gather(p)⟩: a transposed convolution is the transpose of one."""
+    shape = (9, 14, 3)
+    gather = lambda p: patches(p, 2)  # noqa: E731
+    spread = jax.linear_transpose(gather, jax.ShapeDtypeStruct(shape, IMAGE.dtype))
+    p = jr.normal(jr.key(0), shape)
+    c = jr.normal(jr.key(1), gather(p).shape)
+    assert np.isclose(jnp.vdot(spread(c)[0], p), jnp.vdot(c, gather(p)))
+
+
+def test_without_a_judge_it_is_the_usual_bound():
+    model = with_share(0.0)
+    value, parts = cost(model)
+    q = model.posterior(IMAGE)
+    kl = 0.5 * jnp.sum(q.loc**2 + q.scale**2 - 2 * jnp.log(q.scale) - 1)
+    error = jnp.sum((IMAGE - model.render(q.loc)) ** 2)
+    assert np.isclose(value, kl + error / (2 * SMALL.pixel_deviation**2))
+    assert np.isclose(parts["kl"], kl)
+
+
+def test_the_judge_says_nothing_against_a_perfect_picture():
+    model = with_share(1.0)
+    found = model.render(model.posterior(IMAGE).loc)
+    assert cost(model)[1]["looks"] > 0
+    seen = model.seen_by_judge(found)
+    assert all(np.array_equal(a, b) for a, b in zip(seen, model.seen_by_judge(found), strict=True))
+
+
+def test_the_judge_is_the_same_for_all_and_never_trained():
+    other = SubitizingVAE(SMALL, key=jr.key(5))
+    assert eqx.tree_equal(MODEL.judge, other.judge)
+    gradient = jax.grad(lambda model: cost(model)[0])(with_share(0.5))
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient.judge))
+    rest = jax.tree_util.tree_leaves_with_path(eqx.tree_at(lambda m: m.judge, gradient, None))
+    assert all(np.any(leaf != 0) for path, leaf in rest), "every other weight is trained"
+
+
+@pytest.mark.parametrize("image", [jnp.zeros_like(IMAGE), jnp.ones_like(IMAGE)])
+def test_even_pictures_give_finite_gradients(image):
+    gradient = jax.grad(lambda model: cost(model, image)[0])(MODEL)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
+def test_its_code_is_a_pathwise_site():
+    loss = expectation(negative_elbo)
+    value, _ = loss(MODEL, loss.init(MODEL, IMAGE, jr.key(0)), IMAGE[None], jr.key(1))
+    assert loss.evaluations(MODEL, {}, IMAGE) == 1
+    assert np.isfinite(value)
+
+
+def test_a_glance_gives_probabilities_and_is_surprised_by_what_it_did_not_expect():
+    model = Glance(GlanceSettings(12, 20, 2, 4, ((2, 3),), 5), key=jr.key(0))
+    log_probs = model(IMAGE)
+    assert np.isclose(jnp.exp(log_probs).sum(), 1)
+    assert np.isclose(surprise(model, IMAGE, jnp.asarray(2)), -log_probs[2])
