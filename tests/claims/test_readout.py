@@ -1,13 +1,16 @@
 """Read-outs: they find what is there, do not find what is not, and choose without looking at the test."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from subitize.claims.downstream import objects, sum_and_order
 from subitize.claims.readout import each, glance, linear_read_out, read_out
 from subitize.claims.subitizing import number_units
-from subitize.scenes import Dots
+from subitize.scenes import Dots, Scene
 from subitize.scenes.stack import Drawn
 
 RNG = np.random.default_rng(0)
@@ -82,3 +85,23 @@ def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
         assert np.abs(ones - picture).max((1, 2, 3)).min() <= 1
     scene = stack.batch(0, jnp.arange(3))
     assert scene.image.shape == (3, 32, 32, 1)
+
+
+def test_a_pair_knows_its_sum_and_its_order():
+    boxes = np.array(
+        [[[20, 0, 30, 9], [3, 5, 11, 20]], [[1, 0, 9, 9], [8, 0, 20, 9]], [[0, 0, 9, 9], [5, 5, 9, 9]]]
+    )
+    labels = np.array([[7, 2], [7, 2], [4, 4]])
+    scene = Scene(np.zeros((3, 1, 1, 1)), np.full(3, 2), boxes, labels)
+    np.testing.assert_array_equal(sum_and_order(scene), [[9, 1], [9, 0], [8, 1]])
+
+
+def test_objects_come_from_left_to_right_whatever_the_order_of_attention():
+    boxes = jnp.array([[30.0, 0, 40, 9], [2, 5, 11, 20], [0, 0, 1, 1]])
+    what = jnp.array([[1.0], [2], [3]])
+    air = SimpleNamespace(
+        look=lambda image: SimpleNamespace(boxes=boxes, what=what),
+        settings=SimpleNamespace(width=50, height=25),
+    )
+    code = objects(air, jnp.zeros((25, 50, 1)))
+    np.testing.assert_allclose(code, [0.04, 0.2, 0.22, 0.8, 2, 0.6, 0, 0.8, 0.36, 1], rtol=1e-6)

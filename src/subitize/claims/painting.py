@@ -11,19 +11,16 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
 from PIL import Image
 
 from subitize.claims.claim import Claim, Condition, Finding
+from subitize.claims.descent import Schedule, Subject, descended
 from subitize.claims.lab import Lab
 from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
-from subitize.training.learner import as_they_are, structured
-from subitize.training.loop import Plan
 
-BATCH, RATE, LAST_RATE, CLIP = 128, 1e-3, 1e-4, 10.0
-STEPS, GLIMPSES = 20_000, 32
-FOLLOWED = 1000  # test digits by which training is followed
+SCHEDULE, GLIMPSES = Schedule(steps=20_000), 32
+FOLLOWED, FOLLOW_EVERY = 1000, 1000  # test digits by which training is followed, and steps between
 PAINTED = 8  # dreams in the picture, and moments of each
 ENLARGED = 3
 
@@ -38,35 +35,28 @@ def draw_bound(lab: Lab) -> Finding:
         curves.append(curve)
         models.append(model)
         lab.say(f"DRAW, seed {seed}: {bounds[-1]:.2f} nats on {len(digits)} test digits")
-    details = {"curve": curves, "steps": STEPS, "glimpses": GLIMPSES, "batch": BATCH}
+    details = {"curve": curves, "glimpses": GLIMPSES} | SCHEDULE._asdict()
     return Finding({"nats": bounds}, details, dreams(models[0]))
 
 
 def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
     """A trained DRAW, and its bound on some test digits along the way."""
     settings = DRAWSettings(glimpses=4, hidden=8, code=4) if lab.tiny else DRAWSettings(glimpses=GLIMPSES)
-    steps, chunk = (4, 2) if lab.tiny else (STEPS, 100)
-    learner = structured(
-        build=lambda key: DRAW(settings, key=key),
-        loss=expectation(negative_elbo),
-        lesson=as_they_are(lambda images: images[..., 0]),
-        optimizer=optax.chain(
-            optax.clip_by_global_norm(CLIP),
-            optax.adam(optax.cosine_decay_schedule(RATE, steps, LAST_RATE / RATE)),
-        ),
-        learning_rate=RATE,
-        dream=lambda model, key: model.dream(key)[-1],
-    )
+    subject = draw_of(settings)
     shown = lab.bits("test").pictures[: lab.some(FOLLOWED), ..., 0] // 255
 
     def inspect(state: Any, step: int) -> dict[str, Any]:
-        return {} if step % (10 * chunk) and step < steps else {"test_nats": nats(state.model, shown, seed)}
+        looks = step % FOLLOW_EVERY == 0 or step >= SCHEDULE.steps or lab.tiny
+        return {"test_nats": nats(state.model, shown, seed)} if looks else {}
 
-    plan = Plan(steps, 8 if lab.tiny else BATCH, seed, chunk, save_every=10 * chunk)
-    state, rows = lab.fitted(
-        f"draw-{seed}", (settings, RATE, LAST_RATE, CLIP), learner, lab.bits("train"), plan, inspect
-    )
-    return state.model, [{k: row[k] for k in ("step", "test_nats")} for row in rows if "test_nats" in row]
+    model, rows = descended(lab, subject, SCHEDULE, lab.bits("train"), seed, inspect)
+    return model, [{k: row[k] for k in ("step", "test_nats")} for row in rows if "test_nats" in row]
+
+
+def draw_of(settings: DRAWSettings) -> Subject:
+    """A DRAW that learns."""
+    dream = lambda model, key: model.dream(key)[-1]  # noqa: E731
+    return Subject("draw", settings, DRAW, negative_elbo, dream, lambda images: images[..., 0])
 
 
 def nats(model: DRAW, digits: Any, seed: int, batch: int = 250) -> float:

@@ -26,21 +26,26 @@ from subitize.models.glance import Glance, GlanceSettings, surprise
 ASIDE = 5  # every so-manieth label chooses between the candidates
 PENALTIES = (1e-4, 1e-2, 1.0)  # of a network's weights
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
-HIDDEN = (256,)
 BATCH, RATE = 64, 1e-3
 STEPS, LOOKS = 4000, 20  # of a supervised network, and how often it is looked at
 
 
-def read_out(seen: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], seed: int) -> float:
-    """Right answers of a network with a hidden layer, trained on codes; in per cent of the test.
+def read_out(
+    seen: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    seed: int,
+    hidden: tuple[int, ...] = (256,),
+) -> float:
+    """Right answers of a network with hidden layers, trained on codes; in per cent of the test.
 
     Args:
         seen: codes [n, features] with labels [n].
         test: the same of other scenes.
         seed: of the initial weights and the order.
+        hidden: widths of its layers.
     """
     build = lambda penalty: MLPClassifier(  # noqa: E731
-        HIDDEN, alpha=penalty, early_stopping=len(seen[1]) >= 500, max_iter=200, random_state=seed
+        hidden, alpha=penalty, early_stopping=len(seen[1]) >= 500, max_iter=200, random_state=seed
     )
     return best_of(map(build, PENALTIES), seen, test)
 

@@ -15,19 +15,16 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from PIL import Image
 
 from subitize.claims.claim import Claim, Condition, Finding
+from subitize.claims.descent import Schedule, Subject, descended
 from subitize.claims.lab import Lab
 from subitize.claims.readout import STEPS as TAUGHT
 from subitize.claims.readout import each, glance, linear_read_out, read_out
-from subitize.gradients import expectation
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
 from subitize.scenes import Dots
 from subitize.scenes.stack import Drawn
-from subitize.training.learner import as_they_are, structured
-from subitize.training.loop import Plan
 
 SOURCE = "Wever and Runia 2018"
 FEW, MANY = (0, 1, 2, 3), (4, 5, 6)  # the last are one class
@@ -35,7 +32,7 @@ CLASSES = len(FEW) + 1
 SHOWN, TESTED = 20_000, 5000  # scenes without labels, and of the test
 LABELS = (500, 2000, 10_000)
 ASKED = 2000  # labels of the conditions
-BATCH, RATE, STEPS, CLIP = 128, 1e-3, 10_000, 100.0
+SCHEDULE = Schedule(steps=10_000, clip=100.0)
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficient
 SEEDS = (0, 1, 2)
 PAIRS = 10  # of pictures and their reconstructions
@@ -94,20 +91,9 @@ def autoencoder(lab: Lab, shown: Drawn, seed: int) -> SubitizingVAE:
     height, width, channels = shown.pictures.shape[1:]
     small = {"convolutions": ((8, 8),), "features": 16, "judge": ((4, 4),)} if lab.tiny else {}
     settings = SubitizingVAESettings(height, width, channels, **small)
-    steps, chunk = (4, 2) if lab.tiny else (STEPS, 100)
-    learner = structured(
-        build=lambda key: SubitizingVAE(settings, key=key),
-        loss=expectation(negative_elbo),
-        lesson=as_they_are(),
-        optimizer=optax.chain(
-            optax.clip_by_global_norm(CLIP), optax.adam(optax.cosine_decay_schedule(RATE, steps))
-        ),
-        learning_rate=RATE,
-        dream=lambda model, key: model.dream(key),
-    )
-    plan = Plan(steps, 8 if lab.tiny else BATCH, seed, chunk, save_every=10 * chunk)
-    options = (settings, RATE, CLIP, len(shown.pictures), FEW, MANY)
-    return lab.fitted(f"vae-{seed}", options, learner, shown, plan, lambda state, step: {})[0].model
+    dream = lambda model, key: model.dream(key)  # noqa: E731
+    subject = Subject("vae", settings, SubitizingVAE, negative_elbo, dream)
+    return descended(lab, subject, SCHEDULE, shown, seed)[0]
 
 
 def mean_code(model: SubitizingVAE, image: jax.Array) -> jax.Array:

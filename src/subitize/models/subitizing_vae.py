@@ -129,7 +129,7 @@ def negative_elbo(
     loud = jnp.mean(image**2) + FAINT
     layers = zip(model.seen_by_judge(image), model.seen_by_judge(found), strict=True)
     each = [loud / (jnp.mean(a**2) + FAINT) * jnp.mean((a - b) ** 2) for a, b in layers]
-    looks = image.size * jnp.mean(jnp.stack(each))
+    looks = image.size * sum(each, jnp.zeros(())) / max(len(each), 1)
     error = (1 - s.perceptual) * pixels + s.perceptual * looks
     parts = {"kl": kl, "pixels": pixels, "looks": looks}
     return kl + error / (2 * s.pixel_deviation**2), parts

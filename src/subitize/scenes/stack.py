@@ -3,6 +3,7 @@
 `Drawn` keeps scenes of another world as such a stack: the same ones again and again, with their counts.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -48,36 +49,45 @@ class AbstractStack(AbstractScenes):
 
 
 class Drawn(AbstractStack):
-    """A finite stack of scenes of other worlds, as 8-bit pictures in a random order, with their counts.
+    """A finite stack of scenes of other worlds: 8-bit pictures in a random order, and what is true of them.
 
     Args:
         worlds: and how many scenes of each.
         seed: of the scenes, from number 0 on, and of their order.
+        tell: what is to be known of a batch of scenes; by default their counts.
         batch: scenes that are drawn at once.
     """
 
     pictures: UInt8[Array, "pictures height width channels"]
-    known: Int[np.ndarray, "pictures"]  # the counts
+    known: np.ndarray  # what was told, [pictures, …]
     split: str = eqx.field(static=True)
+    origin: tuple[str, ...] = eqx.field(static=True)
     has_truth: ClassVar[bool] = False
     family: ClassVar[str] = "drawn"
 
-    def __init__(self, worlds: list[tuple[AbstractScenes, int]], seed: int = 0, batch: int = 64):
+    def __init__(
+        self,
+        worlds: list[tuple[AbstractScenes, int]],
+        seed: int = 0,
+        tell: Callable[[Scene], np.ndarray] = lambda scene: np.asarray(scene.count),
+        batch: int = 64,
+    ):
         pictures, known = [], []
         for world, number in worlds:
             for first in range(0, number, batch):
-                scene = drawn(world, seed, first + jnp.arange(batch))
+                scene = jax.tree.map(np.asarray, drawn(world, seed, first + jnp.arange(batch)))
                 last = number - first
-                pictures.append(np.asarray(jnp.round(255 * scene.image)).astype(np.uint8)[:last])
-                known.append(np.asarray(scene.count)[:last])
+                pictures.append(np.round(255 * scene.image).astype(np.uint8)[:last])
+                known.append(tell(scene)[:last])
         order = np.random.default_rng(seed).permutation(sum(map(len, known)))
         self.pictures = jnp.asarray(np.concatenate(pictures)[order])
         self.known = np.concatenate(known)[order]
         self.split = worlds[0][0].split
+        self.origin = (*(f"{n} {world.name} {world.options()}" for world, n in worlds), f"seed {seed}")
 
     def options(self) -> dict[str, Any]:
-        """None: a stack is drawn from worlds, not from words."""
-        return {}
+        """From which worlds it was drawn, in words; `load` does not know how to draw it again."""
+        return {"origin": self.origin}
 
 
 @jax.jit

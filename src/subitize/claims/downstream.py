@@ -1,0 +1,178 @@
+"""What is a code of objects good for? Sums and orderings of two digits, learned from few labels.
+
+Scenes of two digits are described without labels: by AIR, which was trained on none to two of them and gives
+a place and a code for each object; by DRAW, which gives a code for each of its strokes; and by an ordinary
+variational autoencoder, which gives one code for the scene. The same labels then teach a network with two
+hidden layers to tell from each description
+
+    the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
+
+and a convolutional network to tell it from the pixels. AIR's objects come in the order of its attention; they
+are handed on from left to right.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from subitize import scenes
+from subitize.claims.claim import Claim, Condition, Finding
+from subitize.claims.descent import Schedule, Subject, descended
+from subitize.claims.lab import Lab
+from subitize.claims.painting import draw_of
+from subitize.claims.readout import each, glance, read_out
+from subitize.figures.curves import Line, Panel, grid
+from subitize.figures.style import ACCENT, INK, WINDOWS
+from subitize.models.draw import DRAW, DRAWSettings
+from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
+from subitize.scenes import Scene
+from subitize.scenes.stack import Drawn
+
+SOURCE = "Eslami et al. 2016, as others read it"
+TASKS = {"sum": 19, "order": 2}  # and their classes
+LABELS = (50, 200, 1000, 5000, 20_000, 60_000)
+FEW = 1000  # labels up to which AIR's codes must lead
+TESTED = 5000
+HIDDEN = (256, 256)  # of the read-outs
+TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of the supervised network: a share, and its bounds
+AIR_STEPS, AIR_CODE = 20_000, 50
+STROKES = Schedule(steps=10_000)
+WHOLE = Schedule(steps=10_000, clip=100.0)
+SEEDS = (0, 1, 2)
+INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
+
+
+def downstream(lab: Lab) -> Finding:
+    """Both tasks, by every description, for every number of labels."""
+    table: dict[str, dict[str, dict[str, list[float]]]] = {task: {} for task in TASKS}
+    for seed in lab.seeds:
+        shown, test = pairs_of(lab, "train", LABELS[-1], seed), pairs_of(lab, "test", TESTED, seed)
+        described = descriptions(lab, shown, test, seed)
+        for column, (task, classes) in enumerate(TASKS.items()):
+            answers, right = shown.known[:, column], test.known[:, column]
+            for n in labels_of(lab):
+                found = {
+                    name: read_out((codes[:n], answers[:n]), (test_codes, right), seed, HIDDEN)
+                    for name, (codes, test_codes) in described.items()
+                }
+                pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
+                steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
+                found["cnn"] = glance(
+                    (pictures[:n], answers[:n]), (test_pictures, right), classes, seed, steps
+                )
+                for name, accuracy in found.items():
+                    table[task].setdefault(name, {}).setdefault(str(n), []).append(accuracy)
+                said = ", ".join(f"{name} {accuracy:.1f} %" for name, accuracy in found.items())
+                lab.say(f"seed {seed}, {task}, {n} labels: {said}")
+    most = str(labels_of(lab)[-1])
+    values = {task: table[task]["air"][most] for task in TASKS} | {"lead": leads(table, lab)}
+    return Finding(values, {"accuracy": table}, curves(table))
+
+
+def labels_of(lab: Lab) -> tuple[int, ...]:
+    """Numbers of labels that are compared."""
+    return (lab.some(FEW),) if lab.tiny else LABELS
+
+
+def leads(table: dict[str, Any], lab: Lab) -> list[float]:
+    """By how much AIR's codes are ahead of DRAW's and the convolutional network, where they are least."""
+    few = [str(n) for n in labels_of(lab) if n <= FEW]
+    return [
+        min(
+            own["air"][n][i] - own[rival][n][i]
+            for own in table.values()
+            for rival in ("draw", "cnn")
+            for n in few
+        )
+        for i in range(len(lab.seeds))
+    ]
+
+
+def pairs_of(lab: Lab, split: str, number: int, seed: int) -> Drawn:
+    """Scenes of two digits, which know their sum and their order."""
+    number = lab.some(number)
+    world = scenes.load(lab.scenes, split, counts=(2,))
+    return Drawn([(world, number)], seed, sum_and_order, min(number, 64))
+
+
+def sum_and_order(scene: Scene) -> np.ndarray:
+    """[batch, 2]: the sum of the labels, and whether they ascend by their boxes' middles."""
+    middles = scene.boxes[..., 0] + scene.boxes[..., 2]
+    digits = np.take_along_axis(np.asarray(scene.labels), np.argsort(np.asarray(middles), 1), 1)
+    return np.stack([digits.sum(1), digits[:, 0] <= digits[:, 1]], 1).astype(int)
+
+
+def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Codes of the scenes of both splits, by each model."""
+    _, height, width, channels = shown.pictures.shape
+    usual = {} if lab.tiny else {"what": AIR_CODE, "steps": AIR_STEPS}
+    air = lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
+    small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {"glimpses": 16, "code": 20}
+    strokes = draw_of(DRAWSettings(height, width, read=4, **small))
+    small = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
+    settings = SubitizingVAESettings(height, width, channels, judge=(), perceptual=0.0, **small)
+    dream = lambda model, key: model.dream(key)  # noqa: E731
+    whole = Subject("pair-vae", settings, SubitizingVAE, negative_elbo, dream)
+    models: dict[str, tuple[Callable, Any]] = {
+        "air": (objects, air),
+        "draw": (stroke_codes, descended(lab, strokes, STROKES, shown, seed)[0]),
+        "vae": (scene_code, descended(lab, whole, WHOLE, shown, seed)[0]),
+    }
+    return {
+        name: tuple(each(look, model, np.asarray(world.pictures)) for world in (shown, test))
+        for name, (look, model) in models.items()
+    }  # pyright: ignore[reportReturnType]
+
+
+def objects(model: Any, image: jax.Array) -> jax.Array:
+    """Places (in canvases) and codes of the first two objects, from left to right."""
+    look, s = model.look(image), model.settings
+    boxes = look.boxes[:2] / jnp.array([s.width, s.height, s.width, s.height])
+    order = jnp.argsort(boxes[:, 0] + boxes[:, 2])
+    return jnp.concatenate([boxes, look.what[:2]], 1)[order].ravel()
+
+
+def stroke_codes(model: DRAW, image: jax.Array) -> jax.Array:
+    """The codes of all strokes."""
+    return model.look(image[..., 0]).code.ravel()
+
+
+def scene_code(model: SubitizingVAE, image: jax.Array) -> jax.Array:
+    """The one code of the scene."""
+    return model.posterior(image).loc
+
+
+def curves(table: dict[str, Any]) -> Image.Image:
+    """Accuracy against the number of labels: a panel for each task, a line for each description and seed."""
+    panels = []
+    for task, own in table.items():
+        lines = [
+            Line([np.log10(float(n)) for n in found], [values[i] for values in found.values()], INKS[name])
+            for name, found in own.items()
+            for i in range(len(next(iter(found.values()))))
+        ]
+        panels.append(
+            Panel(task, lines, (0.0, 100.0), "log10 of labels; AIR red, DRAW blue, VAE green, CNN black")
+        )
+    return grid(panels, 2, "Right answers on held-out scenes (%)", size=(420, 260))
+
+
+CLAIMS = (
+    Claim(
+        "downstream",
+        "From AIR's codes, sums and orderings of two digits are learned from fewer labels than from others'.",
+        SOURCE,
+        {
+            "sum": Condition(f"sum of two digits, {LABELS[-1]:,} labels (%)", "about 95", 95),
+            "order": Condition(f"ascending order, {LABELS[-1]:,} labels (%)", "about 95", 95),
+            "lead": Condition(f"least lead over DRAW and a CNN, up to {FEW:,} labels (points)", "", 0),
+        },
+        600,
+        SEEDS,
+        downstream,
+    ),
+)
