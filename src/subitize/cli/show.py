@@ -68,9 +68,9 @@ def what_exists() -> Iterator[str]:
     from subitize.evaluation.programs import PROGRAMS
     from subitize.gradients import ESTIMATORS, OBJECTIVES
     from subitize.models.air import GUIDES
-    from subitize.scenes import SCENES
+    from subitize.scenes import WORLDS
 
-    yield from listed("scenes (--scenes), or the path of a folder of pictures", SCENES)
+    yield from listed("scenes (--scenes), or the path of a folder of pictures", WORLDS)
     yield from listed("models (--model)", GUIDES)
     yield "estimators (--estimator)"
     for word, build in ESTIMATORS.items():

@@ -5,15 +5,17 @@
     mnist      the scenes on which the field compares
     sprites    coloured shapes from formulas
     dots       shapes whose total area and spread do not betray their number
+    omniglot   single characters, drawn by many hands, whose strokes nobody counted
     folder     a folder of somebody's pictures, with no truth in it
     bits       single digits in black and white, on which likelihoods are compared
 
     layout     counts, canvas, sizes: what can be asked for     painting   throwing objects onto a canvas
     glyphs     a stored digit at any side                       idx        MNIST's files
-    stack      pictures as they are, one at a time
+    stack      pictures as they are, one at a time              files      where a data set's files are
 
 `SCENES` lists the families that know their own count; what is listed there is held to the laws of
-`tests/laws/test_scenes.py`. `load` finds a world by its word or by the path of a folder.
+`tests/laws/test_scenes.py`. `WORLDS` has besides those that do not. `load` finds a world by its word or by
+the path of a folder.
 """
 
 import inspect
@@ -28,29 +30,33 @@ from subitize.scenes.digits import Digits
 from subitize.scenes.dots import Dots
 from subitize.scenes.folder import Folder
 from subitize.scenes.mnist import MNIST
+from subitize.scenes.omniglot import Omniglot
 from subitize.scenes.sprites import Sprites
 
 __all__ = [
     "MNIST",
     "SCENES",
+    "WORLDS",
     "AbstractScenes",
     "Bits",
     "Digits",
     "Dots",
     "Folder",
+    "Omniglot",
     "Scene",
     "Sprites",
     "load",
 ]
 
 SCENES = {family.family: family for family in (MNIST, Digits, Sprites, Dots)}
+WORLDS = SCENES | {Omniglot.family: Omniglot}
 
 
 def load(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:
-    """A world of scenes by its word (a key of `SCENES`) or by the path of a folder.
+    """A world of scenes by its word (a key of `WORLDS`) or by the path of a folder.
 
     Args:
-        name_or_path: a word in `SCENES`, which wins over a folder of that name (`./mnist` is the folder).
+        name_or_path: a word in `WORLDS`, which wins over a folder of that name (`./mnist` is the folder).
         split: "train" or "test".
         **options: of that family, such as `counts`, `canvas`, `size`; a family's own defaults otherwise.
 
@@ -58,7 +64,7 @@ def load(name_or_path: str | Path, split: str = "train", **options: Any) -> Abst
         UsageError: the word is misspelt, or the family has no such option.
         NoInputError: the path does not exist, or its pictures cannot be read.
     """
-    known, path = SCENES.get(str(name_or_path)), Path(name_or_path)
+    known, path = WORLDS.get(str(name_or_path)), Path(name_or_path)
     if known is None and not path.is_dir():
         raise refusal(str(name_or_path), path)
     family = known or Folder
@@ -87,6 +93,6 @@ def refusal(word: str, path: Path) -> UsageError | NoInputError:
             f"Scenes come from a folder of pictures; there is no folder {word}. Give one that exists."
         )
     return UsageError(
-        f"There are no scenes called '{word}'.{did_you_mean(word, SCENES)} Use {', '.join(SCENES)}, "
+        f"There are no scenes called '{word}'.{did_you_mean(word, WORLDS)} Use {', '.join(WORLDS)}, "
         f"or the path of a folder of pictures."
     )

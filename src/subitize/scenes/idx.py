@@ -1,26 +1,21 @@
 """Where are MNIST's files, and are they what they should be?
 
 The format, in big-endian bytes: two zeros, the type (8: unsigned bytes), the number of axes d, d sizes of
-four bytes each, then the values. A file is looked for, plain or gzipped, in `$SUBITIZE_DATA/mnist` and in
-the cache folder; failing both it is downloaded from a mirror, after one line that says so, and its
-SHA-256 is compared before it gets its name.
+four bytes each, then the values. A file may be plain or gzipped.
 
 Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", CC BY-SA 3.0.
 """
 
 import gzip
-import logging
-import os
 import struct
-import sys
 import zlib
-from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from subitize.core.errors import NoInputError
+from subitize.scenes.files import Download, found
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -38,15 +33,7 @@ KILOBYTES = {
     "t10k-images-idx3-ubyte": 1602,
     "t10k-labels-idx1-ubyte": 5,
 }
-
-
-def folders() -> Iterator[Path]:
-    """Where files are looked for, in this order; downloads go to the last."""
-    import pooch  # here: nobody who brings the data should wait for it
-
-    if chosen := os.environ.get("SUBITIZE_DATA"):
-        yield Path(chosen) / "mnist"
-    yield Path(pooch.os_cache("subitize")) / "mnist"
+OTHERWISE = "Put the four files of MNIST there, or use `--scenes digits`, which needs no download."
 
 
 def find_idx(name: str) -> Path:
@@ -55,33 +42,8 @@ def find_idx(name: str) -> Path:
     Raises:
         NoInputError: it is nowhere and cannot be downloaded.
     """
-    places = list(folders())
-    for folder in places:
-        for file in (folder / name, folder / f"{name}.gz"):
-            if file.is_file():
-                return file
-    return download(name, places)
-
-
-def download(name: str, places: list[Path]) -> Path:
-    """Fetch a file into the last place from the first mirror that answers with the right bytes."""
-    import pooch
-
-    pooch.get_logger().setLevel(logging.ERROR)
-    print(f"downloading {name}.gz ({KILOBYTES[name]:,} kB) to {places[-1]}", file=sys.stderr)
-    failures = []
-    for mirror in MIRRORS:
-        try:
-            checksum = f"sha256:{SHA256[name]}"
-            fetched = pooch.retrieve(f"{mirror}{name}.gz", checksum, fname=f"{name}.gz", path=places[-1])
-            return Path(fetched)
-        except (OSError, ValueError) as error:  # no network or no room; the wrong bytes
-            failures.append(f"{mirror}: {str(error).splitlines()[0][:120]}")
-    raise NoInputError(
-        f"MNIST scenes need {name}.gz, which is not in {' or '.join(map(str, places))}, and downloading it "
-        f"failed ({'; '.join(failures)}). Put the four files of MNIST there, or use `--scenes digits`, which "
-        f"needs no download."
-    )
+    zipped = Download("mnist", f"{name}.gz", SHA256[name], KILOBYTES[name], MIRRORS, OTHERWISE)
+    return found(zipped, also=(name,))
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -137,7 +137,7 @@ def open_folder(folder: Path, recipe: Recipe, resume: str, why: str | None = Non
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
     """The recipe with nothing left to derive: size of objects and number of sum scenes, a path absolute."""
     size, sums = recipe.object_size, recipe.sums
-    where = recipe.scenes if recipe.scenes in scenes.SCENES else str(Path(recipe.scenes).absolute())
+    where = recipe.scenes if recipe.scenes in scenes.WORLDS else str(Path(recipe.scenes).absolute())
     if size is None:
         images = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
         size = round(window_size(np.asarray(images)), 1)

@@ -21,7 +21,7 @@ class Recipe:
     """How to train. Options of the scenes left at None take the scenes' own defaults.
 
     Args:
-        scenes: mnist, digits, sprites, or the path of a folder of pictures.
+        scenes: a word that `subitize show` lists, or the path of a folder of pictures.
         counts: how many objects a generated scene may hold, equally often.
         canvas: side of the image in pixels.
         size: typical side of a generated object in pixels.

@@ -1,0 +1,97 @@
+"""Does it see what there is in other worlds? Coloured sprites, and the strokes of handwritten characters.
+
+AIR learns to count sprites of four shapes and any colour as it learns to count digits. Of Omniglot's
+characters nobody knows the parts: AIR has windows smaller than a character, may use up to four of them, and
+is judged by how well they explain characters drawn by hands that it has never seen.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from PIL import Image
+
+from subitize.claims.claim import Claim, Condition, Finding
+from subitize.claims.lab import Lab
+from subitize.evaluation.held_out import evaluate
+from subitize.figures.board import board
+from subitize.scenes import Scene
+from subitize.scenes.stack import AbstractStack
+from subitize.training import Run
+
+SOURCE = "Eslami et al. 2016, experiments on sprites and Omniglot"
+TESTED, SHOWN = 5000, 12
+STROKES = {"scenes": "omniglot", "max_objects": 4, "object_size": 22.0, "count_prior": "geometric(rate=0.01)"}
+STROKE_STEPS, SPRITE_STEPS = 10_000, 4000
+SEEDS = (0, 1, 2)
+
+
+def sprites(lab: Lab) -> Finding:
+    """How many, of which colours and shapes."""
+    runs = [lab.trained(scenes="sprites", steps=SPRITE_STEPS, seed=seed) for seed in lab.seeds]
+    found = [evaluate(run, lab.some(TESTED), elbo=False) for run in runs]
+    values = {
+        "counted": [100 * f["count_accuracy"] for f in found],
+        "found": [100 * (f["recall_50"] or 0.0) for f in found],
+    }
+    return Finding(values, {"confusion": [f["confusion"] for f in found]}, seen(runs[0]))
+
+
+def strokes(lab: Lab) -> Finding:
+    """How many strokes, and how much of a character they explain."""
+    few = {"max_objects": 2} if lab.tiny else {}
+    runs = [lab.trained(**STROKES | few, steps=STROKE_STEPS, seed=seed) for seed in lab.seeds]
+    explained, used = [], []
+    for run in runs:
+        pictures = np.asarray(held_out(run, lab.some(TESTED)).image)
+        look: Any = run.look(pictures)
+        missed = ((pictures - look.reconstruction) ** 2).sum((1, 2, 3))
+        explained.append(100 * float(np.mean(1 - missed / np.maximum((pictures**2).sum((1, 2, 3)), 1e-6))))
+        used.append(np.bincount(look.count, minlength=run.model.settings.max_objects + 1).tolist())
+    several = [100 * sum(counts[2:]) / sum(counts) for counts in used]
+    return Finding({"explained": explained, "several": several}, {"strokes": used}, seen(runs[0]))
+
+
+def held_out(run: Run, number: int) -> Scene:
+    """So many held-out scenes, or as many as there are."""
+    world = run.scenes("test")
+    if isinstance(world, AbstractStack):
+        pictures = np.asarray(world.pictures)[np.random.default_rng(0).permutation(len(world.pictures))]
+        unknown = np.full(len(pictures[:number]), -1)
+        return Scene(pictures[:number].astype(np.float32) / 255, unknown, np.zeros(0), np.zeros(0))  # pyright: ignore
+    return jax.tree.map(np.asarray, world.batch(0, np.arange(number)))
+
+
+def seen(run: Run) -> Image.Image:
+    """Held-out pictures of its world, as a run sees them."""
+    scene = held_out(run, SHOWN)
+    look: Any = run.look(np.asarray(scene.image))
+    return board(np.asarray(scene.image), look, np.asarray(scene.count), f"{run.recipe.scenes}, held out")
+
+
+CLAIMS = (
+    Claim(
+        "sprites",
+        "AIR learns to count and to find coloured sprites of several shapes without labels.",
+        SOURCE,
+        {
+            "counted": Condition("sprites counted right (%)", "", 95),
+            "found": Condition("sprites found, half of the union of boxes shared (%)", "", 80),
+        },
+        30,
+        SEEDS,
+        sprites,
+    ),
+    Claim(
+        "strokes",
+        "On Omniglot AIR's steps become strokes: it explains characters of unseen hands by a few parts.",
+        SOURCE,
+        {
+            "explained": Condition("of the squared brightness of held-out characters explained (%)", "", 70),
+            "several": Condition("characters for which it uses two parts or more (%)", "", 50),
+        },
+        60,
+        SEEDS,
+        strokes,
+    ),
+)
