@@ -11,12 +11,14 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 EXPERIMENTS = ROOT / "experiments" / "results"
+TESTED_CLAIMS = EXPERIMENTS / "claims"  # what `subitize reproduce` wrote
 README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    for make in (estimators, raced, air_raced, mathematics, covariates, numbers, claims, doubts):
+    makers = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
+    for make in (*makers, verdicts, untested):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -145,7 +147,7 @@ def where(result: dict[str, Any]) -> str:
     return f"`{made['command']}`, {made['device']} {made['cpu']}, {made['date']}"
 
 
-def claims() -> str:
+def highlights() -> str:
     """The short list of numbers for the README."""
     lines = []
     if accuracy := result("count_accuracy"):
@@ -174,6 +176,35 @@ def claims() -> str:
             f"{last['logged']:.1f} ({where(anchor)})."
         )
     return "\n".join(lines)
+
+
+def verdicts() -> str:
+    """The claims that were put to the test, and their pictures."""
+    from subitize.claims.table import table as claims_table
+
+    tested = sorted(TESTED_CLAIMS.glob("*.json"))
+    if not tested:
+        return "None yet."
+    pictures = [
+        f"![{json.loads(path.read_text())['statement']}](claims/{path.stem}.png)"
+        for path in tested
+        if (ROOT / "docs" / "claims" / f"{path.stem}.png").exists()
+    ]
+    return "\n\n".join([claims_table(TESTED_CLAIMS), *pictures])
+
+
+def untested() -> str:
+    """The claims that were not, and what would count as true."""
+    from subitize.claims import CLAIMS
+
+    rows = [
+        f"| {claim.statement} | {claim.source} | "
+        + "; ".join(f"{c.what} {'≤' if c.at_most else '≥'} {c.bar:g}" for c in claim.conditions.values())
+        + f" | `subitize reproduce {name}`, about {claim.minutes} minutes on two cores |"
+        for name, claim in CLAIMS.items()
+        if not (TESTED_CLAIMS / f"{name}.json").exists()
+    ]
+    return "\n".join(["| claim | source | would be true if | command |\n|---|---|---|---|", *rows])
 
 
 def numbers() -> str:
@@ -226,7 +257,7 @@ def shown(value: Any) -> str:
 
 def renewed(readme: str) -> str:
     """The README with its numbers renewed."""
-    return README_BLOCK.sub(lambda m: f"{m[1]}{claims()}\n{m[2]}", readme)
+    return README_BLOCK.sub(lambda m: f"{m[1]}{highlights()}\n{m[2]}", readme)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Lab:
         """The run of a recipe: trained now, trained to its end, or opened."""
         options = {"scenes": self.scenes} | options | (TINY if self.tiny else {})
         recipe = Recipe(**options)
-        words = "-".join(str(options[k]) for k in ("model", "seed") if k in options)
+        words = "-".join(str(options[k]) for k in ("scenes", "model", "seed") if k in options)
         folder = self.out / "runs" / f"{words}-{marked(recipe.to_json())}"
         if not (folder / WEIGHTS).is_file():
             self.say(f"training {folder}")
