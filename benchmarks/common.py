@@ -89,7 +89,8 @@ def measure_missing(
                 continue
         run = who | {"commit": provenance()["commit"][:7]} | measure(**who)
         with lock:
-            runs = sorted([*measured(), run], key=lambda run: [run[k] for k in who])
+            others = [other for other in measured() if who != {k: other.get(k) for k in who}]
+            runs = sorted([*others, run], key=lambda run: [run[k] for k in who])
             write(out, name, {"summary": publish(runs), "runs": runs})
 
 

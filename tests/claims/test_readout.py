@@ -9,7 +9,7 @@ import pytest
 
 from subitize.claims.downstream import objects, sum_and_order
 from subitize.claims.readout import each, glance, linear_read_out, read_out
-from subitize.claims.subitizing import number_units
+from subitize.claims.subitizing import number_units, reach
 from subitize.scenes import Dots, Scene
 from subitize.scenes.stack import Drawn
 
@@ -61,20 +61,31 @@ def mean(factor, image):
     return factor * image.mean()
 
 
-def test_units_of_number_and_of_area_are_told_apart():
-    """In a sample of thousands, made so that neither cause goes with the other."""
+def test_units_of_number_area_and_hull_are_told_apart():
+    """In a sample of thousands, in which the hull goes with number."""
     n = 4000
     number, area = RNG.integers(0, 7, n), np.exp(RNG.normal(size=n))
     log_number, log_area = np.log(np.maximum(number, 1)), np.log(area)
-    noise = RNG.normal(size=(n, 4))
-    codes = np.stack([log_number, log_area, log_number + log_area, 0 * area], 1) + 0.5 * noise
-    found = number_units(codes, number, area)
-    assert [unit[0] for unit in found["number"]] == [0]
-    assert [unit[0] for unit in found["area"]] == [1]
+    log_hull = log_number + RNG.normal(size=n)
+    noise = RNG.normal(size=(n, 5))
+    codes = np.stack([log_number, log_area, log_hull, log_number + log_area, 0 * area], 1) + 0.3 * noise
+    found = number_units(codes, number, np.stack([area, np.exp(log_hull)], 1))
+    assert {name: [unit[0] for unit in units] for name, units in found.items()} == {
+        "number": [0],
+        "area": [1],
+        "hull": [2],
+    }
+
+
+def test_the_reach_of_what_is_lit():
+    lit = np.zeros((2, 10, 5))
+    lit[0, 2, 1] = lit[0, 6, 3] = 1
+    np.testing.assert_allclose(reach(lit, 1), [0.5, 1.0])
+    np.testing.assert_allclose(reach(lit, 2), [0.6, 1.0])
 
 
 def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
-    few, many = Dots(counts=(1,), canvas=32), Dots(counts=(4, 5), canvas=32)
+    few, many = Dots(counts=(1,), canvas=48), Dots(counts=(4, 5), canvas=48)
     stack = Drawn([(few, 5), (many, 9)], seed=3, batch=4)
     assert len(stack.pictures) == 14
     assert sorted(stack.known)[:5] == [1] * 5
@@ -84,7 +95,7 @@ def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
     for picture in wanted:
         assert np.abs(ones - picture).max((1, 2, 3)).min() <= 1
     scene = stack.batch(0, jnp.arange(3))
-    assert scene.image.shape == (3, 32, 32, 1)
+    assert scene.image.shape == (3, 48, 48, 1)
 
 
 def test_a_pair_knows_its_sum_and_its_order():

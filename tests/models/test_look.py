@@ -1,4 +1,4 @@
-"""Looks: what nobody can see is not counted."""
+"""Looks: what nobody can see is not counted, and of several the best explanation is kept."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -10,8 +10,10 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.models.air import AIR, GUIDES
-from subitize.models.look import Look, summed_up
+from subitize.core.draws import Means
+from subitize.core.errors import UsageError
+from subitize.models.air import AIR, GUIDES, Evidence
+from subitize.models.look import Sight, evidence, sight, summed_up
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
@@ -27,8 +29,8 @@ def seen(light, taken=3):
     σ = SMALL.pixel_deviation
     patches = jnp.zeros((3, 4, 4, 1)).at[:, 1, 2, 0].set(jnp.sqrt(2 * σ**2 * jnp.array(light)))
     boxes, what = jnp.arange(12.0).reshape(3, 4), jnp.arange(3.0)[:, None]
-    found = Look(jnp.asarray(0), POSTERIOR, boxes, what, patches, jnp.zeros((4, 4, 1)))
-    return summed_up(SimpleNamespace(settings=SMALL), found, taken)
+    found = Sight(POSTERIOR, boxes, what, patches, jnp.zeros(3), jnp.asarray(taken))
+    return summed_up(SimpleNamespace(settings=SMALL), found)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,44 @@ def test_a_model_that_paints_black_sees_nothing(word):
     assert look.count == 0
     np.testing.assert_allclose(look.posterior[0], 1.0, atol=2e-3)
     assert model.look(IMAGE).posterior[0] < 0.9
+
+
+def dair():
+    """One that is inclined to go on."""
+    model = AIR(dataclasses.replace(SMALL, model="dair"), key=jr.key(0))
+    return eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(5.0))
+
+
+def test_of_several_looks_the_one_with_most_evidence_is_kept():
+    model = dair().extended(looks=6)
+    sights = [sight(eqx.tree_at(lambda m: m.guide, model, model.guide.restless(k)), IMAGE) for k in range(6)]
+    scores = [float(evidence(model, IMAGE, found)) for found in sights]
+    assert np.ptp(scores) > 0, "restless guides look elsewhere"
+    wanted = summed_up(model, sights[int(np.argmax(scores))])
+    found = model.look(IMAGE)
+    np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-4)
+    np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-6)
+
+
+def test_the_evidence_is_the_bound_at_that_count():
+    model = dair()
+    found = sight(model, IMAGE)
+    n = int(jnp.argmax(found.posterior))
+    steps = model.roll_out(IMAGE, Means())
+    whole = Evidence.of(model, IMAGE, model.log_prior(), steps)
+    constant = IMAGE.size * (np.log(SMALL.pixel_deviation) + 0.5 * np.log(2 * np.pi))
+    wanted = whole.log_likelihood[n] - steps.kl[:n].sum() + whole.log_prior[n] + constant
+    assert np.isclose(evidence(model, IMAGE, found), wanted)
+
+
+def test_the_first_look_is_as_it_was_learned():
+    guide = dair().guide
+    assert eqx.tree_equal(guide.restless(0), guide)
+    assert not eqx.tree_equal(guide.restless(1), guide)
+
+
+def test_only_who_breaks_ties_looks_again():
+    with pytest.raises(UsageError, match="would see the same"):
+        AIR(SMALL, key=jr.key(0)).extended(looks=2)
+    with pytest.raises(UsageError, match="at least once"):
+        dair().extended(looks=0)

@@ -57,12 +57,17 @@ def test_without_a_judge_it_is_the_usual_bound():
     assert np.isclose(parts["kl"], kl)
 
 
-def test_the_judge_says_nothing_against_a_perfect_picture():
-    model = with_share(1.0)
+def test_half_the_error_is_what_the_judge_says():
+    """With w = 1/2, by hand: each layer's mean square error, as loud as the pixels."""
+    model = with_share(0.5)
     found = model.render(model.posterior(IMAGE).loc)
-    assert cost(model)[1]["looks"] > 0
-    seen = model.seen_by_judge(found)
-    assert all(np.array_equal(a, b) for a, b in zip(seen, model.seen_by_judge(found), strict=True))
+    pixels, looks = jnp.sum((IMAGE - found) ** 2), 0.0
+    for a, b in zip(model.seen_by_judge(IMAGE), model.seen_by_judge(found), strict=True):
+        loud = (jnp.mean(IMAGE**2) + 1e-2) / (jnp.mean(a**2) + 1e-2)
+        looks += loud * jnp.sum((a - b) ** 2) * IMAGE.size / (2 * a.size)
+    value, parts = cost(model)
+    assert np.isclose(parts["looks"], looks)
+    assert np.isclose(value, parts["kl"] + (pixels + looks) / (4 * SMALL.pixel_deviation**2))
 
 
 def test_the_judge_is_the_same_for_all_and_never_trained():

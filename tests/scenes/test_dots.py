@@ -54,6 +54,12 @@ def test_a_texture_hides_what_brightness_would_tell(drawn):
     assert abs(np.mean(np.sign(apart))) < 4 / len(apart) ** 0.5, "brighter as often as darker"
 
 
+def test_training_and_held_out_scenes_share_neither_ground_nor_places():
+    train, test = (Dots(split, ground="texture").batch(0, jnp.arange(24)) for split in ("train", "test"))
+    for a, b in zip(np.asarray(train.image), np.asarray(test.image), strict=True):
+        assert np.mean(np.isclose(a, b, atol=1e-3)) < 0.1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -62,6 +68,8 @@ def test_a_texture_hides_what_brightness_would_tell(drawn):
         ({"area": (0.5, 0.9)}, "no room"),
         ({"field": (0.1, 1.0)}, "no room"),
         ({"ground": "grass"}, "ground"),
+        ({"area": (1e-6, 1e-5)}, "too small"),
+        ({"counts": (60,)}, "too small"),
         ({"jitter": 3}, "0 to 0.2"),
         ({"channels": 2}, "channels"),
         ({"counts": (-1,)}, "whole numbers"),

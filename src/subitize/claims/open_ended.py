@@ -1,9 +1,10 @@
 """Can it count with no largest count in mind?
 
 DAIR is trained on scenes of up to three digits on a canvas with room for more, and looks at up to eight: for
-one more object as long as there may be one. Its prior breaks a stick for ever and so knows no largest count,
-with a concentration that is fixed or learned; beside it the geometric prior of Eslami et al. (2016) and the
-binomial one, which both end at the steps of training.
+one more object as long as there may be one, and several times. Its prior breaks a stick for ever and so knows
+no largest count; with a small concentration it is as strict as the geometric prior of Eslami et al. (2016),
+and a second one learns its concentration. Beside them that geometric prior and the binomial one, which end at
+the steps of training. The prior shapes the training alone: a look asks q.
 """
 
 from typing import Any
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import confused, picture_of
+from subitize.claims.generalisation import LOOKS, confused, picture_of
 from subitize.claims.lab import Lab
 from subitize.training import Run
 
 PRIORS = {
     "sticks": "sticks(concentration=0.001)",
-    "learned sticks": "sticks(concentration=0.001, learned=True)",
+    "learned sticks": "sticks(concentration=1.0, learned=True)",
     "geometric": "geometric(rate=0.001)",
     "binomial": "binomial(p=0.5)",
 }
@@ -76,7 +77,7 @@ def run_of(lab: Lab, prior: str, seed: int) -> Run:
         steps=STEPS,
         seed=seed,
     )
-    return run.extended(MOST)
+    return run.extended(MOST, LOOKS)
 
 
 def within(table: np.ndarray, n: int, error: int) -> float:
@@ -99,7 +100,7 @@ def shown(lab: Lab) -> Any:
 CLAIMS = (
     Claim(
         "open_ended",
-        "Trained on scenes of up to three digits under a prior without a largest count, DAIR counts six.",
+        "Trained on scenes of up to three digits, with a prior that knows no largest count, DAIR counts six.",
         "a post's wish: a nonparametric prior on the count",
         {
             "exact": Condition("six digits counted right (%)", "", 60),

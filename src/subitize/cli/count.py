@@ -39,6 +39,7 @@ class Count:
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
             `--model dair` may look for more than it was trained on.
+        looks: how often to look at each picture, to keep what explains it best; `dair` only.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
         debug: show the traceback of an error.
@@ -48,6 +49,7 @@ class Count:
     model: Path | None = None
     out: Path | None = None
     max_objects: int | None = None
+    looks: int = 1
     fit: str | None = None
     invert: str | None = None
     debug: bool = False
@@ -69,7 +71,10 @@ def main(words: Sequence[str]) -> int:
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
-    run, files = open_run(str(options.model), options.max_objects), find_pictures(options.paths)
+    run, files = (
+        open_run(str(options.model), options.max_objects, options.looks),
+        find_pictures(options.paths),
+    )
     out = fresh((options.out or new_folder("count")).absolute())
     print(f"model: {run.path.absolute()}", f"out: {out}", sep="\n", flush=True)
     with Watch("count") as watch:

@@ -17,7 +17,8 @@ from jaxtyping import Array
 from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
 from subitize.evaluation.localisation import ink_boxes, localisation
-from subitize.scenes import AbstractScenes, Folder, Scene
+from subitize.scenes import AbstractScenes, Scene
+from subitize.scenes.stack import AbstractStack
 from subitize.training.runs import Run
 
 CHUNK = 500  # scenes in memory at a time, with all their patches
@@ -80,12 +81,12 @@ def measured(
 
 
 def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Any]:
-    """Batches of scenes, as `Scene`s of numpy arrays: n fresh ones, or each picture of a folder once."""
-    if isinstance(scenes, Folder):
+    """Batches of scenes, as `Scene`s of numpy arrays: n fresh ones, or each picture of a stack once."""
+    if isinstance(scenes, AbstractStack):
         for start in range(0, min(n, len(scenes.pictures)), CHUNK):
-            image = scenes.pictures[start : min(n, start + CHUNK)].astype(np.float32) / 255
-            nobody = jnp.full((len(image), 0), -1)
-            unknown = Scene(image, jnp.full(len(image), -1), jnp.zeros((len(image), 0, 4)), nobody)
+            image = np.asarray(scenes.pictures[start : min(n, start + CHUNK)], np.float32) / 255
+            n_here, nobody = len(image), jnp.full((len(image), 0), -1)
+            unknown = Scene(jnp.asarray(image), jnp.full(n_here, -1), jnp.zeros((n_here, 0, 4)), nobody)
             yield jax.tree.map(np.asarray, unknown)
         return
     for start in range(0, n, CHUNK):

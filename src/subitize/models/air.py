@@ -40,7 +40,7 @@ from subitize.core.networks import MLP, deviation
 from subitize.core.words import spoken
 from subitize.models.dair import Difference
 from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
-from subitize.models.look import Look, look_at_all, look_on
+from subitize.models.look import Look, look
 from subitize.models.settings import AIRSettings
 
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
@@ -82,17 +82,29 @@ class AIR(eqx.Module):
         self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
         self.count_prior = spoken(s.count_prior, COUNT_PRIORS, "count prior")
 
-    def extended(self, max_objects: int) -> AIR:
-        """The same model, taking up to another number of steps.
+    def extended(self, max_objects: int | None = None, looks: int = 1) -> AIR:
+        """The same model, taking up to another number of steps, or looking more than once.
+
+        Args:
+            max_objects: the most objects that are looked for; None as in training.
+            looks: how often it looks at a picture, to keep what explains it best.
 
         Raises:
-            UsageError: its guide knows only the steps it was trained for, that is no number of steps, or the
-                patches of so many objects would be too much for the memory.
+            UsageError: its guide knows only the steps it was trained for, or breaks no ties and would see
+                the same again; that is no number; or so many patches would be too much for the memory.
         """
         s = self.settings
         room = int(MOST_CELLS / (s.height * s.width * s.channels))
-        if max_objects < 1:
-            raise UsageError(f"A model looks for at least 1 object; got {max_objects}.")
+        max_objects = s.max_objects if max_objects is None else max_objects
+        if max_objects < 1 or looks < 1:
+            raise UsageError(
+                f"A model looks at least once, for at least 1 object; got {looks} and {max_objects}."
+            )
+        if looks > 1 and not self.guide.breaks_ties:
+            raise UsageError(
+                f"The model '{s.model}' would see the same at every look. Those that look around: "
+                f"{', '.join(word for word, guide in GUIDES.items() if guide.breaks_ties)}."
+            )
         if not self.guide.extends and max_objects != s.max_objects:
             raise UsageError(
                 f"The model '{s.model}' was trained for {s.max_objects} steps and takes no others. Those "
@@ -103,7 +115,7 @@ class AIR(eqx.Module):
                 f"A patch for each of {max_objects} objects on a canvas of {s.height}x{s.width} does not fit "
                 f"into memory. Ask for at most {room}."
             )
-        longer = replace(s, max_objects=max_objects)
+        longer = replace(s, max_objects=max_objects, looks=looks)
         shape = jax.eval_shape(lambda key: AIR(longer, key=key), jr.key(0))
         return jax.tree.unflatten(jax.tree.structure(shape), jax.tree.leaves(self))
 
@@ -162,7 +174,7 @@ class AIR(eqx.Module):
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with every continuous variable at its mean: deterministic."""
-        return look_on(self, image) if self.guide.extends else look_at_all(self, image)
+        return look(self, image)
 
     def dream(
         self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None

@@ -29,6 +29,7 @@ from subitize.core.networks import Linear, convolve, deviation
 from subitize.models.guide import SHARPNESS, AbstractGuide, Attention
 from subitize.models.settings import AIRSettings
 
+RESTLESS = 4.0  # deviation of what is added to the order of places, in units of what they deserve
 CONVOLUTIONS = ((4, 24), (2, 48), (1, 64))  # (stride, channels)
 
 
@@ -47,6 +48,7 @@ class Difference(AbstractGuide):
     head: Linear  # of each cell: attention, going on, and q(where) around the cell
     settings: AIRSettings = eqx.field(static=True)
     extends: ClassVar[bool] = True
+    breaks_ties: ClassVar[bool] = True
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         self.settings = settings
@@ -59,6 +61,11 @@ class Difference(AbstractGuide):
         self.head = Linear(depth, 8, key=last, scale=0.1)
         pitch = math.prod(stride for stride, _ in CONVOLUTIONS)
         self.order = jr.normal(tie, (-(-settings.height // pitch), -(-settings.width // pitch)))
+
+    def restless(self, number: int | Array) -> "Difference":
+        """Another order of places; what clearly deserves attention most still gets it."""
+        other = RESTLESS * jr.normal(jr.fold_in(jr.key(0), number), self.order.shape)
+        return eqx.tree_at(lambda guide: guide.order, self, self.order + (number > 0) * other)
 
     def begin(self, image: Float[Array, "height width channels"]) -> None:
         """Nothing."""

@@ -34,10 +34,12 @@ class Attention(NamedTuple):
 class AbstractGuide(eqx.Module):
     """From step to step through one image.
 
-    `extends` says whether it may take more steps than it was trained for.
+    `extends` says whether it may take more steps than it was trained for, `breaks_ties` whether it could
+    attend to objects in another order.
     """
 
     extends: ClassVar[bool]
+    breaks_ties: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
@@ -46,6 +48,10 @@ class AbstractGuide(eqx.Module):
     @abc.abstractmethod
     def begin(self, image: Float[Array, "height width channels"]) -> Any:
         """What is remembered before the first step."""
+
+    def restless(self, number: int | Array) -> "AbstractGuide":
+        """The same guide, which breaks its ties in another way for each number, at 0 as it learned to."""
+        return self
 
     @abc.abstractmethod
     def attend(

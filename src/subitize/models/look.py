@@ -8,10 +8,16 @@ little, and to paint nothing there. An object is visible if its patch y, painted
 log-likelihood by at least `VISIBLE` nats: |y|² / 2σ² ≥ 1. With s_n the visible ones among the first n,
 
     q(k objects) = Σ_n q(n) [s_n = k].
+
+A guide that breaks ties between places may break them otherwise, and so look several times. Of these looks
+the one is kept that explains the picture best, by the bound at its own count:
+
+    log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t.
 """
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -39,26 +45,54 @@ class Look(NamedTuple):
     reconstruction: Float[Array, "height width channels"]
 
 
-class Looking(NamedTuple):
-    """A look under way, with as many steps as it takes."""
+class Sight(NamedTuple):
+    """One roll-out, with every continuous variable at its mean."""
 
-    step: Int[Array, ""]  # the next one
+    posterior: Float[Array, " counts"]  # q(0) … q(N) of steps, whatever they paint
+    boxes: Float[Array, "steps 4"]
+    what: Float[Array, "steps what"]
+    patches: Float[Array, "steps height width channels"]
+    kl: Float[Array, " steps"]  # of where and what, in nats
+    taken: Int[Array, ""]  # steps; of the others nobody knows how they would look
+
+
+class Looking(NamedTuple):
+    """A roll-out under way, with as many steps as it takes."""
+
     memory: Any  # of the guide
     canvas: Float[Array, "height width channels"]
     latest: Float[Array, " latents"]
     more: Float[Array, ""]  # probability with which the step before went on
-    found: Look  # the posterior's entry at `step` is the probability of at least so many objects
+    found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
 
 
-def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Look:
+def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
+    """Look once or several times, and keep what explains the picture best."""
+    if air.settings.looks == 1:
+        return summed_up(air, sight(air, image))
+
+    def again(number):
+        return sight(eqx.tree_at(lambda air: air.guide, air, air.guide.restless(number)), image)
+
+    sights = jax.lax.map(again, jnp.arange(air.settings.looks))
+    best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(sights))
+    return summed_up(air, jax.tree.map(lambda x: x[best], sights))
+
+
+def sight(air: Any, image: Float[Array, "height width channels"]) -> Sight:
+    """One roll-out of as many steps as the guide can take."""
+    return look_on(air, image) if air.guide.extends else look_at_all(air, image)
+
+
+def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Sight:
     """Look at all N objects, each as if it were there."""
     steps = air.roll_out(image, Means())
     boxes = jax.vmap(lambda where: air.window(where).box())(steps.where)
-    found = Look(jnp.asarray(0), Stopping(steps.go_on).probs(), boxes, steps.what, steps.patch, image)
-    return summed_up(air, found, air.settings.max_objects)
+    posterior, most = Stopping(steps.go_on).probs(), jnp.asarray(air.settings.max_objects)
+    return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
 
 
-def look_on(air: Any, image: Float[Array, "height width channels"]) -> Look:
+def look_on(air: Any, image: Float[Array, "height width channels"]) -> Sight:
     """Look at one object after the other for as long as there may be one more, but at most N times.
 
     What little probability is left then is shared out as if all further steps were like the last.
@@ -66,49 +100,54 @@ def look_on(air: Any, image: Float[Array, "height width channels"]) -> Look:
     most, what = air.settings.max_objects, air.settings.what
 
     def may_go_on(looking: Looking) -> Array:
-        return (looking.step < most) & (looking.found.posterior[looking.step] >= UNLIKELY)
+        t = looking.found.taken
+        return (t < most) & (looking.found.posterior[t] >= UNLIKELY)
 
     def go_on(looking: Looking) -> Looking:
-        t, memory, canvas, latest, _, found = looking
+        memory, canvas, latest, _, found = looking
+        t = found.taken
         attention, memory = air.guide.attend(t, memory, image, canvas, latest)
         step, reached = air.infer(image, attention, Means()), found.posterior[t]
         more = jax.nn.sigmoid(step.go_on)
-        found = found._replace(
+        found = Sight(
             posterior=found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more),
             boxes=found.boxes.at[t].set(air.window(step.where).box()),
             what=found.what.at[t].set(step.what),
             patches=found.patches.at[t].set(step.patch),
+            kl=found.kl.at[t].set(step.kl),
+            taken=t + 1,
         )
         latest = jnp.concatenate([step.where, step.what])
-        return Looking(t + 1, memory, canvas + step.patch, latest, more, found)
+        return Looking(memory, canvas + step.patch, latest, more, found)
 
-    nothing = Look(
-        count=jnp.asarray(0),
+    nothing = Sight(
         posterior=jnp.zeros(most + 1).at[0].set(1.0),
         boxes=jnp.zeros((most, 4)),
         what=jnp.zeros((most, what)),
         patches=jnp.zeros((most, *image.shape), image.dtype),
-        reconstruction=jnp.zeros_like(image),
+        kl=jnp.zeros(most),
+        taken=jnp.asarray(0),
     )
     nobody = jnp.zeros(3 + what, image.dtype)
-    canvas = jnp.zeros_like(image)
-    start = Looking(jnp.asarray(0), air.guide.begin(image), canvas, nobody, jnp.zeros(()), nothing)
-    t, *_, more, found = jax.lax.while_loop(may_go_on, go_on, start)
-    n, rest = jnp.arange(most + 1), found.posterior[t]
-    tail = rest * more ** jnp.maximum(n - t, 0) * jnp.where(n < most, 1 - more, 1.0)
-    return summed_up(air, found._replace(posterior=jnp.where(n < t, found.posterior, tail)), t)
+    start = Looking(air.guide.begin(image), jnp.zeros_like(image), nobody, jnp.zeros(()), nothing)
+    *_, more, found = jax.lax.while_loop(may_go_on, go_on, start)
+    n, rest = jnp.arange(most + 1), found.posterior[found.taken]
+    tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
+    return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))
 
 
-def summed_up(air: Any, found: Look, taken: int | Int[Array, ""]) -> Look:
-    """What is seen, from the posterior over steps and the object of each: invisible ones are not counted.
+def evidence(air: Any, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
+    """The bound at the most probable count of a roll-out without q(count), in nats up to a constant."""
+    count = jnp.argmax(found.posterior)
+    kept = (jnp.arange(len(found.kl)) < count).astype(image.dtype)
+    missed = jnp.sum((image - jnp.tensordot(kept, found.patches, 1)) ** 2)
+    return air.log_prior()[count] - kept @ found.kl - missed / (2 * air.settings.pixel_deviation**2)
 
-    Args:
-        air: the model.
-        found: count and reconstruction mean nothing yet.
-        taken: how many steps were taken; of the others nobody knows how they would look.
-    """
+
+def summed_up(air: Any, found: Sight) -> Look:
+    """What is seen in a roll-out: invisible objects are not counted."""
     light = jnp.sum(found.patches**2, (1, 2, 3)) / (2 * air.settings.pixel_deviation**2)
-    visible = (light >= VISIBLE) | (jnp.arange(len(light)) >= taken)
+    visible = (light >= VISIBLE) | (jnp.arange(len(light)) >= found.taken)
     first = jnp.argsort(~visible, stable=True)
     among = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(visible)])
     posterior = jnp.zeros_like(found.posterior).at[among].add(found.posterior)

@@ -23,6 +23,7 @@ class AIRSettings:
         places: cells along each side of the grid on which the next window's place is chosen.
         pixel_deviation: σ of the likelihood.
         count_prior: a word of `subitize.core.counts`.
+        looks: how often it looks at a picture, once it has learned.
     """
 
     height: int = 50
@@ -43,6 +44,7 @@ class AIRSettings:
     places: int = 13
     pixel_deviation: float = 0.3
     count_prior: str = "geometric(rate=0.001)"
+    looks: int = 1
 
     @staticmethod
     def from_json(values: dict[str, Any]) -> AIRSettings:

@@ -4,7 +4,7 @@
     digits     scikit-learn's bundled digits: no download, the default
     mnist      the scenes on which the field compares
     sprites    coloured shapes from formulas
-    dots       shapes whose total area and spread do not betray their number
+    dots       shapes whose total area and field do not betray their number
     omniglot   single characters, drawn by many hands, whose strokes nobody counted
     folder     a folder of somebody's pictures, with no truth in it
     bits       single digits in black and white, on which likelihoods are compared

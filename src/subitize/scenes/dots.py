@@ -1,6 +1,6 @@
-"""Number without its companions: how many there are, when neither area nor spread says so.
+"""Number without some of its companions: how many there are, when neither area nor field says so.
 
-More things usually cover more of a picture, and more of its width. Here the summed area A of all objects and
+More things usually cover more of a picture, and are thrown wider. Here the summed area A of all objects and
 the side F of the square field that they are thrown into are drawn first,
 
     log A ~ U(log a, log b) canvases,    F ~ U(c, d) canvas sides,
@@ -10,9 +10,10 @@ objects are cut-outs: they and the ground are sums of random waves, one brighter
 
     wave(u) = level + contrast √(2/K) Σ_k cos(2π f_k·u + φ_k),
 
-so that brightness alone does not count for us. After the stimuli of Stoianov and Zorzi (2012), "Emergence of
-a 'visual number sense' in hierarchical generative models", and the cut-outs with which Zhang et al. (2015)
-trained "Salient object subitizing".
+so that brightness alone does not count for us. The hull of the objects and the length of their edges, √(A n),
+still go with number: nothing can keep area and edges both. After the stimuli of Stoianov and Zorzi (2012),
+"Emergence of a 'visual number sense' in hierarchical generative models", and the cut-outs with which Zhang
+et al. (2015) trained "Salient object subitizing".
 """
 
 import math
@@ -40,7 +41,7 @@ CONTRAST = 0.12  # standard deviation of a texture
 APART = 0.3  # least difference between the level of the ground and that of the objects
 LEVELS = (0.2, 0.8)  # of both
 MOST_COVERED = 0.3  # of the smallest field: beyond that, objects thrown one by one find no place
-TEXTURE = 1  # number of the stream of random numbers that textures come from
+SHORTEST_SIDE = 3.0  # pixels, of a square with an object's area
 
 
 class Dots(AbstractPainted):
@@ -94,13 +95,20 @@ class Dots(AbstractPainted):
         largest = math.sqrt(self.area[1] * height * width / min(FILLS))
         smallest_field = self.field[0] * min(height, width)
         check_room(self.area[1] * height * width, largest, smallest_field)
-        self.layout = Layout(check_counts("Dots", counts), height, width, largest, 0.0, "none", channels)
+        counts = check_counts("Dots", counts)
+        check_size(math.sqrt(self.area[0] * height * width / counts[-1]), counts[-1])
+        self.layout = Layout(counts, height, width, largest, 0.0, "none", channels)
 
     def options(self) -> dict[str, Any]:
         """The options that were given, as JSON takes them."""
         shape = {name: self.layout.options()[name] for name in ("counts", "canvas", "channels")}
         own = {"ground": self.ground, "area": list(self.area), "field": list(self.field)}
         return shape | own | {"jitter": self.jitter}
+
+    def key(self, key: PRNGKeyArray, stream: str) -> PRNGKeyArray:
+        """Of one of this split's own streams of random numbers."""
+        split, number = SPLITS.index(self.split), ("pieces", "texture").index(stream)
+        return jr.fold_in(jr.fold_in(key, split), number)
 
     def objects(
         self, key: PRNGKeyArray, sides: Float[Array, "objects"]
@@ -112,7 +120,7 @@ class Dots(AbstractPainted):
 
     def pieces(self, key: PRNGKeyArray) -> Pieces:
         """Choose count, area and field, then share the area out and throw."""
-        key = jr.fold_in(key, SPLITS.index(self.split))
+        key = self.key(key, "pieces")
         count, area, share, kind, colour, field, place, corner = jr.split(key, 8)
         counts, most = jnp.array(self.counts, jnp.int32), self.layout.objects
         present = jnp.arange(most) < counts[jr.randint(count, (), 0, len(self.counts), jnp.int32)]
@@ -135,7 +143,7 @@ class Dots(AbstractPainted):
         scene = self.paint(pieces)
         if self.ground == "plain":
             return scene
-        return scene._replace(image=self.cut_out(pieces, jr.fold_in(key, TEXTURE)))
+        return scene._replace(image=self.cut_out(pieces, self.key(key, "texture")))
 
     def cut_out(self, pieces: Pieces, key: PRNGKeyArray) -> Float[Array, "height width channels"]:
         """The objects as cut-outs of one texture on another."""
@@ -175,4 +183,13 @@ def check_room(area: float, side: float, field: float) -> None:
         raise UsageError(
             f"Dots: objects of {area:.0f} pixels in sum find no room in a field of {field:.0f}x{field:.0f}. "
             "Use a smaller `area`, or a larger `field`."
+        )
+
+
+def check_size(side: float, most: int) -> None:
+    """Refuse objects that are too small to be seen: `side` is that of a square with the least area."""
+    if side < SHORTEST_SIDE:
+        raise UsageError(
+            f"Dots: of {most} objects some would be {side:.1f} pixels a side, too small to be seen. Use a "
+            "larger `area`, or smaller `counts`."
         )

@@ -69,7 +69,7 @@ def fetched(download: Download, places: list[Path]) -> Path:
         try:
             return Path(pooch.retrieve(f"{mirror}{name}", checksum, fname=name, path=places[-1]))
         except (OSError, ValueError) as error:  # no network or no room; the wrong bytes
-            failures.append(f"{mirror}: {str(error).splitlines()[0][:120]}")
+            failures.append(f"{mirror}: {(str(error) or type(error).__name__).splitlines()[0][:120]}")
     raise NoInputError(
         f"{name} is needed, which is not in {' or '.join(map(str, places))}, and downloading it failed "
         f"({'; '.join(failures)}). {download.otherwise}"

@@ -11,6 +11,7 @@ induction"; MIT licence.
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -75,7 +76,7 @@ class Omniglot(AbstractStack):
 
 def read_drawings(hands: range) -> list[Image.Image]:
     """The drawings of these people, ink white on black, in the order of alphabets, characters and people."""
-    drawings: dict[tuple[str, str, int], bytes] = {}
+    drawings: dict[tuple[str, str, int], Image.Image] = {}
     for name, (sha256, kilobytes) in ARCHIVES.items():
         path = found(Download("omniglot", name, sha256, kilobytes, MIRRORS, OTHERWISE))
         try:
@@ -85,13 +86,15 @@ def read_drawings(hands: range) -> list[Image.Image]:
                         *_, alphabet, character, file = Path(member).parts
                         hand = int(Path(file).stem.split("_")[1])
                         if hand in hands:
-                            drawings.setdefault((alphabet, character, hand), archive.read(member))
-        except (OSError, ValueError, IndexError, zipfile.BadZipFile, zipfile.error) as error:
+                            drawings.setdefault((alphabet, character, hand), inked(archive.read(member)))
+            if not drawings:
+                raise ValueError("it holds no drawing")
+        except (OSError, ValueError, IndexError, zipfile.BadZipFile, zlib.error) as error:
             raise NoInputError(
                 f"{path} is not a sound archive of Omniglot's drawings ({error}). Delete it and let it be "
                 "downloaded again, or replace it."
             ) from None
-    return [inked(drawings[key]) for key in sorted(drawings)]
+    return [drawings[key] for key in sorted(drawings)]
 
 
 def inked(png: bytes) -> Image.Image:

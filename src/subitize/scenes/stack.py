@@ -73,9 +73,10 @@ class Drawn(AbstractStack):
         batch: int = 64,
     ):
         pictures, known = [], []
-        for world, number in worlds:
+        begins = np.cumsum([0] + [number for _, number in worlds])  # no two worlds share a key
+        for (world, number), begin in zip(worlds, begins, strict=False):
             for first in range(0, number, batch):
-                scene = jax.tree.map(np.asarray, drawn(world, seed, first + jnp.arange(batch)))
+                scene = jax.tree.map(np.asarray, drawn(world, seed, begin + first + jnp.arange(batch)))
                 last = number - first
                 pictures.append(np.round(255 * scene.image).astype(np.uint8)[:last])
                 known.append(tell(scene)[:last])
@@ -83,7 +84,7 @@ class Drawn(AbstractStack):
         self.pictures = jnp.asarray(np.concatenate(pictures)[order])
         self.known = np.concatenate(known)[order]
         self.split = worlds[0][0].split
-        self.origin = (*(f"{n} {world.name} {world.options()}" for world, n in worlds), f"seed {seed}")
+        self.origin = (*(f"{n} {w.name} {w.split} {w.options()}" for w, n in worlds), f"seed {seed}")
 
     def options(self) -> dict[str, Any]:
         """From which worlds it was drawn, in words; `load` does not know how to draw it again."""

@@ -65,13 +65,13 @@ class Run:
         """Rows of the training record."""
         return read_rows(self.path)
 
-    def extended(self, max_objects: int) -> "Run":
-        """The same run, whose model takes up to another number of steps.
+    def extended(self, max_objects: int | None = None, looks: int = 1) -> "Run":
+        """The same run, whose model takes up to another number of steps, or looks more than once.
 
         Raises:
-            UsageError: the model knows only the steps it was trained for.
+            UsageError: the model cannot do that; see `AIR.extended`.
         """
-        return dataclasses.replace(self, model=self.model.extended(max_objects))
+        return dataclasses.replace(self, model=self.model.extended(max_objects, looks))
 
     def seconds(self) -> float:
         """Seconds of training: compilation included, and what interruptions made it do twice."""
@@ -112,15 +112,16 @@ def one_by_one(model: AIR, images: jax.Array) -> Look:
     return jax.lax.map(model.look, images)
 
 
-def open_run(path: str | Path, max_objects: int | None = None) -> Run:
+def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -> Run:
     """Open a finished run.
 
     Args:
         path: its folder.
         max_objects: the most objects to look for, if not as in training.
+        looks: how often to look at a picture.
 
     Raises:
-        UsageError: the model looks only for as many objects as in training.
+        UsageError: the model cannot look for so many objects, or so often.
         NoInputError: there is no run there.
         CheckpointError: its weights are damaged, or not of its recipe.
     """
@@ -138,7 +139,7 @@ def open_run(path: str | Path, max_objects: int | None = None) -> Run:
     if any(getattr(recipe, name) != getattr(model.settings, name) for name in decided):
         raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
     run = Run(path, recipe, model, digest)
-    return run if max_objects is None else run.extended(max_objects)
+    return run if max_objects is None and looks == 1 else run.extended(max_objects, looks)
 
 
 def save_weights(path: Path, model: AIR) -> None:
