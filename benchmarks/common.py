@@ -135,16 +135,17 @@ def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
         words: after `subitize`.
         cache: folder of compiled programs; an empty one makes the process compile everything.
     """
-    environment = dict(os.environ)
-    if cache is not None and "--tiny" not in sys.argv:  # a tiny run measures nothing, and may be quick
-        environment["JAX_COMPILATION_CACHE_DIR"] = str(cache)
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "subitize", *words], capture_output=True, text=True, env=environment
-    )
+    command, began = [sys.executable, "-m", "subitize", *words], time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(cache))
     if done.returncode:
         raise RuntimeError(f"subitize {' '.join(words)} exited with {done.returncode}:\n{done.stderr}")
     return time.perf_counter() - began, done.stdout
+
+
+def environment(cache: Path | None) -> dict[str, str]:
+    """Of a fresh process with a folder of compiled programs of its own; None, or tiny: the usual one."""
+    own = cache is not None and "--tiny" not in sys.argv  # a tiny run measures nothing, and may be quick
+    return dict(os.environ) | ({"JAX_COMPILATION_CACHE_DIR": str(cache)} if own else {})
 
 
 def trained(

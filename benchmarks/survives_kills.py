@@ -6,7 +6,6 @@ the whole run takes, compilation, saving and all, and resumed; weights and recor
     python benchmarks/survives_kills.py --kills 20
 """
 
-import os
 import random
 import shutil
 import signal
@@ -16,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import arguments, options, subitize, write
+from common import arguments, environment, options, subitize, write
 
 SHORT = {"scenes": "digits", "steps": 60, "chunk": 5, "save_every": 10, "batch": 16, "restarts": 0}
 LONG = SHORT | {"steps": 1000, "chunk": 20, "save_every": 100}  # trains for longer than it takes to start
@@ -56,7 +55,7 @@ def killed(folder: Path, recipe: dict, number: int, moment: float, wanted: list[
     words = options(**recipe, out=out)
     process = subprocess.Popen(
         [sys.executable, "-m", "subitize", "train", *words],
-        env=dict(os.environ) | {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")},
+        env=environment(folder / "cache"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

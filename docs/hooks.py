@@ -96,7 +96,7 @@ def air_raced() -> str:
     head = "| estimator | counted right in the end, every seed | 95 % after | 98 % after |\n|---|---|---|---|"
     text = (
         "Attend, Infer, Repeat on MNIST scenes of 0-2 digits, the estimator of its count swapped and nothing "
-        f"else; held-out scenes, median times from the start of the process ({where(found)})."
+        f"else; held-out scenes, median seconds of one core, from the start of the process ({where(found)})."
     )
     return "\n".join([text, "", head, *(row for _, row in sorted(rows))])
 

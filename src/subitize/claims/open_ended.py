@@ -67,12 +67,11 @@ def tested_on(lab: Lab) -> tuple[int, ...]:
 
 def run_of(lab: Lab, prior: str, seed: int) -> Run:
     """The trained model, looking for more objects than it was shown."""
-    trained_on = TRAINED_ON[: 2 if lab.tiny else None]
     run = lab.trained(
         model="dair",
-        counts=trained_on,
+        counts=TRAINED_ON,
         canvas=CANVAS,
-        max_objects=trained_on[-1] + 1,
+        max_objects=TRAINED_ON[-1] + 1,
         count_prior=PRIORS[prior],
         steps=STEPS,
         seed=seed,

@@ -13,6 +13,7 @@ all objects. With everything in standard units,
 unit i is a number unit if the regression explains a tenth of its variance and |b_A|, |b_H| < 0.1 ≤ |b_N|.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -43,42 +44,49 @@ ENLARGED = 2
 
 
 def subitizing(lab: Lab) -> Finding:
-    """Number read off the code, off pixels, and told by supervision."""
+    """Number read off the code, off other things, and told by supervision."""
     table: dict[str, dict[str, list[float]]] = {}
     units, models = [], []
     for seed in lab.seeds:
         shown, test = scenes(lab, "train", SHOWN, seed), scenes(lab, "test", TESTED, seed)
-        model = autoencoder(lab, shown, seed)
-        models.append(model)
-        codes, test_codes = (each(mean_code, model, np.asarray(world.pictures)) for world in (shown, test))
-        classes, test_classes = (np.minimum(world.known, CLASSES - 1) for world in (shown, test))
-        units.append(number_units(test_codes, test.known, companions(lab, seed)))
-        untrained = SubitizingVAE(model.settings, key=jax.random.key(seed))
-        raw, test_raw = (each(mean_code, untrained, np.asarray(world.pictures)) for world in (shown, test))
-        pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
-        pixels, test_pixels = (some.reshape(len(some), -1) for some in (pictures, test_pictures))
-        for n in (lab.some(ASKED),) if lab.tiny else LABELS:
-            seen = lambda inputs, n=n, labels=classes: (inputs[:n], labels[:n])  # noqa: E731
-            found = {
-                "code": read_out(seen(codes), (test_codes, test_classes), seed),
-                "untrained code": read_out(seen(raw), (test_raw, test_classes), seed),
-                "edges": read_out(seen(edges(pictures)), (edges(test_pictures), test_classes), seed),
-                "pixels, linear": linear_read_out(seen(pixels), (test_pixels, test_classes)),
-                "supervised": glance(
-                    seen(pictures), (test_pictures, test_classes), CLASSES, seed, 4 if lab.tiny else TAUGHT
-                ),
-            }
+        models.append(autoencoder(lab, shown, seed))
+        codes = each(mean_code, models[-1], np.asarray(test.pictures))
+        units.append(number_units(codes, test.known, companions(lab, seed)))
+        for labels in (lab.some(ASKED),) if lab.tiny else LABELS:
+            found = read_off(lab, models[-1], shown, test, labels, seed)
             for name, accuracy in found.items():
-                table.setdefault(str(n), {}).setdefault(name, []).append(accuracy)
-            lab.say(f"seed {seed}, {n} labels: {', '.join(f'{k} {v:.1f} %' for k, v in found.items())}")
+                table.setdefault(str(labels), {}).setdefault(name, []).append(accuracy)
+            said = ", ".join(f"{name} {accuracy:.1f} %" for name, accuracy in found.items())
+            lab.say(f"seed {seed}, {labels} labels: {said}")
     asked = table[str(lab.some(ASKED))]
+    ahead_of = lambda name: [a - b for a, b in zip(asked["code"], asked[name], strict=True)]  # noqa: E731
     values = {
         "code": asked["code"],
-        "ahead": [a - b for a, b in zip(asked["code"], asked["pixels, linear"], strict=True)],
-        "learned": [a - b for a, b in zip(asked["code"], asked["untrained code"], strict=True)],
+        "ahead": ahead_of("pixels, linear"),
+        "learned": ahead_of("untrained code"),
         "units": [len(found["number"]) for found in units],
     }
     return Finding(values, {"accuracy": table, "units": units}, reconstructions(models[0], lab))
+
+
+def read_off(
+    lab: Lab, model: SubitizingVAE, shown: Drawn, test: Drawn, labels: int, seed: int
+) -> dict[str, float]:
+    """Right answers on the test with so many labels, in per cent, for everything that is compared."""
+    pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
+    classes, right = (np.minimum(world.known, CLASSES - 1) for world in (shown, test))
+
+    def both(describe: Callable[[np.ndarray], np.ndarray]) -> tuple[tuple, tuple]:
+        return (describe(pictures[:labels]), classes[:labels]), (describe(test_pictures), right)
+
+    untrained = SubitizingVAE(model.settings, key=jax.random.key(seed))
+    return {
+        "code": read_out(*both(lambda some: each(mean_code, model, some)), seed),
+        "untrained code": read_out(*both(lambda some: each(mean_code, untrained, some)), seed),
+        "edges": read_out(*both(edges), seed),
+        "pixels, linear": linear_read_out(*both(lambda some: some.reshape(len(some), -1))),
+        "supervised": glance(*both(lambda some: some), CLASSES, seed, 4 if lab.tiny else TAUGHT),
+    }
 
 
 def scenes(lab: Lab, split: str, number: int, seed: int, ground: str = "texture") -> Drawn:

@@ -7,16 +7,13 @@ is judged by how well they explain characters drawn by hands that it has never s
 
 from typing import Any
 
-import jax
 import numpy as np
 from PIL import Image
 
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.lab import Lab
-from subitize.evaluation.held_out import evaluate
+from subitize.evaluation.held_out import evaluate, held_out
 from subitize.figures.board import board
-from subitize.scenes import Scene
-from subitize.scenes.stack import AbstractStack
 from subitize.training import Run
 
 SOURCE = "Eslami et al. 2016, experiments on sprites and Omniglot"
@@ -39,38 +36,34 @@ def sprites(lab: Lab) -> Finding:
         "counted": [100 * f["count_accuracy"] for f in found],
         "found": [100 * (f["recall_50"] or 0.0) for f in found],
     }
-    return Finding(values, {"confusion": [f["confusion"] for f in found]}, seen(runs[0]))
+    return Finding(values, {"confusion": [f["confusion"] for f in found]}, seen(runs[0], SHOWN))
 
 
 def parts(lab: Lab) -> Finding:
     """How many parts, and how much of a character they explain."""
-    few = {"max_objects": 2} if lab.tiny else {}
-    runs = [lab.trained(**CHARACTERS | few, steps=CHARACTER_STEPS, seed=seed) for seed in lab.seeds]
+    runs = [lab.trained(**CHARACTERS, steps=CHARACTER_STEPS, seed=seed) for seed in lab.seeds]
     explained, used = [], []
     for run in runs:
-        pictures = np.asarray(held_out(run, lab.some(TESTED)).image)
-        look: Any = run.look(pictures)
-        missed = ((pictures - look.reconstruction) ** 2).sum((1, 2, 3))
-        explained.append(100 * float(np.mean(1 - missed / np.maximum((pictures**2).sum((1, 2, 3)), 1e-6))))
+        images, _ = pictures(run, lab.some(TESTED))
+        look: Any = run.look(images)
+        missed = ((images - look.reconstruction) ** 2).sum((1, 2, 3))
+        explained.append(100 * float(np.mean(1 - missed / np.maximum((images**2).sum((1, 2, 3)), 1e-6))))
         used.append(np.bincount(look.count, minlength=run.model.settings.max_objects + 1).tolist())
-    return Finding({"explained": explained}, {"parts": used}, seen(runs[0]))
+    return Finding({"explained": explained}, {"parts": used}, seen(runs[0], lab.some(TESTED)))
 
 
-def held_out(run: Run, number: int) -> Scene:
-    """So many held-out scenes, or as many as there are."""
-    world = run.scenes("test")
-    if isinstance(world, AbstractStack):
-        pictures = np.asarray(world.pictures)[np.random.default_rng(0).permutation(len(world.pictures))]
-        unknown = np.full(len(pictures[:number]), -1)
-        return Scene(pictures[:number].astype(np.float32) / 255, unknown, np.zeros(0), np.zeros(0))  # pyright: ignore
-    return jax.tree.map(np.asarray, world.batch(0, np.arange(number)))
+def seen(run: Run, among: int) -> Image.Image:
+    """Some of so many held-out pictures of its world, as a run sees them."""
+    images, truth = pictures(run, among)
+    some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
+    look: Any = run.look(images[some])
+    return board(images[some], look, truth[some], f"{run.recipe.scenes}, held out")
 
 
-def seen(run: Run) -> Image.Image:
-    """Held-out pictures of its world, as a run sees them."""
-    scene = held_out(run, SHOWN)
-    look: Any = run.look(np.asarray(scene.image))
-    return board(np.asarray(scene.image), look, np.asarray(scene.count), f"{run.recipe.scenes}, held out")
+def pictures(run: Run, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """So many held-out pictures, or as many as there are, and their counts."""
+    found = list(held_out(run.scenes("test"), number, seed=0))
+    return np.concatenate([f.image for f in found]), np.concatenate([f.count for f in found])
 
 
 CLAIMS = (
