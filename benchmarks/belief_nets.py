@@ -51,6 +51,7 @@ SLOW = (
     "local",
     "mvd",
     "pathwise",
+    "arsm",
 )  # too many values or coins, or not for coins
 RACED = tuple(word for word in ESTIMATORS if word not in SLOW)
 

@@ -18,14 +18,16 @@ from filelock import FileLock
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
-TINY = {
+TINY = {  # the tested mode; the size of objects is given, so that one compilation serves every seed
     "restarts": 0,
-    "steps": 20,
-    "chunk": 10,
-    "look_every": 10,
+    "steps": 10,
+    "chunk": 5,
+    "batch": 8,
+    "look_every": 5,
     "look_at": 60,
     "scenes": "digits",
-}  # the tested mode
+    "object_size": 24.0,
+}
 FOLLOW = {"look_every": 100, "look_at": 2000}
 LEVELS = (0.95, 0.98, 0.99)
 

@@ -20,7 +20,7 @@ from common import arguments, write
 from subitize import scenes
 from subitize.training import Recipe
 from subitize.training.counter import air_learner, completed, settings_for
-from subitize.training.loop import Plan, first_state, run_chunk
+from subitize.training.loop import first_state, run_chunk
 
 SIDE = 2048  # of the large product
 
@@ -33,9 +33,10 @@ def main() -> None:
     world = scenes.load(recipe.scenes, "train")
     recipe = completed(recipe, world)
     learner = air_learner(recipe, settings_for(recipe, world))
-    plan = Plan(recipe.steps, recipe.batch, recipe.seed, length, recipe.save_every)
-    state = jax.jit(lambda world: first_state(learner, world, plan, 0))(world)
-    chunk = jax.jit(lambda world, state: run_chunk(learner, world, plan, state, 0, length))
+    state = jax.jit(lambda world: first_state(learner, recipe.batch, world, recipe.seed, 0))(world)
+    chunk = jax.jit(
+        lambda world, state: run_chunk(learner, recipe.batch, length, world, recipe.seed, 0, state)
+    )
     work = products(jax.make_jaxpr(chunk)(world, state).jaxpr) / length
     product = jax.jit(lambda a: a @ a)
     large = jnp.asarray(np.random.default_rng(0).normal(size=(SIDE, SIDE)), jnp.float32)

@@ -135,7 +135,7 @@ def test_contrast_alone_is_best_where_q_is_the_density_ratio():
 
     force, sums.FORCE = sums.FORCE, 0.0
     try:
-        values, posteriors = jax.vmap(cost)(shifts)
+        values, posteriors = jax.jit(jax.vmap(cost))(shifts)
     finally:
         sums.FORCE = force
     assert np.isclose(posteriors[values.argmin()], share * ratio, atol=0.02)

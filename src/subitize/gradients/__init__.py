@@ -5,6 +5,7 @@ program of yours, and `choose` takes the best.
 """
 
 from subitize.gradients.arm import ARM
+from subitize.gradients.arsm import ARSM
 from subitize.gradients.baselines import Learned, RunningMean, Zero
 from subitize.gradients.choice import Choice, Chooser, choose
 from subitize.gradients.disarm import DisARM
@@ -31,6 +32,7 @@ from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation, m
 
 __all__ = [
     "ARM",
+    "ARSM",
     "ESTIMATORS",
     "OBJECTIVES",
     "VIMCO",

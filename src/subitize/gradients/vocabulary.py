@@ -8,6 +8,7 @@ import optax
 
 from subitize.core.words import spoken
 from subitize.gradients.arm import ARM
+from subitize.gradients.arsm import ARSM
 from subitize.gradients.baselines import Statistic
 from subitize.gradients.disarm import DisARM
 from subitize.gradients.estimator import AbstractEstimator
@@ -47,6 +48,7 @@ ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
     "rloo": LeaveOneOut,
     "vimco": VIMCO,
     "arm": ARM,
+    "arsm": ARSM,
     "disarm": DisARM,
     "rebar": Rebar,
     "relax": Relax,

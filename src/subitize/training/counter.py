@@ -139,8 +139,8 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
     size, sums = recipe.object_size, recipe.sums
     where = recipe.scenes if recipe.scenes in scenes.WORLDS else str(Path(recipe.scenes).absolute())
     if size is None:
-        images = jax.jit(lambda world: world.batch(recipe.seed, jnp.arange(MEASURED)).image)(train_scenes)
-        size = round(window_size(np.asarray(images)), 1)
+        draw = jax.jit(lambda world, seed: world.batch(seed, jnp.arange(MEASURED)).image)
+        size = round(window_size(np.asarray(draw(train_scenes, recipe.seed))), 1)
     if sums is None:
         adds_up = train_scenes.has_truth and recipe.overlap != "any"
         sums = SUMS if adds_up and recipe.max_objects >= 2 and recipe.objective.startswith("mean") else 0
@@ -203,9 +203,9 @@ def follow(
     The signs need no truth; they are read off scenes of the training world that training does not reach, and
     only they may end a run. The accuracy, on held-out scenes, is for people to read.
     """
-    draw = jax.jit(lambda world, first: world.batch(recipe.seed, first + jnp.arange(recipe.look_at)))
-    unreached = draw(train_scenes, recipe.steps * recipe.batch).image
-    shown = draw(held_out, 0)
+    draw = jax.jit(lambda world, seed, first: world.batch(seed, first + jnp.arange(recipe.look_at)))
+    unreached = draw(train_scenes, recipe.seed, recipe.steps * recipe.batch).image
+    shown = draw(held_out, recipe.seed, 0)
     truth = np.asarray(shown.count)
 
     def inspect(state, step):

@@ -139,15 +139,15 @@ class Training:
         self.progress = Progress()
         self.step = self.saved_at = 0
         self.told: str | None = None
-        self._fresh = jax.jit(lambda scenes, attempt: first_state(learner, scenes, plan, attempt))
+        # the seed is an argument, not a constant: a cache of compiled programs serves every seed
+        self._fresh = jax.jit(lambda *varying: first_state(learner, plan.batch, *varying))
         self._chunk = jax.jit(
-            lambda scenes, state, attempt, length: run_chunk(learner, scenes, plan, state, attempt, length),
-            static_argnums=3,
+            lambda length, *varying: run_chunk(learner, plan.batch, length, *varying), static_argnums=0
         )
 
     def begin(self, *, resume: bool) -> None:
         """Start from the newest whole checkpoint, or afresh."""
-        self.state = self._fresh(self.scenes, self.progress.attempt)
+        self.state = self._fresh(self.scenes, self.plan.seed, self.progress.attempt)
         checkpoint.remove_unfinished(self.saves)
         saved = checkpoint.newest(self.saves, self.records.event) if resume else None
         if saved is not None:
@@ -159,7 +159,9 @@ class Training:
     def advance(self, inspect: Callable[[PyTree, int], dict[str, Any]]) -> None:
         """Run one chunk, record it, and act on what it shows."""
         length, began = min(self.plan.chunk, self.plan.steps - self.step), time.perf_counter()
-        self.state, means = self._chunk(self.scenes, self.state, self.progress.attempt, length)
+        self.state, means = self._chunk(
+            length, self.scenes, self.plan.seed, self.progress.attempt, self.state
+        )
         if int(self.state.streak) >= STREAK:
             self._go_back()
             return
@@ -211,7 +213,7 @@ class Training:
         self.progress = Progress(
             self.progress.attempt + 1, self.progress.rollbacks, self.progress.restarts + 1
         )
-        self.state = self._fresh(self.scenes, self.progress.attempt)
+        self.state = self._fresh(self.scenes, self.plan.seed, self.progress.attempt)
         self.step = 0
         self.save()
 
@@ -228,21 +230,29 @@ class Training:
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
-def first_state(learner: Learner, scenes: AbstractScenes, plan: Plan, attempt: Array | int) -> PyTree:
+def first_state(
+    learner: Learner, batch: int, scenes: AbstractScenes, seed: Array | int, attempt: Array | int
+) -> PyTree:
     """The learner's state before its first step."""
-    images = scenes.batch(plan.seed, jnp.arange(plan.batch)).image
-    return learner.init(jr.fold_in(attempt_key(plan, attempt), 0), images)
+    images = scenes.batch(seed, jnp.arange(batch)).image
+    return learner.init(jr.fold_in(attempt_key(seed, attempt), 0), images)
 
 
 def run_chunk(
-    learner: Learner, scenes: AbstractScenes, plan: Plan, state: PyTree, attempt: Array | int, length: int
+    learner: Learner,
+    batch: int,
+    length: int,
+    scenes: AbstractScenes,
+    seed: Array | int,
+    attempt: Array | int,
+    state: PyTree,
 ) -> tuple[PyTree, PyTree]:
     """`length` steps; the gossip is averaged over the finite ones."""
-    noise = jr.fold_in(attempt_key(plan, attempt), 1)
+    noise = jr.fold_in(attempt_key(seed, attempt), 1)
 
     def step(state, _):
-        indices = state.step * plan.batch + jnp.arange(plan.batch)
-        images = scenes.batch(plan.seed, indices).image
+        indices = state.step * batch + jnp.arange(batch)
+        images = scenes.batch(seed, indices).image
         return learner.step(state, images, jr.fold_in(noise, state.step))
 
     state, infos = jax.lax.scan(step, state, length=length)
@@ -251,9 +261,9 @@ def run_chunk(
     return state, jax.tree.map(lambda x: jnp.tensordot(share, jnp.nan_to_num(x), 1), infos)
 
 
-def attempt_key(plan: Plan, attempt: Array | int) -> Array:
+def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
     """The key of all that is random in one attempt, but for the scenes."""
-    return jr.fold_in(jr.key(plan.seed), attempt)
+    return jr.fold_in(jr.key(seed), attempt)
 
 
 def means_of(infos: Any) -> dict[str, float]:

@@ -1,0 +1,72 @@
+"""ARSM: ARM for classes - augment, reinforce, swap, merge.
+
+With ϖ uniform on the simplex, z = argmin_k ϖ_k e^{-φ_k} is a draw of the site. Let f_{mj} be the cost where
+ϖ_m and ϖ_j have changed places first. Every class serves once as the reference j, and all are averaged:
+
+    g_c = 1/C Σ_j (f_{cj} - 1/C Σ_m f_{mj}) (1 - C ϖ_j).
+
+One run of the program per pair of classes, and one. Two classes make ARM.
+
+Yin, Yue and Zhou (2019), "ARSM: augment-REINFORCE-swap-merge estimator for gradient backpropagation through
+categorical variables".
+"""
+
+from itertools import combinations
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from subitize.core.distributions import AbstractDistribution, Categorical
+from subitize.gradients.coins import MAX_COINS
+from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+
+
+class ARSM(AbstractEstimator):
+    """Classes drawn with every pair of noises swapped."""
+
+    word: ClassVar[str] = "arsm"
+    unbiased: ClassVar[bool] = True
+    takes: ClassVar[type[AbstractDistribution]] = Categorical
+    reference: ClassVar[str] = "Yin et al. 2019"
+    uses_base: ClassVar[bool] = False
+
+    def why_not(self, dist: AbstractDistribution) -> str | None:
+        """Categorical sites of not too many pairs of classes."""
+        if (no := super().why_not(dist)) is not None:
+            return f"{no}; for coins it is 'arm'"
+        assert isinstance(dist, Categorical)
+        pairs = len(swaps(dist.support_size)) - 1
+        return f"it would swap {pairs:,} pairs of classes, over {MAX_COINS:,}" if pairs > MAX_COINS else None
+
+    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+        """The draw with nothing swapped, and with each pair."""
+        assert isinstance(dist, Categorical)
+        swapped = jnp.log(uniform_on_simplex(dist, noise[0]))[swaps(dist.support_size)]
+        return dist.support()[jnp.argmin(swapped - dist.logits, axis=1)]
+
+    def estimate(self, memory: Any, site: Site) -> Estimate:
+        """A lane for each pair, every one of which is a draw of the site."""
+        assert isinstance(site.dist, Categorical)
+        classes, lanes = site.dist.support_size, site.costs.shape[0]
+        first, second = np.triu_indices(classes, 1)
+        f = jnp.full((classes, classes), site.costs[0])  # j with itself: nothing swapped
+        f = f.at[first, second].set(site.costs[1:]).at[second, first].set(site.costs[1:])
+        ϖ = uniform_on_simplex(site.dist, site.noise[0])
+        g = (f - f.mean(0)) @ (1 - classes * ϖ) / classes
+        return Estimate(Categorical(g), jnp.full(lanes, 1 / lanes, site.costs.dtype))
+
+
+def uniform_on_simplex(dist: Categorical, noise: Array) -> Float[Array, " classes"]:
+    """ϖ, made of the site's uniforms by normalising exponentials."""
+    exponentials = -jnp.log(dist.gumbel_noise(noise))
+    return exponentials / exponentials.sum()
+
+
+def swaps(classes: int) -> Int[np.ndarray, "lanes classes"]:
+    """The order of the classes with nothing swapped, then with each pair, as `triu_indices` lists them."""
+    orders = np.tile(np.arange(classes), (1 + classes * (classes - 1) // 2, 1))
+    for row, (m, j) in zip(orders[1:], combinations(range(classes), 2), strict=True):
+        row[[m, j]] = j, m
+    return orders
