@@ -7,6 +7,7 @@
     dots       shapes whose total area and field do not betray their number
     omniglot   single characters, drawn by many hands, whose strokes nobody counted
     folder     a folder of somebody's pictures, with no truth in it
+    salient    photographs with the number of what strikes the eye, for those who have that set
     bits       single digits in black and white, on which likelihoods are compared
 
     layout     counts, canvas, sizes: what can be asked for     painting   throwing objects onto a canvas
@@ -31,6 +32,7 @@ from subitize.scenes.dots import Dots
 from subitize.scenes.folder import Folder
 from subitize.scenes.mnist import MNIST
 from subitize.scenes.omniglot import Omniglot
+from subitize.scenes.salient import INDEX, Salient
 from subitize.scenes.sprites import Sprites
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Dots",
     "Folder",
     "Omniglot",
+    "Salient",
     "Scene",
     "Sprites",
     "load",
@@ -57,6 +60,7 @@ def load(name_or_path: str | Path, split: str = "train", **options: Any) -> Abst
 
     Args:
         name_or_path: a word in `WORLDS`, which wins over a folder of that name (`./mnist` is the folder).
+            A folder with the index of the salient object subitizing set is read as that set.
         split: "train" or "test".
         **options: of that family, such as `counts`, `canvas`, `size`; a family's own defaults otherwise.
 
@@ -67,7 +71,8 @@ def load(name_or_path: str | Path, split: str = "train", **options: Any) -> Abst
     known, path = WORLDS.get(str(name_or_path)), Path(name_or_path)
     if known is None and not path.is_dir():
         raise refusal(str(name_or_path), path)
-    family = known or Folder
+    of_folder = Salient if (path / INDEX).is_file() else Folder
+    family = known or of_folder
     takes = [
         name
         for name in inspect.signature(family.__init__).parameters
@@ -79,7 +84,7 @@ def load(name_or_path: str | Path, split: str = "train", **options: Any) -> Abst
             raise UsageError(
                 f"{family.__name__} has no option `{option}`.{hint} It takes {', '.join(takes)}."
             )
-    return family(split, **options) if known else Folder(path, split, **options)
+    return family(split, **options) if known else of_folder(path, split, **options)
 
 
 def refusal(word: str, path: Path) -> UsageError | NoInputError:
