@@ -118,8 +118,13 @@ def pictures_of(world: str, n: int, number: int, **options: Any) -> jax.Array:
     """Held-out scenes of n objects, with these options of their world."""
     if n == 0:
         return jnp.zeros_like(pictures_of(world, 1, number, **options))
+    return scenes_of(world, n, number, **options).image
+
+
+def scenes_of(world: str, n: int, number: int, **options: Any) -> scenes.Scene:
+    """The scenes of `pictures_of`, with what is true of them."""
     family = scenes.load(world, "test", counts=(n,), **options)
-    return jax.jit(lambda family, indices: family.batch(n, indices).image)(family, jnp.arange(number))
+    return jax.jit(lambda family, indices: family.batch(n, indices))(family, jnp.arange(number))
 
 
 def share(table: np.ndarray, n: int) -> float:
