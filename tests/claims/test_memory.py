@@ -50,7 +50,7 @@ def test_only_a_memory_can_relapse():
 
 
 def test_a_network_that_counts_its_steps_relapses():
-    """With all gates open the cell grows by one a step, c = t, and it goes on while 1 - tanh c > 0.02, which is twice."""
+    """With all gates open the cell grows by one a step, c = t; it goes on while tanh c < 0.98, twice."""
     model = air("published")
     guide = jax.tree.map(jnp.zeros_like, model.guide)
     width = model.settings.head

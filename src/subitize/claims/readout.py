@@ -44,19 +44,25 @@ def read_out(
         seed: of the initial weights and the order.
         hidden: widths of its layers.
     """
+    return 100 * float(network(seen, seed, hidden).score(*test))
+
+
+def network(seen: tuple[np.ndarray, np.ndarray], seed: int, hidden: tuple[int, ...] = (256,)) -> Any:
+    """The read-out itself: `predict` takes codes [n, features]. Arguments as there."""
     build = lambda penalty: MLPClassifier(  # noqa: E731
         hidden, alpha=penalty, early_stopping=len(seen[1]) >= 500, max_iter=200, random_state=seed
     )
-    return best_of(map(build, PENALTIES), seen, test)
+    return best_of(map(build, PENALTIES), seen)
 
 
 def linear_read_out(seen: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> float:
     """Right answers of a softmax of a linear function, in per cent of the test; arguments as there."""
-    return best_of((LogisticRegression(C=strength, max_iter=300) for strength in STRENGTHS), seen, test)
+    candidates = (LogisticRegression(C=strength, max_iter=300) for strength in STRENGTHS)
+    return 100 * float(best_of(candidates, seen).score(*test))
 
 
-def best_of(candidates: Iterable[Any], seen: tuple, test: tuple) -> float:
-    """The candidate that is best on what is kept aside, on the test."""
+def best_of(candidates: Iterable[Any], seen: tuple[np.ndarray, np.ndarray]) -> Any:
+    """The candidate that is best on what is kept aside, fitted to the rest."""
     (codes, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
     with warnings.catch_warnings():  # those that have not converged compete as they are
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -64,8 +70,7 @@ def best_of(candidates: Iterable[Any], seen: tuple, test: tuple) -> float:
             make_pipeline(StandardScaler(), candidate).fit(codes[~aside], labels[~aside])
             for candidate in candidates
         ]
-    best = max(fitted, key=lambda pipeline: pipeline.score(codes[aside], labels[aside]))
-    return 100 * float(best.score(*test))
+    return max(fitted, key=lambda pipeline: pipeline.score(codes[aside], labels[aside]))
 
 
 def glance(
