@@ -31,13 +31,12 @@ FILES = ("weights.safetensors", "records.jsonl")
 def main() -> None:
     """Kill once per run, at random moments of its whole life, until so many were killed."""
     args = arguments(__doc__, kills=20, seed=0)
-    kills, recipe = (1, TINY) if args.tiny else (args.kills, LONG)
+    kills, recipe = (1, TINY | {"save_every": 5}) if args.tiny else (args.kills, LONG)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole, seconds = folder / "whole", 0.0
-        for _ in range(
-            1 if args.tiny else 2
-        ):  # the second time with a warm cache, as the killed ones will be
+        times = 1 if args.tiny else 2  # the second time with a warm cache, as the killed ones will be
+        for _ in range(times):
             shutil.rmtree(whole, ignore_errors=True)
             seconds, _ = subitize("train", *options(**recipe, out=whole), cache=folder / "cache")
         wanted = contents(whole)

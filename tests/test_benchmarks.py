@@ -27,3 +27,4 @@ def test_tiny(command, tmp_path):
     (result,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
     assert {"command", "cpu", "date", "versions", "device", "commit"} <= set(result["provenance"])
     assert str(tmp_path) not in json.dumps(result)
+    assert result.get("identical") == result.get("kills")  # of `survives_kills`; others have neither

@@ -1,16 +1,18 @@
-"""What is asked of a memory: windows on objects, steps told, and a relapse that changes nothing else."""
+"""What is asked of a memory: windows on objects, and patches from other scenes that change nothing else."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 
-from subitize.claims.memory import ASKED, STEPS, course, found, told
+from subitize.claims.memory import STEPS, attended, course_of_all, patched_all
 from subitize.core.draws import Means
 from subitize.models.air import AIR, AIRSettings
 
-IMAGE = jr.uniform(jr.key(1), (20, 20, 1))
+IMAGES = jr.uniform(jr.key(1), (3, 20, 20, 1))
+SCENE, CELL = 0, -1  # of the memory: what the image gives, and the cell
 
 
 def air(word):
@@ -20,40 +22,11 @@ def air(word):
     return AIR(settings, key=jr.key(0)).extended(STEPS, 1)
 
 
-def test_an_object_is_found_once_however_many_windows_are_on_it():
-    boxes = np.array([[[0, 0, 4, 4], [10, 10, 14, 12], [5, 0, 9, 4]]])
-    centres = np.array([[[2, 2], [3, 3], [12, 11]]])
-    assert found(centres, boxes).tolist() == [2]
-    assert found(centres[..., ::-1] + np.array([0, 20]), boxes).tolist() == [0]
-
-
-def test_steps_are_told_where_memories_differ_by_them_and_not_where_they_do_not():
-    noise = np.random.default_rng(0).normal(size=(2, 200, 3, 5))
-    known = noise + np.array([0, 8, 16])[:, None]
-    assert told(*known) == 100
-    assert abs(told(*noise) - 100 / 3) < 10
-
-
-def test_a_course_is_the_roll_out_of_the_model():
-    for word in ("published", "dair"):
-        model = air(word)
-        steps = jax.jit(lambda m: m.roll_out(IMAGE, Means()))(model)
-        taken = jax.jit(course)(model, IMAGE)
-        assert np.allclose(taken.go_on, jax.nn.sigmoid(steps.go_on), atol=1e-6)
-        assert np.allclose(taken.centres[:, 0], (1 + steps.where[:, 1]) * 10, atol=1e-4)
-
-
-def test_only_a_memory_can_relapse():
-    taken = course(air("dair"), IMAGE)
-    assert taken.memory.shape == (STEPS, 0)
-    assert taken.relapsed == taken.go_on[ASKED - 1]
-
-
-def test_a_network_that_counts_its_steps_relapses():
-    """With all gates open the cell grows by one a step, c = t; it goes on while tanh c < 0.98, twice."""
+def counter(goes_on):
+    """A published AIR whose cell grows by one a step, c = t, and which goes on while c ≤ `goes_on`."""
     model = air("published")
-    guide = jax.tree.map(jnp.zeros_like, model.guide)
-    width = model.settings.head
+    guide, width = jax.tree.map(jnp.zeros_like, model.guide), model.settings.head
+    bar = 1 - np.tanh(goes_on + 0.5)
     guide = eqx.tree_at(
         lambda g: (g.see.bias, g.head.weight, g.head.bias, g.where.weight, g.where.bias),
         guide,
@@ -61,10 +34,57 @@ def test_a_network_that_counts_its_steps_relapses():
             jnp.full_like(guide.see.bias, 9.0),
             jnp.full_like(guide.head.weight, -1 / model.settings.recurrent),
             jnp.ones(width),
-            jnp.zeros_like(guide.where.weight).at[:, 0].set(1000 / width),
-            jnp.zeros_like(guide.where.bias).at[0].set(-20.0),
+            jnp.zeros_like(guide.where.weight).at[:, 0].set(2000 / width),
+            jnp.zeros_like(guide.where.bias).at[0].set(-2000 * bar),
         ),
     )
-    taken = course(eqx.tree_at(lambda m: m.guide, model, guide), IMAGE)
-    assert np.allclose(taken.go_on, [1, 1, 0, 0], atol=1e-3)
-    assert taken.relapsed > 0.99
+    return eqx.tree_at(lambda m: m.guide, model, guide)
+
+
+def test_an_object_has_a_window_of_its_own():
+    boxes = np.array([[[0, 0, 4, 4], [10, 10, 14, 12], [3, 0, 9, 4]]])
+    assert attended(np.array([[[2, 2], [2, 3], [12, 11]]]), boxes).tolist() == [2]
+    assert attended(np.array([[[3.5, 2], [30, 3]]]), boxes).tolist() == [1]  # in two boxes, but one window
+    assert attended(np.array([[[11, 12], [30, 3]]]), boxes).tolist() == [1]  # x, y in this order
+    assert attended(np.array([[[12, 11.5], [3.5, 2], [2, 2]]]), boxes).tolist() == [3]
+
+
+@pytest.mark.parametrize("word", ["published", "dair"])
+def test_a_course_is_the_roll_out_of_the_model(word):
+    model = air(word)
+    steps = jax.jit(jax.vmap(lambda image: model.roll_out(image, Means())))(IMAGES)
+    taken = course_of_all(model, IMAGES)
+    assert np.allclose(taken.go_on, jax.nn.sigmoid(steps.go_on), atol=1e-6)
+    assert np.allclose(taken.centres, (1 + steps.where[..., 1:]) * 10, atol=1e-4)
+    assert np.allclose(taken.latest, np.concatenate([steps.where, steps.what], -1), atol=1e-5)
+
+
+def test_its_own_memory_is_no_patch():
+    model = air("published")
+    own = course_of_all(model, IMAGES)
+    for step in (2, 3, 4):
+        donor = jax.tree.map(lambda leaf, step=step: leaf[:, step - 2], own.memory)
+        assert np.allclose(patched_all(model, IMAGES, own, donor, step), own.go_on[:, step - 1], atol=1e-6)
+
+
+def test_what_the_image_gives_is_not_patched():
+    model = air("published")
+    own = course_of_all(model, IMAGES)
+    donor = [leaf[:, 0] for leaf in own.memory]
+    plain = patched_all(model, IMAGES, own, tuple(donor), 2)
+    other = donor.copy()
+    other[SCENE] = donor[SCENE] + 5
+    assert np.array_equal(patched_all(model, IMAGES, own, tuple(other), 2), plain)
+    other[CELL] = donor[CELL] + 5
+    assert not np.allclose(patched_all(model, IMAGES, own, tuple(other), 2), plain)
+
+
+@pytest.mark.parametrize("goes_on", [1, 2])
+def test_a_network_that_counts_its_steps_goes_on_after_fewer(goes_on):
+    model = counter(goes_on)
+    own = course_of_all(model, IMAGES)
+    assert np.allclose(own.go_on, np.arange(1, STEPS + 1) <= goes_on, atol=1e-3)
+    for step in (2, 3):
+        for taken in range(1, step):
+            donor = jax.tree.map(lambda leaf, taken=taken: leaf[:, taken - 1], own.memory)
+            assert np.allclose(patched_all(model, IMAGES, own, donor, step), taken + 1 <= goes_on, atol=1e-3)

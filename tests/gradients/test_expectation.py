@@ -96,12 +96,20 @@ def test_a_site_with_one_value_leaves_nothing_to_chance(word, dist):
     assert np.isclose(gradient, 1 + logits.sum())
 
 
-@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd"}))
-def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word):
+def three_classes(θ):
+    return Categorical(jnp.stack([θ, jnp.asarray(-0.4), jnp.asarray(0.0)]))
+
+
+FINITE = sorted(set(ESTIMATORS) - {"pathwise", "mvd"})
+SITES = [(word, Bernoulli) for word in FINITE if word != "arsm"] + [(word, three_classes) for word in FINITE]
+
+
+@pytest.mark.parametrize(("word", "site"), SITES)
+def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word, site):
     """A score times a constant is noise about zero; what compares costs, or looks at slopes, has none."""
 
     def cost(θ, x, draw):
-        draw("z", three_classes(θ))
+        draw("z", site(θ))
         return θ**2
 
     value, gradient = value_and_gradient(cost, word, n=20_000)
@@ -110,15 +118,10 @@ def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word):
     assert np.isclose(gradient, 2 * θ, atol=0.01 if noisy else 1e-5)
 
 
-@pytest.mark.parametrize("word", sorted(set(ESTIMATORS) - {"pathwise", "mvd"}))
-def test_a_cost_that_is_not_a_number_is_seen_in_the_value(word):
-    value, _ = value_and_gradient(lambda θ, x, draw: draw("z", three_classes(θ)).sum() + jnp.nan, word)
+@pytest.mark.parametrize(("word", "site"), SITES)
+def test_a_cost_that_is_not_a_number_is_seen_in_the_value(word, site):
+    value, _ = value_and_gradient(lambda θ, x, draw: draw("z", site(θ)).sum() + jnp.nan, word)
     assert np.isnan(value)
-
-
-def three_classes(θ):
-    """What every estimator for finite sites serves."""
-    return Categorical(jnp.stack([θ, jnp.asarray(-0.4), jnp.asarray(0.0)]))
 
 
 def value_and_gradient(cost, word, n=3):

@@ -103,17 +103,18 @@ def rule(breaks, nodes):
     return (edges[:-1, None] + width * step).ravel(), (width * slope * w / 2).ravel()
 
 
-DISTS = {}  # by cost: those that its sites meet, which take a while to find
+DISTS = {}  # by cost and model: those that the sites meet, which take a while to find
 
 
 def site_dists(toy):
     """For each site, its distributions after all that may have been drawn before."""
-    if toy.cost not in DISTS:
-        dists = DISTS[toy.cost] = {}
+    key = toy.cost, np.asarray(toy.model).tobytes()
+    if key not in DISTS:
+        dists = DISTS[key] = {}
         for draw in assignments(toy, X):
             for name, dist in draw.dists.items():
                 dists.setdefault(name, []).append(dist)
-    return DISTS[toy.cost]
+    return DISTS[key]
 
 
 def site_rules(toy, words, nodes):
@@ -432,15 +433,28 @@ def cells(breaks, end, nodes):
     return (edges[:-1, None] + width * (x + 1) / 2).ravel(), (width * w / 2).ravel()
 
 
-def test_arsm_is_unbiased():
+def _class_then_coin(θ, x, draw):
+    """A class of three, and a coin depending on it."""
+    z = draw("z", Categorical(θ))
+    b = draw("b", Bernoulli(z @ jnp.array([0.5, -1.0, 2.0]) * θ[1] - x))
+    return (z @ jnp.array([0.3, -1.0, 2.0]) - b) ** 2 + x * θ @ z * b
+
+
+@pytest.mark.parametrize(
+    "toy",
+    [TOY["classes"], TOY["classes"]._replace(cost=_class_then_coin, sites=("z", "b"))],
+    ids=["alone", "then a coin"],
+)
+def test_arsm_is_unbiased(toy):
     """Integrated over the triangle, piece by piece; its uniforms are those whose exponentials are ϖ."""
-    toy = TOY["classes"]
-    loss = expectation(toy.cost, "arsm")
+    loss = expectation(toy.cost, {"z": "arsm", "*": "exact"})
     ϖ, weights = simplex_rule(np.asarray(toy.model))
     table = jnp.concatenate([jnp.full((len(ϖ), 2), 0.5), jnp.exp(-jnp.asarray(ϖ))], 1)[:, None, None]
+    memory = loss.init(toy.model, X, jr.key(0))
 
     def one(noise):
-        value = lambda m: loss.with_noise(m, {"z": None}, X[None], TableNoise({"z": noise[None]}))[0]  # noqa: E731
+        given = TableNoise({"z": noise[None], "b": jnp.full((1, 1, 1), 0.5)})  # `exact` takes no noise
+        value = lambda m: loss.with_noise(m, memory, X[None], given)[0]  # noqa: E731
         return jax.value_and_grad(value)(toy.model)
 
     values, gradients = jax.jit(jax.vmap(one))(table)

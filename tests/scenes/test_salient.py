@@ -1,6 +1,7 @@
 """The salient object subitizing set in the files of its authors, in both formats of their index."""
 
 import sys
+from functools import partial
 
 import h5py
 import numpy as np
@@ -16,18 +17,18 @@ LINES = [(f"photo {i}.jpg", label, i % 3 == 0) for i, label in enumerate((0, 1, 
 TRAIN = [label for _, label, test in LINES if not test]
 
 
-def write_old(path, lines=LINES, fields=("name", "label", "istest")):
+def write_old(path, lines=LINES, fields=("name", "label", "istest"), **options):
     kinds = dict(zip(("name", "label", "istest"), (object, float, bool), strict=True))
     array = np.zeros((1, len(lines)), [(field, object) for field in fields])
     for i, line in enumerate(lines):
         for field, value in zip(kinds, line, strict=True):
             if field in fields:
                 array[field][0, i] = value
-    savemat(path, {"imgIdx": array})
+    savemat(path, {"imgIdx": array}, **options)
 
 
-def write_new(path, lines=LINES, fields=("name", "label", "istest")):
-    """As MATLAB lays out an array of structures in HDF5: a column of references for each field."""
+def write_new(path, lines=LINES, fields=("name", "label", "istest"), *, row=False):
+    """As MATLAB lays out an array of structures in HDF5: references for each field, in a column or a row."""
     with h5py.File(path, "w", userblock_size=512) as file:
         group = file.create_group("imgIdx")
         columns = zip(*lines, strict=True)
@@ -39,12 +40,20 @@ def write_new(path, lines=LINES, fields=("name", "label", "istest")):
                 stored = file.create_dataset(f"#refs#/{field}{i}", data=np.array(codes, kind))
                 references[i, 0] = stored.ref
             if field in fields:
-                group.create_dataset(field, data=references, dtype=h5py.ref_dtype)
+                group.create_dataset(field, data=references.T if row else references, dtype=h5py.ref_dtype)
     with path.open("r+b") as file:  # the header by which MATLAB, and scipy, know version 7.3
         file.write(b"MATLAB 7.3 MAT-file".ljust(124) + bytes([0, 2]) + b"IM")
 
 
-@pytest.fixture(params=[write_old, write_new], ids=["v5", "v7.3"])
+WRITERS = {
+    "v5": write_old,
+    "v5, compressed": partial(write_old, do_compression=True),
+    "v7.3": write_new,
+    "v7.3, a row": partial(write_new, row=True),
+}
+
+
+@pytest.fixture(params=WRITERS.values(), ids=WRITERS)
 def write(request):
     return request.param
 
@@ -74,7 +83,7 @@ def test_the_subset_has_no_split_and_a_folder_for_its_photographs(folder, write)
     for name, _, _ in LINES[:4]:
         (folder / name).rename(folder / "img" / name)
     assert Salient(folder, "test").known.tolist() == [label for _, label, _ in LINES]
-    with pytest.raises(NoInputError, match="None of the 0"):
+    with pytest.raises(NoInputError, match="no photograph of the train split"):
         Salient(folder, "train")
 
 
@@ -86,7 +95,7 @@ def test_what_cannot_be_read_is_told_and_left_out(folder):
     assert [name for name, _ in train.skipped] == ["photo 1.jpg", "photo 2.jpg"]
     for name in train.files:
         (folder / name).unlink()
-    with pytest.raises(NoInputError, match="beside the index"):
+    with pytest.raises(NoInputError, match=r"beside imgIdx\.mat"):
         Salient(folder)
 
 
@@ -99,10 +108,33 @@ def test_a_damaged_index_is_told(tmp_path, content):
         Salient(tmp_path)
 
 
-def test_an_index_of_something_else_is_told(tmp_path, write):
-    write(tmp_path / INDEX, [("a.jpg", 7, 0), ("b.jpg", 1, 0)])
+@pytest.mark.parametrize(
+    "line", [("a.jpg", 7, 0), ("a.jpg", 2.7, 0), ("a.jpg", np.inf, 0), ("../a.jpg", 1, 0), ("\0\0", 1, 0)]
+)
+def test_an_index_of_something_else_is_told(tmp_path, write, line):
+    write(tmp_path / INDEX, [line, ("b.jpg", 1, 0)])
     with pytest.raises(NoInputError, match="not the index"):
         Salient(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: whole[:200]])
+def test_a_cut_index_is_told(tmp_path, write, damage):
+    write(tmp_path / INDEX)
+    (tmp_path / INDEX).write_bytes(damage((tmp_path / INDEX).read_bytes()))
+    with pytest.raises(NoInputError, match="not the index"):
+        Salient(tmp_path)
+
+
+def test_a_damaged_compressed_index_is_told(tmp_path):
+    write_old(tmp_path / INDEX, do_compression=True)
+    whole = bytearray((tmp_path / INDEX).read_bytes())
+    whole[len(whole) // 2] ^= 0x55
+    (tmp_path / INDEX).write_bytes(whole)
+    with pytest.raises(NoInputError, match="not the index"):
+        Salient(tmp_path)
+
+
+def test_an_index_without_the_variable_is_told(tmp_path):
     savemat(tmp_path / INDEX, {"other": np.ones(3)})
     with pytest.raises(NoInputError, match="not the index"):
         Salient(tmp_path)

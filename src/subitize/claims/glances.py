@@ -1,15 +1,17 @@
 """One glance, or one after the other? Right answers and time, for one to eight digits.
 
-People tell up to four at a glance, as surely and almost as quickly as one, and then count. Here three tell:
+People tell up to four at a glance, almost as surely and quickly as one, and then count. Here three tell:
 
-* at a glance, a supervised network, which was told the number of thousands of scenes of one to eight;
+* at a glance, a supervised network, which was told the number of thousands of scenes;
 * at a glance, a read-out from the code of an autoencoder, told as much;
 * one after the other, DAIR, which was told nothing, and trained on scenes of up to three (`open_ended`).
 
-A time is that of a compiled network at one picture, in the median over pictures; DAIR looks once.
+Those that were told were told of nine too, so that at eight one may err to both sides. More digits are more
+ink and lie closer: what ink alone tells is given beside. A time is that of a compiled network at one picture
+whose number it tells right (if there is none, at any), in the median. DAIR looks once for it; to be right it
+looks as often as in `generalisation`.
 """
 
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from PIL import Image
 
 from subitize import scenes
@@ -26,79 +29,83 @@ from subitize.claims.open_ended import CANVAS, run_of
 from subitize.claims.readout import STEPS, answer, each, network, taught
 from subitize.claims.subitizing import autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
-from subitize.figures.style import ACCENT, INK, QUIET
+from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.scenes.stack import Drawn
 
-SOURCE = "Kaufman et al. 1949, of people; a post's question"
-NUMBERS = (1, 2, 3, 4, 5, 6, 7, 8)
+TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
+NUMBERS = TOLD[:-1]
+FEW, MANY = 4, 8  # up to which people subitize, and where they certainly count
 PRIOR = "sticks"  # of DAIR's count
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
 TESTED = 500  # scenes of each number
-TIMED = 40  # of them
+TIMED = 100  # of them
 SEEDS = (0, 1, 2)
-INKS = {"DAIR": ACCENT, "supervised glance": INK, "autoencoder's glance": QUIET}
+INKS = {"DAIR": ACCENT, "DAIR, one look": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
+CLOCKED = ("DAIR, one look", "supervised")
 
 
 class Watcher(NamedTuple):
-    """Who tells a number: `tell` makes it of what `look(model, image)` sees, in next to no time."""
+    """Who tells a number: `tell` makes it of what `look(model, image)` sees."""
 
-    look: Callable[[Any, jax.Array], jax.Array]
+    look: Callable[[Any, Array], Array]
     model: Any
     tell: Callable[[np.ndarray], np.ndarray] = lambda seen: seen
 
-    def right(self, pictures: np.ndarray, n: int) -> float:
-        """How often n is told of pictures of bytes, in per cent."""
-        return 100 * float(np.mean(self.tell(each(self.look, self.model, pictures)) == n))
-
-    def seconds(self, pictures: np.ndarray) -> float:
-        """For a look at one picture: the median over pictures."""
-        look = jax.jit(lambda picture: self.look(self.model, picture.astype(jnp.float32) / 255))
-        spent, _ = [], jax.block_until_ready(look(pictures[0]))  # compiled
-        for picture in pictures:
-            began = time.perf_counter()
-            jax.block_until_ready(look(picture))
-            spent.append(time.perf_counter() - began)
-        return statistics.median(spent)
+    def numbers(self, pictures: np.ndarray) -> np.ndarray:
+        """What it tells of pictures of bytes."""
+        return self.tell(each(self.look, self.model, pictures))
 
 
 def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     right: dict[str, list[list[float]]] = {name: [] for name in INKS}
-    seconds: dict[str, list[list[float]]] = {name: [] for name in INKS}
+    milliseconds: dict[str, list[list[float]]] = {name: [] for name in CLOCKED}
     for seed in lab.seeds:
-        pictures = [np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in NUMBERS]
+        pictures = {n: np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in NUMBERS}
         for name, watcher in watchers(lab, seed).items():
-            right[name].append([watcher.right(some, n) for some, n in zip(pictures, NUMBERS, strict=True)])
-            seconds[name].append([watcher.seconds(some[:TIMED]) for some in pictures])
+            told = {n: watcher.numbers(some) == n for n, some in pictures.items()}
+            right[name].append([100 * float(hits.mean()) for hits in told.values()])
+            if name in CLOCKED:
+                milliseconds[name].append(clocked(watcher, pictures, told))
             lab.say(f"{name}, seed {seed}: " + ", ".join(f"{share:.1f} %" for share in right[name][-1]))
-    slower = {name: [times[-1] / times[0] for times in own] for name, own in seconds.items()}
+    few, many = NUMBERS.index(FEW), NUMBERS.index(MANY)
     values = {
-        "glance_slower": slower["supervised glance"],
-        "attending_slower": slower["DAIR"],
-        "glance_drop": [shares[0] - shares[-1] for shares in right["supervised glance"]],
+        "few": [shares[0] - shares[few] for shares in right["supervised"]],
+        "many": [shares[few] - shares[many] for shares in right["supervised"]],
+        "slower": [times[few] / times[0] for times in milliseconds["DAIR, one look"]],
     }
-    details = {"numbers": NUMBERS, "right": right, "milliseconds": milliseconds(seconds)}
-    return Finding(values, details, figure(right, seconds))
+    details = {"numbers": NUMBERS, "right": right, "milliseconds": milliseconds}
+    return Finding(values, details, figure(right, milliseconds))
 
 
 def watchers(lab: Lab, seed: int) -> dict[str, Watcher]:
-    """All three, trained."""
-    world, labels, first = shown(lab, "train", SHOWN, seed, NUMBERS), lab.some(LABELS), NUMBERS[0]
-    pictures, classes = np.asarray(world.pictures), world.known[:labels] - first
-    supervised = taught((pictures[:labels], classes), len(NUMBERS), seed, 4 if lab.tiny else STEPS)
-    code = autoencoder(lab, world, seed)
-    reader = network((each(mean_code, code, pictures[:labels]), classes), seed)
-    dair = run_of(lab, PRIOR, seed).model
+    """All of them, trained."""
+    world, labels = shown(lab, "train", SHOWN, seed, TOLD), lab.some(LABELS)
+    pictures, classes = np.asarray(world.pictures), world.known[:labels] - TOLD[0]
+    supervised = taught((pictures[:labels], classes), len(TOLD), seed, 4 if lab.tiny else STEPS)
+    code, dair = autoencoder(lab, world, seed), run_of(lab, PRIOR, seed).model
+
+    def read(look: Callable, model: Any) -> Watcher:
+        reader = network((each(look, model, pictures[:labels]), classes), seed)
+        return Watcher(look, model, lambda seen: reader.predict(seen) + TOLD[0])
+
     return {
-        "DAIR": Watcher(counted, dair.extended(dair.settings.max_objects, 1)),
-        "supervised glance": Watcher(answer, supervised, lambda seen: seen + first),
-        "autoencoder's glance": Watcher(mean_code, code, lambda seen: reader.predict(seen) + first),
+        "DAIR": Watcher(counted, dair),
+        "DAIR, one look": Watcher(counted, dair.extended(dair.settings.max_objects, 1)),
+        "supervised": Watcher(answer, supervised, lambda seen: seen + TOLD[0]),
+        "autoencoder": read(mean_code, code),
+        "ink": read(ink, None),
     }
 
 
-def counted(model: Any, image: jax.Array) -> jax.Array:
+def counted(model: Any, image: Float[Array, "height width channels"]) -> Array:
     """How many a model sees."""
     return model.look(image).count
+
+
+def ink(model: None, image: Float[Array, "height width channels"]) -> Float[Array, "2"]:
+    """Mean and deviation of the brightness."""
+    return jnp.stack([image.mean(), image.std()])
 
 
 def shown(lab: Lab, split: str, number: int, seed: int, numbers: tuple[int, ...]) -> Drawn:
@@ -107,19 +114,36 @@ def shown(lab: Lab, split: str, number: int, seed: int, numbers: tuple[int, ...]
     return Drawn([(world, lab.some(number))], seed, batch=min(lab.some(number), 250))
 
 
-def milliseconds(seconds: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]:
-    """Rounded, for people."""
-    return {name: [[round(1e3 * t, 3) for t in times] for times in own] for name, own in seconds.items()}
+def clocked(watcher: Watcher, pictures: dict[int, np.ndarray], told: dict[int, np.ndarray]) -> list[float]:
+    """Milliseconds for one picture of each number, in turn, so that what else the machine does hits all."""
+    look = jax.jit(lambda model, picture: watcher.look(model, picture.astype(jnp.float32) / 255))
+    ready = {n: jax.device_put(list(some[:TIMED])) for n, some in pictures.items()}
+    jax.block_until_ready(look(watcher.model, ready[NUMBERS[0]][0]))  # compiles
+    spent: dict[int, list[float]] = {n: [] for n in NUMBERS}
+    for turn in zip(*ready.values(), strict=True):
+        for n, picture in zip(NUMBERS, turn, strict=True):
+            began = time.perf_counter()
+            jax.block_until_ready(look(watcher.model, picture))
+            spent[n].append(1e3 * (time.perf_counter() - began))
+    return [median_of(np.array(spent[n]), told[n][:TIMED]) for n in NUMBERS]
 
 
-def figure(right: dict[str, list[list[float]]], seconds: dict[str, list[list[float]]]) -> Image.Image:
+def median_of(values: np.ndarray, chosen: np.ndarray) -> float:
+    """The median of the chosen, or if there is none of all."""
+    return round(float(np.median(values[chosen] if chosen.any() else values)), 3)
+
+
+def figure(right: dict[str, list[list[float]]], milliseconds: dict[str, list[list[float]]]) -> Image.Image:
     """Right answers, and time, by number; a line for each seed."""
-    longest = max(max(times) for own in seconds.values() for times in own)
+    longest = max(max(times) for own in milliseconds.values() for times in own)
     panels = [
         Panel(
-            "right (%)", lines(right), (0.0, 100.0), "digits; DAIR red, supervised black, autoencoder grey"
+            "right (%)",
+            lines({name: own for name, own in right.items() if name != CLOCKED[0]}),
+            (0.0, 100.0),
+            "digits; DAIR red, supervised black, autoencoder grey, ink blue",
         ),
-        Panel("milliseconds", lines(milliseconds(seconds)), (0.0, 1e3 * longest), "digits; as there"),
+        Panel("milliseconds", lines(milliseconds), (0.0, longest), "digits; DAIR's one look red"),
     ]
     return grid(panels, 2, "At a glance, or one after the other", size=(420, 240))
 
@@ -132,14 +156,14 @@ def lines(table: dict[str, list[list[float]]]) -> list[Line]:
 CLAIMS = (
     Claim(
         "glances",
-        "A glance takes no longer for eight than for one, and errs more; one after the other takes longer.",
-        SOURCE,
+        "A glance tells four as surely as one, but not eight; one after the other takes longer for more.",
+        "what psychologists found of people; a post's question",
         {
-            "glance_slower": Condition(
-                "a glance's time for eight digits over that for one", "", 1.2, at_most=True
+            "few": Condition(
+                "a supervised glance, right for one less for four digits (points)", "", 5, at_most=True
             ),
-            "attending_slower": Condition("DAIR's time for eight digits over that for one", "", 2),
-            "glance_drop": Condition("a supervised glance, right for one less for eight (points)", "", 10),
+            "many": Condition("the same, right for four less for eight (points)", "", 10),
+            "slower": Condition("DAIR's time for four over that for one, where it is right", "", 1.5),
         },
         120,
         SEEDS,

@@ -1,14 +1,14 @@
-"""Why does AIR not go on? What its memory has learnt, where DAIR has none.
+"""Why does the paper's AIR not go on? What its memory carries from one step to the next.
 
-The models are those of `generalisation`, trained on scenes of none, one and two. They look at others with
-every step taken, whether they would or not, so that it can be asked at each step:
+It sees the image, always the same, and what it inferred last; whatever else it knows of how far it has got
+must be in its memory (output and cell of an LSTM). That could be what is left, or how often it has looked.
+The two are told apart by activation patching: one scene is looked at with the memory that another scene left,
+at the same step or after fewer, and all else is its own. If what is left is remembered, the answer to "one
+more?" follows the scene that the memory is of; if steps are, it follows the scene that is seen, and the step.
 
-* would it go on? If it noticed what is left, it would as long as objects remain, however many there are;
-* does its memory tell which step this is? By a linear read-out, trained on scenes of two, tested on scenes of
-  three;
-* is it the memory that stops it? At the third step it gets back the memory that it had after the first one,
-  and nothing else changes: what it wants then is a matter of memory alone;
-* if it is made to go on, does it find what is left? An object is found if its box holds a window's centre.
+The models are those of `generalisation`, trained on scenes of none, one and two; here they take every step,
+whether they would or not. Besides, for them and DAIR: the probability of going on at each step, and whether
+their windows, if they are made to go on, are on objects that no other window is on.
 """
 
 from typing import Any, NamedTuple
@@ -16,14 +16,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy.optimize import linear_sum_assignment
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import PICTURES, SEEDS, run_of, scenes_of
+from subitize.claims.generalisation import PICTURES, SEEDS, SOURCE, run_of, scenes_of
 from subitize.claims.lab import Lab
 from subitize.core.draws import Means
 from subitize.figures.curves import Line, Panel, grid
@@ -31,99 +29,143 @@ from subitize.figures.style import ACCENT, INK
 from subitize.models.air import AIR
 
 TRAINED_ON = (0, 1, 2)
-MOST_TRAINED_ON, ASKED = 2, 3  # objects; ASKED is the third step, too
 SEEN = (1, 2, 3, 4)  # objects in the scenes that are looked at
 STEPS = 4  # that are taken in each of them
 BATCH = 250
+WAYS = ("published", "dair")
 
 
 class Course(NamedTuple):
-    """All steps through one scene."""
+    """All steps through one scene, with every continuous variable at its mean; first axis steps."""
 
     go_on: Float[Array, " steps"]  # probability of one more object
     centres: Float[Array, "steps 2"]  # x, y of the windows, in pixels
-    memory: Float[Array, "steps units"]  # after each step, as one vector; without units if there is none
-    relapsed: Float[Array, ""]  # go_on at the third step, with the memory after the first
+    latest: Float[Array, "steps latents"]  # where and what, as the next step sees them
+    memory: PyTree  # after the step, of the guide
 
 
 def stopping(lab: Lab) -> Finding:
-    """Would they go on, and why not?"""
-    found = {way: [asked(lab, way, seed) for seed in lab.seeds] for way in ("published", "dair")}
-    of = lambda way, name: [answers[name] for answers in found[way]]  # noqa: E731
+    """What makes it stop?"""
+    answers = {way: [asked(lab, way, seed) for seed in lab.seeds] for way in WAYS}
+    own = answers["published"]
     values = {
-        "wish": of("published", "third_wish"),
-        "dair_wish": of("dair", "third_wish"),
-        "step": of("published", "step_told"),
-        "relapsed": of("published", "relapsed"),
+        "two_after_one": [found["second"]["2 after 1"] for found in own],
+        "one_after_two": [found["second"]["1 after 2"] for found in own],
+        "three_after_one_step": [found["third"]["3 after 3, one step"] for found in own],
+        "three_after_two_steps": [found["third"]["3 after 3, two steps"] for found in own],
     }
-    return Finding(values, {"answers": found}, wishes(found))
+    return Finding(values, {"answers": answers}, figure(answers))
 
 
 def asked(lab: Lab, way: str, seed: int) -> dict[str, Any]:
-    """What one trained model answers, in per cent; `wish` has a row for each of `SEEN`, a column per step."""
+    """What one trained model answers, in per cent.
+
+    Returns:
+        go_on: a row for each of `SEEN`, a column for each step.
+        all_found: for n objects, how often n windows are on n objects.
+        second, third: whether it goes on at that step with another scene's memory; "2 after 1" is a scene of
+            two seen with the memory of a scene of one. Only of the one that has a memory.
+    """
     model = run_of(lab, way, TRAINED_ON, seed).extended(STEPS).model
-    courses = {n: courses_of(lab, model, n) for n in SEEN}
+    scenes = {n: scenes_of(lab.scenes, n, lab.some(PICTURES)) for n in SEEN}
+    courses = {n: course_of_all(model, scene.image) for n, scene in scenes.items()}
     answers: dict[str, Any] = {
-        "wish": [np.round(100 * courses[n][0].go_on.mean(0), 1).tolist() for n in SEEN],
-        "third_wish": percent(courses[ASKED][0].go_on[:, ASKED - 1]),
-        "relapsed": percent(courses[ASKED][0].relapsed),
+        "go_on": [np.round(100 * course.go_on.mean(0), 1).tolist() for course in courses.values()],
         "all_found": {
-            str(n): percent(found(course.centres[:, :n], boxes[:, :n]) == n)
-            for n, (course, boxes) in courses.items()
+            n: percent(attended(course.centres[:, :n], scenes[n].boxes) == n) for n, course in courses.items()
         },
     }
-    if courses[ASKED][0].memory.size:
-        memories = (np.asarray(courses[n][0].memory[:, :ASKED]) for n in (MOST_TRAINED_ON, ASKED))
-        answers["step_told"] = told(*memories)
-    lab.say(f"{way}, seed {seed}: wants a third of three {answers['third_wish']:.1f} %")
+    if way == "published":
+        others = {n: jax.tree.map(lambda leaf: np.roll(leaf, 1, 0), c.memory) for n, c in courses.items()}
+
+        def after(n: int, other: int, step: int, taken: int) -> float:
+            donor = jax.tree.map(lambda leaf: leaf[:, taken - 1], others[other])
+            return percent(patched_all(model, scenes[n].image, courses[n], donor, step))
+
+        pairs = [(n, other) for n in SEEN for other in SEEN]
+        answers["second"] = {f"{n} after {other}": after(n, other, 2, 1) for n, other in pairs}
+        answers["third"] = {
+            f"{n} after {other}, {word}": after(n, other, 3, taken)
+            for n, other in pairs
+            for taken, word in ((1, "one step"), (2, "two steps"))
+        }
+    lab.say(f"{way}, seed {seed}: goes on, by count and step: {answers['go_on']}")
     return answers
 
 
-def courses_of(lab: Lab, model: AIR, n: int) -> tuple[Any, np.ndarray]:
-    """A `Course` through each held-out scene of n objects, and the true boxes there."""
-    scenes = scenes_of(lab.scenes, n, lab.some(PICTURES))
-    parts = [taken(model, scenes.image[i : i + BATCH]) for i in range(0, len(scenes.image), BATCH)]
-    return jax.tree.map(lambda *x: np.concatenate(x), *parts), np.asarray(scenes.boxes)
+def course_of_all(model: AIR, images: Array) -> Any:
+    """The `Course` through each image, with one more axis in front."""
+    parts = [courses(model, images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 @jax.jit
-def taken(model: AIR, images: Float[Array, "batch height width channels"]) -> Course:
+def courses(model: AIR, images: Float[Array, "batch height width channels"]) -> Course:
     """The courses through a batch."""
     return jax.vmap(lambda image: course(model, image))(images)
 
 
 def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
-    """Take all steps through one scene, with every continuous variable at its mean."""
-    s, draw = model.settings, Means()
-    canvas, latest = jnp.zeros_like(image), jnp.zeros(3 + s.what, image.dtype)
-    memories, wishes, centres = [model.guide.begin(image)], [], []
-    relapsed = jnp.zeros(())
-    for t in range(s.max_objects):
-        attention, memory = model.guide.attend(t, memories[-1], image, canvas, latest)
-        if t == ASKED - 1:
-            again, _ = model.guide.attend(t, memories[1], image, canvas, latest)
-            relapsed = jax.nn.sigmoid(again.go_on)
-        step = model.infer(image, attention, draw.at(t))
+    """Take all steps through one scene."""
+    memory, latest = model.guide.begin(image), jnp.zeros(3 + model.settings.what, image.dtype)
+    canvas, steps = jnp.zeros_like(image), []
+    for t in range(model.settings.max_objects):
+        attention, memory = model.guide.attend(t, memory, image, canvas, latest)
+        step = model.infer(image, attention, Means().at(t))
         canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
         window = model.window(step.where)
-        memories.append(memory)
-        wishes.append(jax.nn.sigmoid(attention.go_on))
-        centres.append(jnp.stack([window.x, window.y]))
-    vectors = [jnp.concatenate([jnp.zeros(0), *map(jnp.ravel, jax.tree.leaves(m))]) for m in memories[1:]]
-    return Course(jnp.stack(wishes), jnp.stack(centres), jnp.stack(vectors), relapsed)
+        centre = jnp.stack([window.x, window.y])
+        steps.append(Course(jax.nn.sigmoid(attention.go_on), centre, latest, memory))
+    return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
 
-def wishes(found: dict[str, list[dict[str, Any]]]) -> Image.Image:
-    """How likely they would go on, step by step, for each count of the scene; a line for each seed."""
-    inks = {"published": ACCENT, "dair": INK}
+def patched_all(model: AIR, images: Array, own: Course, donor: PyTree, step: int) -> np.ndarray:
+    """`patched` in each of the images."""
+    batches = [slice(i, i + BATCH) for i in range(0, len(images), BATCH)]
+    own = own._replace(memory=jax.tree.map(lambda leaf: leaf[:, step - 2], own.memory))
+    given = (own.latest[:, step - 2], own.memory, donor)
+    parts = [patched(model, images[i], *jax.tree.map(lambda leaf, i=i: leaf[i], given)) for i in batches]
+    return np.concatenate(parts)
+
+
+@jax.jit
+def patched(model: AIR, images: Array, latest: Array, own: PyTree, donor: PyTree) -> Float[Array, "batch"]:
+    """Probability of going on where output and cell are the donor's, and what the image gives its own."""
+
+    def one(image, latest, own, donor):
+        seen, _, _ = own
+        _, output, cell = donor
+        attention, _ = model.guide.attend(0, (seen, output, cell), image, jnp.zeros_like(image), latest)
+        return jax.nn.sigmoid(attention.go_on)  # this guide asks neither the step's number nor the canvas
+
+    return jax.vmap(one)(images, latest, own, donor)
+
+
+def attended(centres: np.ndarray | Array, boxes: np.ndarray | Array) -> np.ndarray:
+    """How many objects of each scene have a window of their own, whose centre is in their box.
+
+    Args:
+        centres: [scenes, windows, 2].
+        boxes: [scenes, objects, 4].
+    """
+    x, y = np.moveaxis(np.asarray(centres)[:, :, None], -1, 0)
+    x0, y0, x1, y1 = np.moveaxis(np.asarray(boxes)[:, None], -1, 0)
+    inside = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
+    return np.array([pairs[linear_sum_assignment(pairs, maximize=True)].sum() for pairs in inside])
+
+
+def percent(values: np.ndarray) -> float:
+    """Their mean, in per cent."""
+    return round(100 * float(np.mean(values)), 2)
+
+
+def figure(answers: dict[str, list[dict[str, Any]]]) -> Image.Image:
+    """How likely they go on, step by step, for each count of the scene; a line for each seed."""
+    steps, inks = range(1, STEPS + 1), dict(zip(WAYS, (ACCENT, INK), strict=True))
     panels = [
         Panel(
             f"{n} {'object' if n == 1 else 'objects'}",
-            [
-                Line(range(1, STEPS + 1), answers["wish"][row], inks[way])
-                for way, own in found.items()
-                for answers in own
-            ],
+            [Line(steps, found["go_on"][row], inks[way]) for way in WAYS for found in answers[way]],
             (0.0, 100.0),
             "step; the paper's AIR red, DAIR black",
         )
@@ -132,45 +174,27 @@ def wishes(found: dict[str, list[dict[str, Any]]]) -> Image.Image:
     return grid(panels, 4, f"Would it go on? (%)  Trained on {', '.join(map(str, TRAINED_ON))}")
 
 
-def found(centres: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """How many objects of each scene have the centre of a window in their box.
-
-    Args:
-        centres: [scenes, windows, 2].
-        boxes: [scenes, objects, 4].
-    """
-    x, y = np.moveaxis(centres[:, :, None], -1, 0)
-    x0, y0, x1, y1 = np.moveaxis(boxes[:, None], -1, 0)
-    inside = (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
-    return inside.any(1).sum(1)
-
-
-def told(seen: np.ndarray, test: np.ndarray) -> float:
-    """How often a linear read-out of memories [scenes, steps, units] tells the step, in per cent."""
-    steps = lambda memories: np.tile(np.arange(memories.shape[1]), len(memories))  # noqa: E731
-    flat = lambda memories: memories.reshape(-1, memories.shape[-1])  # noqa: E731
-    reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    reader.fit(flat(seen), steps(seen))
-    return 100 * float(reader.score(flat(test), steps(test)))
-
-
-def percent(values: np.ndarray) -> float:
-    """Their mean, in per cent."""
-    return 100 * float(np.mean(values))
-
-
 CLAIMS = (
     Claim(
         "stopping",
-        "AIR does not see a third digit because its memory counts the steps; DAIR, without one, goes on.",
-        "a post's question: why AIR does not generalise",
+        "The memory of the paper's AIR carries how many steps were taken, not what is left.",
+        f"a post's question, why AIR does not generalise; {SOURCE}",
         {
-            "wish": Condition(
-                "the paper's AIR, wish to go on to the third of three digits (%)", "", 20, at_most=True
+            "two_after_one": Condition(
+                "goes on to a second of two, with the memory of a scene of one (%)", "", 80
             ),
-            "dair_wish": Condition("DAIR, the same (%)", "", 85),
-            "step": Condition("step told by the paper's AIR's memory, scenes of three (%)", "", 95),
-            "relapsed": Condition("the same wish, with the memory after the first step (%)", "", 80),
+            "one_after_two": Condition(
+                "goes on to a second of one, with the memory of a scene of two (%)", "", 20, at_most=True
+            ),
+            "three_after_one_step": Condition(
+                "goes on to a third of three, with the memory of one step elsewhere (%)", "", 80
+            ),
+            "three_after_two_steps": Condition(
+                "goes on to a third of three, with the memory of two steps elsewhere (%)",
+                "",
+                20,
+                at_most=True,
+            ),
         },
         90,
         SEEDS,

@@ -11,14 +11,13 @@ Yin, Yue and Zhou (2019), "ARSM: augment-REINFORCE-swap-merge estimator for grad
 categorical variables".
 """
 
-from itertools import combinations
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from subitize.core.distributions import AbstractDistribution, Categorical
+from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
 from subitize.gradients.coins import MAX_COINS
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 
@@ -35,9 +34,9 @@ class ARSM(AbstractEstimator):
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Categorical sites of not too many pairs of classes."""
         if (no := super().why_not(dist)) is not None:
-            return f"{no}; for coins it is 'arm'"
+            return f"{no}; for coins it is 'arm'" if isinstance(dist, AbstractFinite) else no
         assert isinstance(dist, Categorical)
-        pairs = len(swaps(dist.support_size)) - 1
+        pairs = dist.support_size * (dist.support_size - 1) // 2
         return f"it would swap {pairs:,} pairs of classes, over {MAX_COINS:,}" if pairs > MAX_COINS else None
 
     def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
@@ -50,7 +49,7 @@ class ARSM(AbstractEstimator):
         """A lane for each pair, every one of which is a draw of the site."""
         assert isinstance(site.dist, Categorical)
         classes, lanes = site.dist.support_size, site.costs.shape[0]
-        first, second = np.triu_indices(classes, 1)
+        first, second = pairs_of(classes)
         f = jnp.full((classes, classes), site.costs[0])  # j with itself: nothing swapped
         f = f.at[first, second].set(site.costs[1:]).at[second, first].set(site.costs[1:])
         ϖ = uniform_on_simplex(site.dist, site.noise[0])
@@ -64,9 +63,15 @@ def uniform_on_simplex(dist: Categorical, noise: Array) -> Float[Array, " classe
     return exponentials / exponentials.sum()
 
 
+def pairs_of(classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the second class of each pair."""
+    return np.triu_indices(classes, 1)
+
+
 def swaps(classes: int) -> Int[np.ndarray, "lanes classes"]:
-    """The order of the classes with nothing swapped, then with each pair, as `triu_indices` lists them."""
-    orders = np.tile(np.arange(classes), (1 + classes * (classes - 1) // 2, 1))
-    for row, (m, j) in zip(orders[1:], combinations(range(classes), 2), strict=True):
-        row[[m, j]] = j, m
+    """The order of the classes with nothing swapped, then with each of `pairs_of` swapped."""
+    first, second = pairs_of(classes)
+    orders = np.tile(np.arange(classes), (1 + len(first), 1))
+    lanes = 1 + np.arange(len(first))
+    orders[lanes, first], orders[lanes, second] = second, first
     return orders

@@ -10,7 +10,7 @@ Only where that would leave a side empty, in a folder of a few pictures, one pic
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -106,18 +106,27 @@ def read_folder(
     folder: Path, height: int, width: int, channels: int, fit: str, invert: str
 ) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
     """Readable pictures by name, as uint8 [height, width, channels], and (name, why) of the others."""
-    good, skipped = {}, []
-    for file, name in find_pictures([folder]):
-        try:
-            values = prepare_picture(file, height, width, channels, fit, invert)
-            good[name] = np.round(255 * values).astype(np.uint8)
-        except PictureError as error:
-            skipped.append((name, str(error)))
+    files = find_pictures([folder])
+    good, skipped = read_files(files, height, width, channels, fit, invert)
     if not good:
         raise NoInputError(
             f"Pictures are needed, but none of the {len(skipped)} in {folder} can be read; "
             f"the first: {skipped[0][1]}"
         )
+    return good, skipped
+
+
+def read_files(
+    files: Iterable[tuple[Path, str]], height: int, width: int, channels: int, fit: str, invert: str
+) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
+    """The same of files with names, be it that none can be read."""
+    good, skipped = {}, []
+    for file, name in files:
+        try:
+            values = prepare_picture(file, height, width, channels, fit, invert)
+            good[name] = np.round(255 * values).astype(np.uint8)
+        except PictureError as error:
+            skipped.append((name, str(error)))
     return good, tuple(skipped)
 
 

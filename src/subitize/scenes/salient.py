@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 
 from subitize.core.errors import NoInputError, SubitizeError, UsageError
-from subitize.core.pictures import FITS, PictureError, check_word, prepare_picture, printable
+from subitize.core.pictures import FITS, check_word, printable
 from subitize.scenes.base import SPLITS
+from subitize.scenes.folder import read_files
 from subitize.scenes.layout import check_canvas
 from subitize.scenes.stack import AbstractStack
 
@@ -82,23 +83,19 @@ class Salient(AbstractStack):
         if channels not in (1, 3):
             raise UsageError(f"Salient: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
         height, width = check_canvas("Salient", canvas)
-        folder, good, skipped = Path(path), [], []
-        for photograph in read_index(folder / INDEX):
-            if photograph.test == (split == "test"):
-                try:
-                    file = place_of(folder, photograph.name)
-                    good.append((photograph, prepare_picture(file, height, width, channels, fit, "never")))
-                except PictureError as error:
-                    skipped.append((photograph.name, str(error)))
+        folder = Path(path)
+        listed = {p.name: p.label for p in read_index(folder / INDEX) if p.test == (split == "test")}
+        if not listed:
+            raise NoInputError(f"{printable(folder / INDEX)} lists no photograph of the {split} split.")
+        files = ((place_of(folder, name), name) for name in listed)
+        good, self.skipped = read_files(files, height, width, channels, fit, invert="never")
         if not good:
-            why = f"; the first: {skipped[0][1]}" if skipped else ""
             raise NoInputError(
-                f"None of the {len(skipped)} photographs of the {split} split, listed in "
-                f"{printable(folder / INDEX)}, can be read{why} Put them beside the index, or into img/."
+                f"None of the {len(listed)} photographs of the {split} split can be read; the first: "
+                f"{self.skipped[0][1]} Put them beside {INDEX}, or into img/."
             )
-        self.pictures = jnp.asarray(np.round(255 * np.stack([values for _, values in good])).astype(np.uint8))
-        self.known = np.array([photograph.label for photograph, _ in good])
-        self.files, self.skipped = tuple(photograph.name for photograph, _ in good), tuple(skipped)
+        self.pictures = jnp.asarray(np.stack(list(good.values())))
+        self.files, self.known = tuple(good), np.array([listed[name] for name in good])
         self.path, self.split, self.fit = str(path), split, fit
 
     @property
@@ -124,28 +121,33 @@ def read_index(path: Path) -> list[Photograph]:
         NoInputError: there is none, or it is not the set's.
         UsageError: it asks for a library that is not installed.
     """
-    from scipy.io import loadmat  # here, as h5py below: hardly anybody needs them
-    from scipy.io.matlab import MatReadError
-
     if not path.is_file():
         raise NoInputError(f"The salient object subitizing set has its index in {INDEX}; there is no {path}.")
     try:
-        try:
-            entries = loadmat(path, simplify_cells=True)[ARRAY]
-        except NotImplementedError:  # of version 7.3, which is HDF5
-            return list(hierarchical(path))
-        entries = [entries] if isinstance(entries, dict) else entries
-        return [photograph(entry["name"], entry["label"], entry.get("istest", 1)) for entry in entries]
+        return [photograph(*line) for line in lines_of(path)]
     except SubitizeError:
         raise
-    except (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, MatReadError):
+    except Exception:  # a decoder of a stranger's file raises anything
         raise NoInputError(
             f"{path} is not the index of the salient object subitizing set, or it is damaged."
         ) from None
 
 
-def hierarchical(path: Path) -> Iterator[Photograph]:
-    """The lines of an index of MATLAB's version 7.3: columns of references."""
+def lines_of(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    """Name, label and istest of each structure, in whichever format."""
+    from scipy.io import loadmat  # here, as h5py below: hardly anybody needs them
+
+    try:
+        array = loadmat(path, simplify_cells=True)[ARRAY]
+    except NotImplementedError:  # of version 7.3, which is HDF5
+        yield from hierarchical(path)
+        return
+    for entry in [array] if isinstance(array, dict) else array:
+        yield entry["name"], entry["label"], entry.get("istest", True)
+
+
+def hierarchical(path: Path) -> Iterator[tuple[str, Any, Any]]:
+    """The same from MATLAB's version 7.3: an array of references for each field."""
     try:
         import h5py
     except ImportError:
@@ -154,15 +156,15 @@ def hierarchical(path: Path) -> Iterator[Photograph]:
         ) from None
     with h5py.File(path) as opened:
         file: Any = opened
-        array = file[ARRAY]
-        for i in range(len(array["name"])):
-            values = {field: np.ravel(file[array[field][i, 0]][()]) for field in array}
-            name = "".join(map(chr, values["name"]))
-            yield photograph(name, values["label"][0], values.get("istest", [1])[0])
+        fields = {field: file[ARRAY][field][()].ravel() for field in file[ARRAY]}
+        tests = fields.get("istest", [None] * len(fields["name"]))
+        for name, label, test in zip(fields["name"], fields["label"], tests, strict=True):
+            text = file[name][()].astype("<u2").tobytes().decode("utf-16-le")
+            yield text, file[label][()].item(), True if test is None else file[test][()].item()
 
 
 def photograph(name: str, label: Any, test: Any) -> Photograph:
-    """A line, if it makes sense."""
-    if not name or not 0 <= int(label) <= MOST:
+    """A line, if it makes sense: a file's name and no path, and one of the classes."""
+    if name != Path(name).name or "\0" in name or label not in range(MOST + 1) or test not in (0, 1):
         raise ValueError("not a line of this index")
     return Photograph(str(name), int(label), bool(test))

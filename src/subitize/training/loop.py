@@ -18,10 +18,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PyTree
 
-from subitize.core.errors import DivergedError, SubitizeError
+from subitize.core.errors import DivergedError, SubitizeError, UsageError
 from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
 from subitize.training.learner import STREAK, Learner
+from subitize.training.recipe import LARGEST_SEED
 from subitize.training.records import Records
 
 ROLLBACKS = 3  # times, before giving up
@@ -42,10 +43,13 @@ class Plan:
     Args:
         steps: in all, those before a resume included.
         batch: images per step.
-        seed: of scenes, initial weights and noise.
+        seed: of scenes, initial weights and noise; from 0 to `LARGEST_SEED`.
         chunk: steps per dispatch, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
+
+    Raises:
+        UsageError: the seed is out of range.
     """
 
     steps: int
@@ -54,6 +58,10 @@ class Plan:
     chunk: int
     save_every: int
     restarts: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise UsageError(f"`seed` is from 0 to {LARGEST_SEED:,}; got {self.seed}.")
 
 
 @dataclass(frozen=True)
@@ -140,9 +148,14 @@ class Training:
         self.step = self.saved_at = 0
         self.told: str | None = None
         # the seed is an argument, not a constant: a cache of compiled programs serves every seed
-        self._fresh = jax.jit(lambda *varying: first_state(learner, plan.batch, *varying))
+        self._fresh = jax.jit(
+            lambda scenes, seed, attempt: first_state(learner, plan.batch, scenes, seed, attempt)
+        )
         self._chunk = jax.jit(
-            lambda length, *varying: run_chunk(learner, plan.batch, length, *varying), static_argnums=0
+            lambda length, scenes, seed, attempt, state: run_chunk(
+                learner, plan.batch, length, scenes, seed, attempt, state
+            ),
+            static_argnums=0,
         )
 
     def begin(self, *, resume: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
 from subitize.models.settings import AIRSettings
 
+LARGEST_SEED = 2**31 - 1  # fits into an integer of the device
 SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
 
 
@@ -106,8 +107,10 @@ class Recipe:
             raise UsageError(f"`object_size` must be positive; got {self.object_size}.")
         if self.sharpen_steps < 0 or self.anneal_steps < 0:
             raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
-        if self.restarts < 0 or (self.sums or 0) < 0 or not 0 <= self.seed < 2**31:
-            raise UsageError("`restarts` and `sums` are at least 0, and `seed` is from 0 to 2^31 - 1.")
+        if self.restarts < 0 or (self.sums or 0) < 0 or not 0 <= self.seed <= LARGEST_SEED:
+            raise UsageError(
+                f"`restarts` and `sums` are at least 0, and `seed` is from 0 to {LARGEST_SEED:,}."
+            )
         if self.counts is not None and max(self.counts, default=0) > self.max_objects:
             raise UsageError(
                 f"A model that sees at most {self.max_objects} objects cannot learn scenes of "

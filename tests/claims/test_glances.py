@@ -1,0 +1,25 @@
+"""Times are those of pictures told right, numbers in turn; ink alone is what it says."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from subitize.claims.glances import NUMBERS, Watcher, clocked, ink, median_of
+
+
+def test_the_median_is_of_the_chosen_or_else_of_all():
+    values = np.array([1.0, 2.0, 9.0])
+    assert median_of(values, np.array([True, False, True])) == 5.0
+    assert median_of(values, np.zeros(3, bool)) == 2.0
+
+
+def test_ink_is_mean_and_deviation():
+    image = jnp.zeros((2, 2, 1)).at[0, 0].set(1.0)
+    assert np.allclose(ink(None, image), [0.25, np.sqrt(3) / 4])
+
+
+def test_every_number_has_a_time_in_milliseconds():
+    pictures = {n: np.full((5, 4, 4, 1), n, np.uint8) for n in NUMBERS}
+    watcher = Watcher(lambda model, image: image.sum() + model, jnp.zeros(()))
+    found = clocked(watcher, pictures, {n: np.ones(5, bool) for n in NUMBERS})
+    assert len(found) == len(NUMBERS)
+    assert all(0 < milliseconds < 1e4 for milliseconds in found)
