@@ -446,14 +446,21 @@ def _class_then_coin(θ, x, draw):
     ids=["alone", "then a coin"],
 )
 def test_arsm_is_unbiased(toy):
-    """Integrated over the triangle, piece by piece; its uniforms are those whose exponentials are ϖ."""
+    """Integrated over the triangle, piece by piece; its uniforms are those whose exponentials are ϖ.
+
+    Its base draw, which only the lanes of other sites see, is that of its coins.
+    """
     loss = expectation(toy.cost, {"z": "arsm", "*": "exact"})
-    ϖ, weights = simplex_rule(np.asarray(toy.model))
-    table = jnp.concatenate([jnp.full((len(ϖ), 2), 0.5), jnp.exp(-jnp.asarray(ϖ))], 1)[:, None, None]
     memory = loss.init(toy.model, X, jr.key(0))
+    ϖ, over_ϖ = simplex_rule(np.asarray(toy.model))
+    other, over_other = all_noise(toy, loss, memory)
+    which, at = (index.ravel() for index in np.indices((len(ϖ), len(over_other))))
+    weights = over_ϖ[which] * np.asarray(over_other)[at]
+    table = {name: noise[at] for name, noise in other.table.items()}
+    table["z"] = table["z"].at[..., 2:].set(jnp.exp(-jnp.asarray(ϖ[which]))[:, None, None])
 
     def one(noise):
-        given = TableNoise({"z": noise[None], "b": jnp.full((1, 1, 1), 0.5)})  # `exact` takes no noise
+        given = TableNoise(jax.tree.map(lambda leaf: leaf[None], noise))
         value = lambda m: loss.with_noise(m, memory, X[None], given)[0]  # noqa: E731
         return jax.value_and_grad(value)(toy.model)
 
