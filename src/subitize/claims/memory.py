@@ -70,7 +70,9 @@ def asked(lab: Lab, way: str, seed: int) -> dict[str, Any]:
     scenes = {n: scenes_of(lab.scenes, n, lab.some(PICTURES)) for n in SEEN}
     courses = {n: course_of_all(model, scene.image) for n, scene in scenes.items()}
     answers: dict[str, Any] = {
-        "go_on": [np.round(100 * course.go_on.mean(0, dtype=float), 1).tolist() for course in courses.values()],
+        "go_on": [
+            np.round(100 * course.go_on.mean(0, dtype=float), 1).tolist() for course in courses.values()
+        ],
         "all_found": {
             n: percent(attended(course.centres[:, :n], scenes[n].boxes) == n) for n, course in courses.items()
         },
