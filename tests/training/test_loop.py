@@ -11,11 +11,11 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.core.errors import DivergedError
+from subitize.core.errors import DivergedError, UsageError
 from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.learner import STREAK, Info, Learner
-from subitize.training.loop import Interrupted, Plan, best_state, fit
+from subitize.training.loop import LARGEST_SEED, Interrupted, Plan, Training, best_state, fit
 
 SCENES = Digits("train")
 PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
@@ -58,6 +58,25 @@ def run(folder, learner=None, plan=PLAN, **options):
 
 def rows(folder):
     return (folder / "records.jsonl").read_bytes()
+
+
+def test_one_compilation_serves_every_seed(tmp_path):
+    """The cache of compiled programs goes by their text, in which no seed may stand."""
+
+    def texts(seed):
+        training = Training(walk(), SCENES, Plan(40, 2, seed, 5, 10), tmp_path, lambda row: None)
+        training.begin(resume=False)
+        fresh = training._fresh.lower(SCENES, seed, 0)
+        chunk = training._chunk.lower(5, SCENES, seed, 0, training.state)
+        return fresh.as_text(), chunk.as_text()
+
+    assert texts(3) == texts(LARGEST_SEED)
+
+
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1])
+def test_a_seed_that_the_device_cannot_hold_is_refused(seed):
+    with pytest.raises(UsageError, match="`seed` is from 0"):
+        Plan(40, 2, seed, 5, 10)
 
 
 def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path):

@@ -21,8 +21,15 @@ from subitize.training.records import RECORDS, read_rows, training_seconds
 from subitize.training.runs import WEIGHTS, provenance
 
 TINY = {  # whatever a claim asks for: few objects, since steps take long to compile, and trainings that agree
-    **{"scenes": "digits", "counts": (0, 1, 2), "max_objects": 2},
-    **{"steps": 4, "chunk": 4, "look_every": 4, "look_at": 8, "batch": 24, "restarts": 0},
+    "scenes": "digits",
+    "counts": (0, 1, 2),
+    "max_objects": 2,
+    "steps": 4,
+    "chunk": 4,
+    "look_every": 4,
+    "look_at": 8,
+    "batch": 24,
+    "restarts": 0,
 }
 
 

@@ -100,6 +100,9 @@ class AIR(eqx.Module):
             raise UsageError(
                 f"A model looks at least once, for at least 1 object; got {looks} and {max_objects}."
             )
+        longer = replace(s, max_objects=max_objects, looks=looks)
+        if longer == s:
+            return self
         if looks > 1 and not self.guide.breaks_ties:
             raise UsageError(
                 f"The model '{s.model}' would see the same at every look. Those that look around: "
@@ -115,7 +118,6 @@ class AIR(eqx.Module):
                 f"A patch for each of {max_objects} objects on a canvas of {s.height}x{s.width} does not fit "
                 f"into memory. Ask for at most {room}."
             )
-        longer = replace(s, max_objects=max_objects, looks=looks)
         shape = jax.eval_shape(lambda key: AIR(longer, key=key), jr.key(0))
         return jax.tree.unflatten(jax.tree.structure(shape), jax.tree.leaves(self))
 

@@ -138,8 +138,7 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
     decided = ("model", "max_objects", "what", "pixel_deviation", "object_size", "count_prior")
     if any(getattr(recipe, name) != getattr(model.settings, name) for name in decided):
         raise CheckpointError(f"The weights in {path} are of another recipe than its recipe.json.")
-    run = Run(path, recipe, model, digest)
-    return run if max_objects is None and looks == 1 else run.extended(max_objects, looks)
+    return Run(path, recipe, model, digest).extended(max_objects, looks)
 
 
 def save_weights(path: Path, model: AIR) -> None:
