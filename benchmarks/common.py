@@ -42,12 +42,11 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def black_and_white(*, tiny: bool) -> dict[str, Any]:
-    """Digits as bits [digits, 784], for training and test: MNIST, or the bundled ones, downloaded never."""
+def black_and_white(of: str = "mnist", *, tiny: bool) -> dict[str, Any]:
+    """Pictures as bits [pictures, 784], for training and test; if tiny the bundled digits."""
     from subitize.scenes.bits import Bits
 
-    digits = "digits" if tiny else "mnist"
-    return {split: Bits(split, digits=digits).vectors() for split in ("train", "test")}
+    return {split: Bits(split, of="digits" if tiny else of).vectors() for split in ("train", "test")}
 
 
 def picture_path(out: Path, name: str) -> Path:

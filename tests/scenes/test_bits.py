@@ -8,7 +8,7 @@ from subitize.scenes import Bits, Digits
 
 
 def test_a_pixel_is_lit_as_often_as_it_is_bright():
-    bits, grey = Bits("train", digits="digits").vectors(), np.asarray(Digits("train").pictures)
+    bits, grey = Bits("train", of="digits").vectors(), np.asarray(Digits("train").pictures)
     assert bits.shape == (len(grey), 784)
     assert set(np.unique(bits)) == {0, 1}
     brightness = grey.reshape(bits.shape) / 255
@@ -20,9 +20,9 @@ def test_a_pixel_is_lit_as_often_as_it_is_bright():
 
 def test_the_bits_are_the_same_every_time_and_the_splits_share_none():
     train, again, test = (
-        Bits("train", digits="digits"),
-        Bits("train", digits="digits"),
-        Bits("test", digits="digits"),
+        Bits("train", of="digits"),
+        Bits("train", of="digits"),
+        Bits("test", of="digits"),
     )
     assert np.array_equal(train.pictures, again.pictures)
     assert len(test.pictures) == len(Digits("test").pictures)
@@ -30,16 +30,14 @@ def test_the_bits_are_the_same_every_time_and_the_splits_share_none():
 
 
 def test_a_scene_is_one_of_the_pictures():
-    world = Bits("test", digits="digits")
+    world = Bits("test", of="digits")
     images = world.batch(0, np.arange(5)).image
     assert images.shape == (5, world.height, world.width, world.channels)
     for image in np.asarray(images):
         assert any(np.array_equal(255 * image, picture) for picture in np.asarray(world.pictures))
 
 
-@pytest.mark.parametrize(
-    "options", [{"digits": "letters"}, {"split": "valid", "digits": "digits"}, {"split": "all"}]
-)
+@pytest.mark.parametrize("options", [{"of": "letters"}, {"split": "valid", "of": "digits"}, {"split": "all"}])
 def test_what_does_not_exist_is_refused(options):
     with pytest.raises(UsageError):
         Bits(**options)

@@ -96,7 +96,7 @@ class Lab:
 
     def bits(self, split: str) -> Bits:
         """Single digits in black and white: MNIST's, or in a rehearsal the bundled ones."""
-        return Bits(split, digits=self.scenes)
+        return Bits(split, of=self.scenes)
 
 
 def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:

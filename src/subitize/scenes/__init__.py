@@ -8,7 +8,7 @@
     omniglot   single characters, drawn by many hands, whose strokes nobody counted
     folder     a folder of somebody's pictures, with no truth in it
     salient    photographs with the number of what strikes the eye, for those who have that set
-    bits       single digits in black and white, on which likelihoods are compared
+    bits       single digits or characters in black and white, on which likelihoods are compared
 
     layout     counts, canvas, sizes: what can be asked for     painting   throwing objects onto a canvas
     glyphs     a stored digit at any side                       idx        MNIST's files

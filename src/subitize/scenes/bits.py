@@ -1,4 +1,4 @@
-"""Which pictures are likelihoods compared on? Single digits of 28x28 pixels, each of them black or white.
+"""Which pictures are likelihoods compared on? Digits or characters of 28x28 pixels, each black or white.
 
 Every pixel is lit once and for all with its brightness as probability: the same bits every time. The
 procedure is that of Salakhutdinov and Murray (2008), "On the quantitative analysis of deep belief networks";
@@ -15,46 +15,55 @@ from jaxtyping import Array, UInt8
 from subitize.core.pictures import check_word
 from subitize.scenes.digits import Digits
 from subitize.scenes.mnist import read_digits
+from subitize.scenes.omniglot import Omniglot
 from subitize.scenes.stack import AbstractStack
 
-PARTS = {  # of MNIST's files: the field's 50,000 for training, 10,000 for validation, 10,000 for test
-    "train": ("train", slice(None, 50_000)),
-    "valid": ("train", slice(50_000, None)),
-    "test": ("test", slice(None)),
+SIDE = 28  # pixels
+WHOLE = {"train": ("train", slice(None)), "test": ("test", slice(None))}
+PARTS = {  # of the files; of MNIST's the field's 50,000 for training, 10,000 for validation, 10,000 for test
+    "mnist": WHOLE | {"train": ("train", slice(None, 50_000)), "valid": ("train", slice(50_000, None))},
+    "digits": WHOLE,
+    "omniglot": WHOLE,
+}
+GREY = {  # pictures [n, 28, 28] of a file, before they are black and white
+    "mnist": lambda file: read_digits(file)[0],
+    "digits": lambda file: np.asarray(Digits(file).pictures),
+    "omniglot": lambda file: np.asarray(Omniglot(file, canvas=SIDE).pictures[..., 0]),
 }
 SEEDS = {"train": 2008, "test": 2009}  # of the bits of either file
 
 
 class Bits(AbstractStack):
-    """Single digits in black and white.
+    """Single digits or characters in black and white.
 
     Args:
         split: "train", "test" or, of MNIST, "valid".
-        digits: "mnist" (50,000, 10,000 and 10,000), or "digits" (the bundled 1,500 and 297).
+        of: "mnist" (50,000, 10,000 and 10,000), "digits" (the bundled 1,500 and 297), or "omniglot" (3,630
+            drawings of 242 characters by 15 people, and 1,210 of the same characters by 5 others).
 
     Raises:
         UsageError: an option is out of range.
-        NoInputError: the digits can be neither found nor downloaded.
+        NoInputError: the pictures can be neither found nor downloaded.
     """
 
     pictures: UInt8[Array, "pictures 28 28 1"]
     split: str = eqx.field(static=True)
-    digits: str = eqx.field(static=True)
+    of: str = eqx.field(static=True)
     has_truth: ClassVar[bool] = False
     family: ClassVar[str] = "bits"
 
-    def __init__(self, split: str = "train", *, digits: str = "mnist"):
-        check_word("digits", digits, ("mnist", "digits"))
-        check_word("split", split, tuple(PARTS) if digits == "mnist" else tuple(SEEDS))
-        file, part = PARTS[split]
-        grey = read_digits(file)[0] if digits == "mnist" else np.asarray(Digits(file).pictures)
+    def __init__(self, split: str = "train", *, of: str = "mnist"):
+        check_word("of", of, tuple(PARTS))
+        check_word("split", split, tuple(PARTS[of]))
+        file, part = PARTS[of][split]
+        grey = GREY[of](file)
         lit = np.random.default_rng(SEEDS[file]).random(grey.shape) < grey / 255
         self.pictures = jnp.asarray(255 * lit[part, ..., None].astype(np.uint8))
-        self.split, self.digits = split, digits
+        self.split, self.of = split, of
 
     def options(self) -> dict[str, Any]:
-        """Which digits they are."""
-        return {"digits": self.digits}
+        """Which pictures they are."""
+        return {"of": self.of}
 
     def vectors(self) -> UInt8[Array, "pictures pixels"]:
         """Every picture as a vector of zeros and ones."""
