@@ -248,7 +248,7 @@ def race(args, layers) -> None:
     wanted = [{"estimator": w, "seed": seed, "seconds": seconds} for seed in seeds_of(args) for w in words]
 
     def publish(runs: list[dict]) -> dict:
-        draw_race(args.out, [run for run in runs if run["seconds"] == seconds])
+        draw_race(args.out, f"{args.minutes:g}", [run for run in runs if run["seconds"] == seconds])
         return ranking(runs)
 
     measure = partial(raced, data, layers, 5 if args.tiny else 100)
@@ -301,7 +301,7 @@ def bound(model: SBN, digits, seed: int) -> float:
     return -float(total_cost(model, digits.astype(jnp.float32), jr.key(seed + 3)))
 
 
-def draw_race(out: Path, runs: list[dict]) -> None:
+def draw_race(out: Path, minutes: str, runs: list[dict]) -> None:
     """The bound along time, and along evaluations: a panel for each estimator, the best behind."""
     order = list(ranked(runs))
     for along, unit in (("seconds", "seconds of one core"), ("evaluations", "million runs per example")):
@@ -314,8 +314,9 @@ def draw_race(out: Path, runs: list[dict]) -> None:
             Panel(name, [*best, *(Line(x, y, ACCENT) for x, y in lines[name])], SHOWN_BOUNDS, unit)
             for name in order
         ]
-        title = f"training bound in nats along {along}, best first; grey: {order[0]}"
-        grid(panels, 5, title, (190, 110)).save(picture_path(out, f"belief_net_race_{along}"))
+        title = f"training bound in nats along {along}, {minutes} minutes each, best first; grey: {order[0]}"
+        path = picture_path(out, f"belief_net_race_{minutes}_minutes_{along}")
+        grid(panels, 5, title, (190, 110)).save(path)
 
 
 def curve(run: dict, along: str, scale: float) -> tuple[list[float], list[float]]:

@@ -36,7 +36,7 @@ MOST = 9  # objects that may be found in a test, by a model that can take more s
 SEEDS = (0, 1, 2, 3, 4)
 STEPS = 4000
 MOST_REHEARSED = 4
-PICTURES = 2000  # of each count
+PICTURES = 1000  # of each count
 SHOWN = 6  # scenes in the picture
 
 

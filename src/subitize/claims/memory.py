@@ -109,7 +109,7 @@ def courses(model: AIR, images: Float[Array, "batch height width channels"]) -> 
 
 def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
     """Take all steps through one scene."""
-    memory, latest = model.guide.begin(image), jnp.zeros(3 + model.settings.what, image.dtype)
+    memory, latest = model.guide.begin(image, Means()), jnp.zeros(3 + model.settings.what, image.dtype)
     canvas, steps = jnp.zeros_like(image), []
     for t in range(model.settings.max_objects):
         attention, memory = model.guide.attend(t, memory, image, canvas, latest)

@@ -90,7 +90,7 @@ class AIR(eqx.Module):
             looks: how often it looks at a picture, to keep what explains it best.
 
         Raises:
-            UsageError: its guide knows only the steps it was trained for, or breaks no ties and would see
+            UsageError: its guide knows only the steps it was trained for, or is not restless and would see
                 the same again; that is no number; or so many patches would be too much for the memory.
         """
         s = self.settings
@@ -103,10 +103,10 @@ class AIR(eqx.Module):
         longer = replace(s, max_objects=max_objects, looks=looks)
         if longer == s:
             return self
-        if looks > 1 and not self.guide.breaks_ties:
+        if looks > 1 and not self.guide.restless:
             raise UsageError(
                 f"The model '{s.model}' would see the same at every look. Those that look around: "
-                f"{', '.join(word for word, guide in GUIDES.items() if guide.breaks_ties)}."
+                f"{', '.join(word for word, guide in GUIDES.items() if guide.restless)}."
             )
         if not self.guide.extends and max_objects != s.max_objects:
             raise UsageError(
@@ -151,9 +151,12 @@ class AIR(eqx.Module):
         return paint(patch, self.window(where), s.height, s.width)
 
     def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
-        """All N steps, each as if its object were there; draws `where` and `what` at every step."""
+        """All N steps, each as if its object were there; draws `where` and `what` at every step.
+
+        A restless guide draws besides, before the first.
+        """
         canvas, latest = jnp.zeros_like(image), jnp.zeros(3 + self.settings.what, image.dtype)
-        memory, steps = self.guide.begin(image), []
+        memory, steps = self.guide.begin(image, draw), []
         for t in range(self.settings.max_objects):  # few and fixed: unrolled, they run faster than a scan
             attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
             found = self.infer(image, attention, draw.at(t))

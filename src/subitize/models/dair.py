@@ -12,7 +12,11 @@ network which sees the difference does. What makes it so here:
 
   so whether to go on is asked of one place alone, and a third object elsewhere does not enter the answer.
   The derivative of the choice is that of softmax(β s): a window at the mean of two likely places would fall
-  between them.
+  between them;
+* it is restless. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step and
+  the same at all, so that of objects that deserve the same any may come first. Nobody infers o: its posterior
+  is its prior, and it enters no term of the bound. So the guide learns from many orders, and may look at a
+  picture again in another one.
 """
 
 import math
@@ -29,12 +33,12 @@ from subitize.core.networks import Linear, convolve, deviation
 from subitize.models.guide import SHARPNESS, AbstractGuide, Attention
 from subitize.models.settings import AIRSettings
 
-RESTLESS = 4.0  # deviation of what is added to the order of places, in units of what they deserve
+RESTLESSNESS = 1.0  # ρ
 CONVOLUTIONS = ((4, 24), (2, 48), (1, 64))  # (stride, channels)
 
 
 class Difference(AbstractGuide):
-    """No memory: each step sees what is not yet explained, and what is.
+    """No memory of steps: each sees what is not yet explained, and what is.
 
     Args:
         settings: sizes.
@@ -42,13 +46,11 @@ class Difference(AbstractGuide):
     """
 
     convolutions: tuple[Linear, ...]
-    order: Float[
-        Array, "rows columns"
-    ]  # of places that deserve the same: or a window would fall between them
+    order: Float[Array, "rows columns"]  # ō: of places that deserve the same
     head: Linear  # of each cell: attention, going on, and q(where) around the cell
     settings: AIRSettings = eqx.field(static=True)
     extends: ClassVar[bool] = True
-    breaks_ties: ClassVar[bool] = True
+    restless: ClassVar[bool] = True
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         self.settings = settings
@@ -62,23 +64,19 @@ class Difference(AbstractGuide):
         pitch = math.prod(stride for stride, _ in CONVOLUTIONS)
         self.order = jr.normal(tie, (-(-settings.height // pitch), -(-settings.width // pitch)))
 
-    def restless(self, number: int | Array) -> "Difference":
-        """Another order of places; what clearly deserves attention most still gets it."""
-        other = RESTLESS * jr.normal(jr.fold_in(jr.key(0), number), self.order.shape)
-        return eqx.tree_at(lambda guide: guide.order, self, self.order + (number > 0) * other)
-
-    def begin(self, image: Float[Array, "height width channels"]) -> None:
-        """Nothing."""
+    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Float[Array, "rows columns"]:
+        """The order of places, and nothing of the image."""
+        return draw("order", Normal(self.order, jnp.full_like(self.order, RESTLESSNESS)))
 
     def attend(
         self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
     ) -> tuple[Attention, Any]:
-        """Attend to the cell that deserves it most."""
+        """Attend to the cell that deserves it most; `memory` is the order of places."""
         cells = jnp.concatenate([image - canvas, canvas], -1)
         for convolution, (stride, _) in zip(self.convolutions, CONVOLUTIONS, strict=True):
             cells = convolve(convolution, cells, stride)
         said = jax.vmap(jax.vmap(self.head))(cells)
-        soft = jax.nn.softmax(SHARPNESS * (said[..., 0] + self.order).ravel())
+        soft = jax.nn.softmax(SHARPNESS * (said[..., 0] + memory).ravel())
         hard = (jnp.arange(soft.size) == jnp.argmax(soft)).astype(soft.dtype)
         weights = (soft + jax.lax.stop_gradient(hard - soft)).reshape(said.shape[:2])
         go_on, size, x, y, *scale = jnp.moveaxis(said[..., 1:], -1, 0)
@@ -86,7 +84,7 @@ class Difference(AbstractGuide):
         loc = jnp.stack([size, x + centre_x, y + centre_y])
         attended = lambda values: jnp.sum(weights * values, (-2, -1))  # noqa: E731
         where = Normal(attended(loc), deviation(attended(jnp.stack(scale))))
-        return Attention(attended(go_on), where), None
+        return Attention(attended(go_on), where), memory
 
     def centres(self, rows: int, columns: int) -> tuple[Array, Array]:
         """Places (x, y) of every cell's centre, in standard units of the prior on places."""

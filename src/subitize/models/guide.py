@@ -34,24 +34,20 @@ class Attention(NamedTuple):
 class AbstractGuide(eqx.Module):
     """From step to step through one image.
 
-    `extends` says whether it may take more steps than it was trained for, `breaks_ties` whether it could
-    attend to objects in another order.
+    `extends` says whether it may take more steps than it was trained for, `restless` whether it attends to
+    objects in an order that differs from look to look.
     """
 
     extends: ClassVar[bool]
-    breaks_ties: ClassVar[bool] = False
+    restless: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         """Initial weights, from up to eight keys."""
 
     @abc.abstractmethod
-    def begin(self, image: Float[Array, "height width channels"]) -> Any:
-        """What is remembered before the first step."""
-
-    def restless(self, number: int | Array) -> "AbstractGuide":
-        """The same guide, which breaks its ties in another way for each number, at 0 as it learned to."""
-        return self
+    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Any:
+        """What is remembered before the first step; what differs from look to look is drawn."""
 
     @abc.abstractmethod
     def attend(
@@ -101,7 +97,7 @@ class Recurrent(AbstractGuide):
         self.where = Linear(s.head, 7, key=keys[6], scale=0.01)
         self.places = Linear(s.head, s.places**2, key=keys[7], scale=0.01)
 
-    def begin(self, image: Float[Array, "height width channels"]) -> Any:
+    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Any:
         """What the image gives to every step, and an empty memory."""
         features = self.features(image)
         nothing = jnp.zeros(self.settings.recurrent, image.dtype)
@@ -146,7 +142,7 @@ class Published(AbstractGuide):
         self.head = Linear(s.recurrent, s.head, key=keys[3])
         self.where = Linear(s.head, 7, key=keys[4], scale=0.01)
 
-    def begin(self, image: Float[Array, "height width channels"]) -> Any:
+    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Any:
         """What the image gives to every step, and an empty memory."""
         nothing = jnp.zeros(self.settings.recurrent, image.dtype)
         return self.see(image.ravel()), nothing, nothing

@@ -9,21 +9,21 @@ log-likelihood by at least `VISIBLE` nats: |y|² / 2σ² ≥ 1. With s_n the vis
 
     q(k objects) = Σ_n q(n) [s_n = k].
 
-A guide that breaks ties between places may break them otherwise, and so look several times. Of these looks
-the one is kept that explains the picture best, by the bound at its own count:
+A restless guide may look several times, first in its mean order and then in others. Of these looks the one is
+kept that explains the picture best, by the bound at its own count:
 
     log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t.
 """
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Float, Int
 
 from subitize.core.distributions import Stopping
-from subitize.core.draws import Means
+from subitize.core.draws import Means, Samples
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 VISIBLE = 1.0  # nats
@@ -68,20 +68,20 @@ class Looking(NamedTuple):
 
 def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
     """Look once or several times, and keep what explains the picture best."""
+    first = air.guide.begin(image, Means())
     if air.settings.looks == 1:
-        return summed_up(air, sight(air, image))
-
-    def again(number):
-        return sight(eqx.tree_at(lambda air: air.guide, air, air.guide.restless(number)), image)
-
-    sights = jax.lax.map(again, jnp.arange(air.settings.looks))
+        return summed_up(air, sight(air, image, first))
+    keys = jr.split(jr.key(0), air.settings.looks - 1)
+    others = jax.vmap(lambda key: air.guide.begin(image, Samples(key)))(keys)
+    beginnings = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, others)
+    sights = jax.lax.map(lambda memory: sight(air, image, memory), beginnings)
     best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(sights))
     return summed_up(air, jax.tree.map(lambda x: x[best], sights))
 
 
-def sight(air: Any, image: Float[Array, "height width channels"]) -> Sight:
-    """One roll-out of as many steps as the guide can take."""
-    return look_on(air, image) if air.guide.extends else look_at_all(air, image)
+def sight(air: Any, image: Float[Array, "height width channels"], memory: Any) -> Sight:
+    """One roll-out of as many steps as the guide can take, from what it remembers before the first."""
+    return look_on(air, image, memory) if air.guide.extends else look_at_all(air, image)
 
 
 def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Sight:
@@ -92,7 +92,7 @@ def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Sight
     return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
 
 
-def look_on(air: Any, image: Float[Array, "height width channels"]) -> Sight:
+def look_on(air: Any, image: Float[Array, "height width channels"], memory: Any) -> Sight:
     """Look at one object after the other for as long as there may be one more, but at most N times.
 
     What little probability is left then is shared out as if all further steps were like the last.
@@ -129,7 +129,7 @@ def look_on(air: Any, image: Float[Array, "height width channels"]) -> Sight:
         taken=jnp.asarray(0),
     )
     nobody = jnp.zeros(3 + what, image.dtype)
-    start = Looking(air.guide.begin(image), jnp.zeros_like(image), nobody, jnp.zeros(()), nothing)
+    start = Looking(memory, jnp.zeros_like(image), nobody, jnp.zeros(()), nothing)
     *_, more, found = jax.lax.while_loop(may_go_on, go_on, start)
     n, rest = jnp.arange(most + 1), found.posterior[found.taken]
     tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
