@@ -77,7 +77,7 @@ def dair():
 def test_of_several_looks_the_one_with_most_evidence_is_kept():
     model = dair().extended(looks=6)
     draws = [Means(), *(Samples(key) for key in jr.split(jr.key(0), 5))]
-    sights = [sight(model, IMAGE, model.guide.begin(IMAGE, draw)) for draw in draws]
+    sights = [sight(model, IMAGE, model.begin(IMAGE, draw)) for draw in draws]
     scores = [float(evidence(model, IMAGE, found)) for found in sights]
     assert np.ptp(scores) > 0, "a restless guide looks elsewhere"
     wanted = summed_up(model, sights[int(np.argmax(scores))])
@@ -88,7 +88,7 @@ def test_of_several_looks_the_one_with_most_evidence_is_kept():
 
 def test_the_evidence_is_the_bound_at_that_count():
     model = dair()
-    found = sight(model, IMAGE, model.guide.begin(IMAGE, Means()))
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()))
     n = int(jnp.argmax(found.posterior))
     steps = model.roll_out(IMAGE, Means())
     whole = Evidence.of(model, IMAGE, model.log_prior(), steps)

@@ -109,15 +109,12 @@ def courses(model: AIR, images: Float[Array, "batch height width channels"]) -> 
 
 def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
     """Take all steps through one scene."""
-    memory, latest = model.guide.begin(image, Means()), jnp.zeros(3 + model.settings.what, image.dtype)
-    canvas, steps = jnp.zeros_like(image), []
+    progress, steps = model.begin(image, Means()), []
     for t in range(model.settings.max_objects):
-        attention, memory = model.guide.attend(t, memory, image, canvas, latest)
-        step = model.infer(image, attention, Means().at(t))
-        canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
+        step, progress = model.advance(t, progress, image, Means())
         window = model.window(step.where)
         centre = jnp.stack([window.x, window.y])
-        steps.append(Course(jax.nn.sigmoid(attention.go_on), centre, latest, memory))
+        steps.append(Course(jax.nn.sigmoid(step.go_on), centre, progress.latest, progress.memory))
     return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
 

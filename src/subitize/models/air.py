@@ -59,6 +59,14 @@ class Step(NamedTuple):
     kl: Float[Array, "*steps"]  # of where and what, in nats
 
 
+class Progress(NamedTuple):
+    """What one step leaves to the next."""
+
+    memory: Any  # of the guide
+    canvas: Float[Array, "height width channels"]  # all patches painted so far
+    latest: Float[Array, " latents"]  # where and what of the step before; zeros at first
+
+
 class AIR(eqx.Module):
     """Attend, infer, repeat.
 
@@ -155,14 +163,26 @@ class AIR(eqx.Module):
 
         A restless guide draws besides, before the first.
         """
-        canvas, latest = jnp.zeros_like(image), jnp.zeros(3 + self.settings.what, image.dtype)
-        memory, steps = self.guide.begin(image, draw), []
+        progress, steps = self.begin(image, draw), []
         for t in range(self.settings.max_objects):  # few and fixed: unrolled, they run faster than a scan
-            attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
-            found = self.infer(image, attention, draw.at(t))
-            canvas, latest = canvas + found.patch, jnp.concatenate([found.where, found.what])
-            steps.append(found._replace(error=jnp.sum((image - canvas) ** 2)))
+            step, progress = self.advance(t, progress, image, draw.at(t))
+            steps.append(step)
         return jax.tree.map(lambda *x: jnp.stack(x), *steps)
+
+    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Progress:
+        """Before the first step: an empty canvas."""
+        nobody = jnp.zeros(3 + self.settings.what, image.dtype)
+        return Progress(self.guide.begin(image, draw), jnp.zeros_like(image), nobody)
+
+    def advance(
+        self, t: int | Array, progress: Progress, image: Float[Array, "height width channels"], draw: Any
+    ) -> tuple[Step, Progress]:
+        """Step t, from 0, as if its object were there; draws `where` and `what`."""
+        memory, canvas, latest = progress
+        attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
+        step = self.infer(image, attention, draw)
+        canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
+        return step._replace(error=jnp.sum((image - canvas) ** 2)), Progress(memory, canvas, latest)
 
     def infer(self, image: Array, attention: Attention, draw: Callable) -> Step:
         """One object: where it is, what it is, and how it looks."""

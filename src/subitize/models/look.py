@@ -59,29 +59,27 @@ class Sight(NamedTuple):
 class Looking(NamedTuple):
     """A roll-out under way, with as many steps as it takes."""
 
-    memory: Any  # of the guide
-    canvas: Float[Array, "height width channels"]
-    latest: Float[Array, " latents"]
+    progress: Any
     more: Float[Array, ""]  # probability with which the step before went on
     found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
 
 
 def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
     """Look once or several times, and keep what explains the picture best."""
-    first = air.guide.begin(image, Means())
+    first = air.begin(image, Means())
     if air.settings.looks == 1:
         return summed_up(air, sight(air, image, first))
     keys = jr.split(jr.key(0), air.settings.looks - 1)
-    others = jax.vmap(lambda key: air.guide.begin(image, Samples(key)))(keys)
+    others = jax.vmap(lambda key: air.begin(image, Samples(key)))(keys)
     beginnings = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, others)
-    sights = jax.lax.map(lambda memory: sight(air, image, memory), beginnings)
+    sights = jax.lax.map(lambda beginning: sight(air, image, beginning), beginnings)
     best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(sights))
     return summed_up(air, jax.tree.map(lambda x: x[best], sights))
 
 
-def sight(air: Any, image: Float[Array, "height width channels"], memory: Any) -> Sight:
-    """One roll-out of as many steps as the guide can take, from what it remembers before the first."""
-    return look_on(air, image, memory) if air.guide.extends else look_at_all(air, image)
+def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
+    """One roll-out of as many steps as the guide can take, from the `Progress` before the first."""
+    return look_on(air, image, beginning) if air.guide.extends else look_at_all(air, image)
 
 
 def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Sight:
@@ -92,7 +90,7 @@ def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Sight
     return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
 
 
-def look_on(air: Any, image: Float[Array, "height width channels"], memory: Any) -> Sight:
+def look_on(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
     """Look at one object after the other for as long as there may be one more, but at most N times.
 
     What little probability is left then is shared out as if all further steps were like the last.
@@ -104,11 +102,10 @@ def look_on(air: Any, image: Float[Array, "height width channels"], memory: Any)
         return (t < most) & (looking.found.posterior[t] >= UNLIKELY)
 
     def go_on(looking: Looking) -> Looking:
-        memory, canvas, latest, _, found = looking
+        progress, _, found = looking
         t = found.taken
-        attention, memory = air.guide.attend(t, memory, image, canvas, latest)
-        step, reached = air.infer(image, attention, Means()), found.posterior[t]
-        more = jax.nn.sigmoid(step.go_on)
+        step, progress = air.advance(t, progress, image, Means())
+        more, reached = jax.nn.sigmoid(step.go_on), found.posterior[t]
         found = Sight(
             posterior=found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more),
             boxes=found.boxes.at[t].set(air.window(step.where).box()),
@@ -117,8 +114,7 @@ def look_on(air: Any, image: Float[Array, "height width channels"], memory: Any)
             kl=found.kl.at[t].set(step.kl),
             taken=t + 1,
         )
-        latest = jnp.concatenate([step.where, step.what])
-        return Looking(memory, canvas + step.patch, latest, more, found)
+        return Looking(progress, more, found)
 
     nothing = Sight(
         posterior=jnp.zeros(most + 1).at[0].set(1.0),
@@ -128,9 +124,7 @@ def look_on(air: Any, image: Float[Array, "height width channels"], memory: Any)
         kl=jnp.zeros(most),
         taken=jnp.asarray(0),
     )
-    nobody = jnp.zeros(3 + what, image.dtype)
-    start = Looking(memory, jnp.zeros_like(image), nobody, jnp.zeros(()), nothing)
-    *_, more, found = jax.lax.while_loop(may_go_on, go_on, start)
+    _, more, found = jax.lax.while_loop(may_go_on, go_on, Looking(beginning, jnp.zeros(()), nothing))
     n, rest = jnp.arange(most + 1), found.posterior[found.taken]
     tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
     return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))
