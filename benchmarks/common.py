@@ -3,14 +3,12 @@
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -101,18 +99,10 @@ def numbers_in_lines(text: str) -> str:
 
 
 def provenance() -> dict[str, Any]:
-    """Command, hardware, versions and day."""
+    """Where, how and when a result was made; of the command no word tells where the result went."""
     from subitize.training.runs import provenance as made_where
 
-    model = next(
-        (line.split(":")[1].strip() for line in cpu_info() if line.startswith("model name")), "unknown"
-    )
-    return made_where() | {
-        "command": " ".join(["python", *words_without_out(sys.argv)]),
-        "cpu": model,
-        "machine": platform.machine(),
-        "date": date.today().isoformat(),
-    }
+    return made_where() | {"command": " ".join(["python", *words_without_out(sys.argv)])}
 
 
 def words_without_out(words: list[str]) -> list[str]:
@@ -121,12 +111,6 @@ def words_without_out(words: list[str]) -> list[str]:
         at = words.index("--out")
         return words[:at] + words[at + 2 :]
     return words
-
-
-def cpu_info() -> list[str]:
-    """Lines of /proc/cpuinfo, none where there is no such file."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:

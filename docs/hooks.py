@@ -180,17 +180,9 @@ def highlights() -> str:
 
 def verdicts() -> str:
     """The claims that were put to the test, and their pictures."""
-    from subitize.claims.table import table as claims_table
+    from subitize.claims.report import report
 
-    tested = sorted(TESTED_CLAIMS.glob("*.json"))
-    if not tested:
-        return "None yet."
-    pictures = [
-        f"![{json.loads(path.read_text())['statement']}](claims/{path.stem}.png)"
-        for path in tested
-        if (ROOT / "docs" / "claims" / f"{path.stem}.png").exists()
-    ]
-    return "\n\n".join([claims_table(TESTED_CLAIMS), *pictures])
+    return report(TESTED_CLAIMS, ROOT / "docs" / "claims", "claims/") or "None yet."
 
 
 def untested() -> str:

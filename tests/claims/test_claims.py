@@ -9,7 +9,7 @@ from PIL import Image
 
 from subitize.claims import CLAIMS, Claim, Condition, Finding, Lab, reproduce
 from subitize.claims.generalisation import unseen
-from subitize.claims.table import table
+from subitize.claims.report import report
 from subitize.cli import main
 from subitize.core.errors import UsageError
 from subitize.training.runs import WEIGHTS
@@ -59,7 +59,11 @@ def test_a_claim_is_as_good_as_its_worst_condition(high, low, verdict, tmp_path)
     found = reproduce(claim, Lab(tmp_path, claim.seeds))
     assert found["verdict"] == verdict
     assert found == json.loads((tmp_path / "two_sided.json").read_text())
-    assert table(tmp_path).count("\n| ") == 2
+    text = report(tmp_path, tmp_path)
+    assert text.count("\n| ") == 3, "a row for each condition, below the head"
+    assert {"date", "cpu", "command", "commit"} <= set(found["provenance"])
+    assert f"**{verdict.capitalize()}.**" in text
+    assert "![" not in text
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,8 @@ def test_rehearsal(name, folder):
     if (folder / f"{name}.png").exists():
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.width > 300
-    assert claim.statement in table(folder)
+        assert f"]({name}.png)" in report(folder, folder)
+    assert f"### {claim.statement}" in report(folder, folder)
 
 
 def test_what_was_trained_is_not_trained_again(folder):

@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Reproduce, "reproduce", words)
     from subitize.claims import CLAIMS, Lab, reproduce
-    from subitize.claims.table import table
+    from subitize.claims.report import report
 
     names = list(CLAIMS) if options.all else list(options.names)
     check(names, options, CLAIMS)
@@ -47,8 +47,8 @@ def main(words: Sequence[str]) -> int:
         found = reproduce(claim, Lab(options.out, seeds, options.tiny, say))
         print(*lines(found), f"  result: {(options.out / f'{name}.json').absolute()}", sep="\n", flush=True)
     path = options.out / "claims.md"
-    path.write_text(table(options.out) + "\n")
-    print(f"table: {path.absolute()}")
+    path.write_text(report(options.out, options.out) + "\n")
+    print(f"report: {path.absolute()}")
     return 0
 
 

@@ -18,6 +18,7 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,7 @@ def new_folder(name_or_path: str) -> Path:
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, device and commit: where a result was made."""
+    """Versions, device, commit, command and day: where, how and when a result was made."""
     packages = ("subitize", "jax", "jaxlib", "equinox", "optax", "orbax-checkpoint", "numpy")
     return {
         "versions": {name: installed(name) for name in packages},
@@ -207,6 +208,9 @@ def provenance() -> dict[str, Any]:
         "device": device(),
         "commit": commit(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "cpu": cpu(),
+        "machine": platform.machine(),
+        "date": date.today().isoformat(),
     }
 
 
@@ -223,6 +227,14 @@ def device() -> str:
     kind = jax.devices()[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"cpu ({cores} cores)" if kind.platform == "cpu" else f"{kind.device_kind} x {jax.device_count()}"
+
+
+def cpu() -> str:
+    """The processor by its maker's name, as far as the system tells."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    told = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return next(told, platform.processor() or "unknown")
 
 
 def commit() -> str | None:

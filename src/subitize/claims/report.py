@@ -1,0 +1,55 @@
+"""The report: what was claimed, what was found."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+HEAD = "| measured | theirs | must be | ours, mean (every seed) | verdict |\n|---|---|---|---|---|"
+
+
+def report(results: Path, pictures: Path, link: str = "") -> str:
+    """A section of Markdown for every claim that was tested.
+
+    Args:
+        results: folder of their NAME.json.
+        pictures: folder of their NAME.png, as far as there are any.
+        link: what stands before NAME.png in a link to it.
+    """
+    sections = []
+    for path in sorted(results.glob("*.json")):
+        found = json.loads(path.read_text())
+        sections += [f"### {found['statement']}", said_of(found), conditions(found)]
+        if (pictures / f"{path.stem}.png").exists():
+            sections.append(f"![{found['statement']}]({link}{path.stem}.png)")
+    return "\n\n".join(sections)
+
+
+def said_of(found: dict[str, Any]) -> str:
+    """The verdict, whose claim it was, and how it was tested."""
+    made, number = found["provenance"], len(found["seeds"])
+    version = f"version {made['versions']['subitize']}, commit {(made['commit'] or 'unknown')[:7]}"
+    return (
+        f"**{found['verdict'].capitalize()}.** Claimed by: {found['source']}. {number} "
+        f"seed{'s' * (number > 1)}, {found['minutes']:g} minutes of training in all; `{made['command']}`, "
+        f"{made['device']} {made['cpu']}, {made['date']}, {version}."
+    )
+
+
+def conditions(found: dict[str, Any]) -> str:
+    """A table with a row for each number that the claim stands on."""
+    return "\n".join([HEAD, *(row(found, condition) for condition in found["conditions"].values())])
+
+
+def row(found: dict[str, Any], condition: dict[str, Any]) -> str:
+    """One condition of a claim."""
+    values = condition["values"]
+    each = ", ".join(f"{value:.1f}" for value in values)
+    cells = [
+        condition["what"],
+        condition["theirs"] or "-",
+        f"{'≤' if condition['at_most'] else '≥'} {condition['bar']:g}",
+        f"{statistics.mean(values):.1f} ({each})",
+        found["verdict"] if found["verdict"] == "rehearsal" else condition["verdict"],
+    ]
+    return f"| {' | '.join(cells)} |"
