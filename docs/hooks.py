@@ -6,6 +6,7 @@ mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in th
 import json
 import re
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -18,7 +19,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
     makers = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
-    for make in (*makers, verdicts, untested):
+    for make in (*makers, verdicts, untested, going_on, patched_memories):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -197,6 +198,54 @@ def untested() -> str:
         if not (TESTED_CLAIMS / f"{name}.json").exists()
     ]
     return "\n".join(["| claim | source | would be true if | command |\n|---|---|---|---|", *rows])
+
+
+def going_on() -> str:
+    """How likely each model goes on, by objects in the scene and step; and what it finds if made to go on."""
+    answers = stopping_answers()
+    if answers is None:
+        return NOT_STOPPED
+    steps = range(1, len(answers["published"][0]["go_on"][0]) + 1)
+    head = f"| objects | model | {' | '.join(f'to step {t}' for t in steps)} | as many windows, one on each |"
+    rows = [head, f"|{'---|' * (len(steps) + 3)}"]
+    for i, n in enumerate(answers["published"][0]["all_found"]):
+        for name, word in (("the paper's AIR", "published"), ("DAIR", "dair")):
+            on = [mean(found["go_on"][i][t - 1] for found in answers[word]) for t in steps]
+            found = mean(found["all_found"][n] for found in answers[word])
+            rows.append(f"| {n} | {name} | {' | '.join(f'{x:.0f} %' for x in on)} | {found:.0f} % |")
+    return "\n".join(rows)
+
+
+def patched_memories() -> str:
+    """Whether the paper's AIR goes on with another scene's memory: rows are what is seen."""
+    answers = stopping_answers()
+    if answers is None:
+        return NOT_STOPPED
+    seen = list(answers["published"][0]["all_found"])
+    kinds = {  # what is asked: which answers, and their suffix
+        "goes on to a second": ("second", ""),
+        "to a third, memory after one step": ("third", ", one step"),
+        "to a third, memory after two": ("third", ", two steps"),
+    }
+    tables = []
+    for title, (asked, suffix) in kinds.items():
+        head = f"| seen | {' | '.join(f'memory of a scene of {other}' for other in seen)} |"
+        rows = [f"{title.capitalize()}:\n", head, f"|{'---|' * (len(seen) + 1)}"]
+        for n in seen:
+            words = [f"{n} after {other}{suffix}" for other in seen]
+            on = [mean(found[asked][word] for found in answers["published"]) for word in words]
+            rows.append(f"| {n} | {' | '.join(f'{x:.0f} %' for x in on)} |")
+        tables.append("\n".join(rows))
+    return "\n\n".join(tables)
+
+
+NOT_STOPPED = "Not yet run: `subitize reproduce stopping`."
+
+
+def stopping_answers() -> dict[str, Any] | None:
+    """What the claim `stopping` asked of the paper's AIR and of DAIR, by seed; None if it was not run."""
+    path = TESTED_CLAIMS / "stopping.json"
+    return json.loads(path.read_text())["details"]["answers"] if path.exists() else None
 
 
 def numbers() -> str:
