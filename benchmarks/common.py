@@ -79,18 +79,22 @@ def measure_missing(
     out.mkdir(parents=True, exist_ok=True)
     path, lock = out / f"{name}.json", FileLock(out / f"{name}.lock")
 
-    def measured() -> list[dict[str, Any]]:
-        return json.loads(path.read_text())["runs"] if path.exists() else []
+    def measured() -> dict[str, Any]:
+        return json.loads(path.read_text()) if path.exists() else {"runs": []}
 
     for who in wanted:
         with lock:
-            if any(who == {k: run.get(k) for k in who} for run in measured()):
+            if any(who == {k: run.get(k) for k in who} for run in measured()["runs"]):
                 continue
-        run = who | {"commit": provenance()["commit"][:7]} | measure(**who)
+        made = provenance()
+        where = {"commit": made["commit"][:7], "cpu": made["cpu"], "date": made["date"]}
+        run = who | where | measure(**who)
         with lock:
-            others = [other for other in measured() if who != {k: other.get(k) for k in who}]
+            before = measured()
+            others = [other for other in before["runs"] if who != {k: other.get(k) for k in who}]
             runs = sorted([*others, run], key=lambda run: [run[k] for k in who])
-            write(out, name, {"summary": publish(runs), "runs": runs})
+            note = {"note": before["note"]} if "note" in before else {}  # written by hand
+            write(out, name, note | {"summary": publish(runs), "runs": runs})
 
 
 def numbers_in_lines(text: str) -> str:

@@ -67,7 +67,7 @@ def raced() -> str:
         return "Not yet run: `python benchmarks/belief_nets.py --part race`."
     head = "| estimator | training bound, every seed | test bound | steps | runs per example |"
     head += "\n|---|---|---|---|---|"
-    texts = []
+    texts = [race["note"]] if "note" in race else []
     for length, ranked in race["summary"].items():
         rows = [
             f"| {marked(name)} | {bounds(s['train_bounds'])} | {bounds(s['test_bounds'])} "
@@ -76,8 +76,7 @@ def raced() -> str:
         ]
         texts.append(
             f"A sigmoid belief network of two layers of 200 on binarised MNIST: {length} of one core, one "
-            f"learning rate for all; bounds in nats ({where(race)}). {race.get('note', '')}\n\n"
-            + "\n".join([head, *rows])
+            f"learning rate for all; bounds in nats ({where(race)}).\n\n" + "\n".join([head, *rows])
         )
     return "\n\n".join(texts)
 

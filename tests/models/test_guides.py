@@ -56,6 +56,8 @@ def test_a_model_that_knows_its_steps_takes_no_others():
     with pytest.raises(UsageError, match="takes no others"):
         model_of("air").extended(5)
     assert model_of("air").extended(3).settings.max_objects == 3
+    model = model_of("air")
+    assert model.extended() is model
 
 
 def test_more_objects_than_memory_holds_are_refused():
@@ -90,16 +92,41 @@ def test_dair_asks_one_place_whether_to_go_on():
     assert eqx.tree_equal(a, b)
 
 
-def test_a_restless_guide_attends_to_objects_in_many_orders():
-    """Two blobs alike: which comes first is another from draw to draw."""
+def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order():
+    """Two blobs alike, and a guide that attends to light: either may come first, and never anything else."""
     guide = model_of("dair").guide
-    blobs = jnp.zeros((32, 40, 1)).at[4:10, 4:10].set(1.0).at[20:26, 28:34].set(1.0)
+    bright = [jnp.ones_like(layer.weight) for layer in guide.convolutions]
+    bright[-1] = bright[-1].at[len(bright[-1]) // 4 :].set(0.0)  # a cell of the last one sees itself alone
+    guide = eqx.tree_at(lambda g: [layer.weight for layer in g.convolutions], guide, bright)
+    head = jnp.zeros_like(guide.head.weight).at[:, 0].set(1.0)
+    guide = eqx.tree_at(lambda g: (g.head.weight, g.order), guide, (head, jnp.zeros_like(guide.order)))
+    blobs = jnp.zeros((32, 40, 1)).at[9:15, 1:7].set(1.0).at[9:15, 33:39].set(1.0)
 
     def first(draw):
-        return guide.attend(0, guide.begin(blobs, draw), blobs, 0 * blobs, NOTHING)[0].where.loc
+        """Middle of the first window, in pixels."""
+        where = guide.attend(0, guide.begin(blobs, draw), blobs, 0 * blobs, NOTHING)[0].where.loc
+        return np.asarray(20 * (SMALL.shift_deviation * where[1] + 1)).round(3).item()
 
-    seen = [tuple(np.asarray(first(Samples(key))).round(6)) for key in jr.split(jr.key(0), 20)]
-    assert len(set(seen)) > 1
+    assert {first(Samples(key)) for key in jr.split(jr.key(0), 20)} == {4.0, 36.0}
+
+
+@pytest.mark.parametrize("word", GUIDES)
+def test_only_a_restless_guide_draws_an_order_and_training_draws_it(word):
+    model, drawn = model_of(word), []
+
+    class Other(Means):
+        def __call__(self, name, dist):
+            drawn.append(name)
+            return dist.loc + dist.scale if name == "order" else dist.loc
+
+        def at(self, step):
+            return self
+
+    usual, other = model.roll_out(IMAGE, Means()), model.roll_out(IMAGE, Other())
+    assert drawn.count("order") == int(model.guide.restless)
+    assert model.guide.restless or eqx.tree_equal(usual, other)
+    served, _ = expectation(negative_elbo, "exact").sites(model, IMAGE)
+    assert set(served) == {"count"}
 
 
 def test_dair_follows_an_object_that_moves():

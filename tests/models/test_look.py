@@ -79,7 +79,7 @@ def test_of_several_looks_the_one_with_most_evidence_is_kept():
     draws = [Means(), *(Samples(key) for key in jr.split(jr.key(0), 5))]
     sights = [sight(model, IMAGE, model.begin(IMAGE, draw)) for draw in draws]
     scores = [float(evidence(model, IMAGE, found)) for found in sights]
-    assert np.ptp(scores) > 0, "a restless guide looks elsewhere"
+    assert np.argmax(scores) > 0, "a restless guide looks elsewhere, and here finds what is better"
     wanted = summed_up(model, sights[int(np.argmax(scores))])
     found = model.look(IMAGE)
     np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-4)

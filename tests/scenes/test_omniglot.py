@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from subitize.core.errors import NoInputError, UsageError
-from subitize.scenes import load, omniglot
+from subitize.scenes import Bits, load, omniglot
 from subitize.scenes.omniglot import ARCHIVES, DRAWN_ON, Omniglot
 
 
@@ -56,6 +56,16 @@ def test_a_drawing_is_white_ink_on_black(data):
     assert pictures.max((1, 2, 3)).min() == 255
     assert np.median(pictures) == 0
     assert load("omniglot", "test", canvas=40).batch(0, np.arange(3)).image.shape == (3, 40, 40, 1)
+
+
+def test_drawings_in_black_and_white(data):
+    bits = Bits("train", of="omniglot")
+    assert bits.pictures.shape == (3 * 2 * 15, 28, 28, 1)
+    assert set(np.unique(bits.pictures)) == {0, 255}
+    grey = np.asarray(Omniglot("train", canvas=28).pictures)
+    assert np.all(np.asarray(bits.pictures)[grey == 0] == 0)
+    with pytest.raises(UsageError, match="`split`"):
+        Bits("valid", of="omniglot")
 
 
 def test_options_rebuild_the_world(data):

@@ -1,6 +1,6 @@
 """How probable are these pictures to the model, at least?
 
-The evidence lower bound of one picture, the count summed out exactly, `where` and `what` sampled once,
+The evidence lower bound of one picture, the count summed out exactly, all else sampled once,
 
     E_{q(where, what)} [ Σ_n q(n | image) bound(n, where_1:n, what_1:n) ]  ≤  log p(image)   in nats,
 

@@ -4,7 +4,7 @@ settings  what defines an attend, infer, repeat besides its weights
 air       attend, infer, repeat
 guide     what leads it from object to object
 look      what it sees in one picture
-dair      a guide without memory, fed by the difference with the image
+dair      a guide that remembers no step, fed by the difference with the image
 sums      what a picture of two things looks like, learned from pictures of one
 sbn       a sigmoid belief network
 draw      DRAW, which paints a picture stroke by stroke

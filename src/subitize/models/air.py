@@ -159,25 +159,29 @@ class AIR(eqx.Module):
         return paint(patch, self.window(where), s.height, s.width)
 
     def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
-        """All N steps, each as if its object were there; draws `where` and `what` at every step.
+        """All N steps, each as if its object were there; draws what `begin` and `advance` do."""
+        return self.roll_on(self.begin(image, draw), image, draw)
 
-        A restless guide draws besides, before the first.
-        """
-        progress, steps = self.begin(image, draw), []
+    def roll_on(self, progress: Progress, image: Float[Array, "height width channels"], draw: Any) -> Step:
+        """All N steps, from before the first."""
+        steps = []
         for t in range(self.settings.max_objects):  # few and fixed: unrolled, they run faster than a scan
             step, progress = self.advance(t, progress, image, draw.at(t))
             steps.append(step)
         return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
     def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Progress:
-        """Before the first step: an empty canvas."""
-        nobody = jnp.zeros(3 + self.settings.what, image.dtype)
-        return Progress(self.guide.begin(image, draw), jnp.zeros_like(image), nobody)
+        """Before the first step: an empty canvas. A restless guide draws its `order`.
+
+        It draws as steps do, whose sites are always pathwise: the policy speaks of the count alone.
+        """
+        nothing = jnp.zeros(3 + self.settings.what, image.dtype)
+        return Progress(self.guide.begin(image, draw.at(0)), jnp.zeros_like(image), nothing)
 
     def advance(
         self, t: int | Array, progress: Progress, image: Float[Array, "height width channels"], draw: Any
     ) -> tuple[Step, Progress]:
-        """Step t, from 0, as if its object were there; draws `where` and `what`."""
+        """Step t, from 0, as if its object were there; draws `where` and `what` with the step's own draw."""
         memory, canvas, latest = progress
         attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
         step = self.infer(image, attention, draw)
@@ -198,7 +202,7 @@ class AIR(eqx.Module):
         return Step(attention.go_on, where, what, self.paint(where, what), jnp.zeros(()), kl)
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
-        """Count what is in one picture, with every continuous variable at its mean: deterministic."""
+        """Count what is in one picture, with `where` and `what` at their means: deterministic."""
         return look(self, image)
 
     def dream(
@@ -225,7 +229,8 @@ def negative_elbo(
     Args:
         model: the AIR.
         image: what is seen.
-        draw: gives out the random values `where` and `what` at each step, and `count`.
+        draw: gives out the random values: `where` and `what` at each step, a restless guide's `order` at the
+            first, and `count`.
 
     Returns:
         The cost, and its parts, to report.

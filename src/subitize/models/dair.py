@@ -8,15 +8,15 @@ network which sees the difference does. What makes it so here:
 * it looks everywhere alike. The difference d and the canvas c go through convolutions, every cell i of the
   grid that remains says how much it deserves attention, and the one that deserves most is attended to:
 
-      i* = argmax_i s_i(d, c),    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
+      i* = argmax_i s_i(d, c) + o_i,    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
 
   so whether to go on is asked of one place alone, and a third object elsewhere does not enter the answer.
-  The derivative of the choice is that of softmax(β s): a window at the mean of two likely places would fall
-  between them;
+  The derivative of the choice is that of softmax(β (s + o)): a window at the mean of two likely places would
+  fall between them;
 * it is restless. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step and
-  the same at all, so that of objects that deserve the same any may come first. Nobody infers o: its posterior
-  is its prior, and it enters no term of the bound. So the guide learns from many orders, and may look at a
-  picture again in another one.
+  the same at all steps, so that of objects that deserve the same any may come first. Nobody infers o: its
+  posterior is its prior, and so it adds no term to the bound, which is averaged over it. The guide learns
+  from many orders, and may look at a picture again in another one.
 """
 
 import math
@@ -33,7 +33,6 @@ from subitize.core.networks import Linear, convolve, deviation
 from subitize.models.guide import SHARPNESS, AbstractGuide, Attention
 from subitize.models.settings import AIRSettings
 
-RESTLESSNESS = 1.0  # ρ
 CONVOLUTIONS = ((4, 24), (2, 48), (1, 64))  # (stride, channels)
 
 
@@ -54,7 +53,7 @@ class Difference(AbstractGuide):
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         self.settings = settings
-        *layers, last, tie = jr.split(keys[0], len(CONVOLUTIONS) + 2)
+        *layers, last, order = jr.split(keys[0], len(CONVOLUTIONS) + 2)
         depth, convolutions = 2 * settings.channels, []
         for (stride, channels), key in zip(CONVOLUTIONS, layers, strict=True):
             convolutions.append(Linear(4 * stride**2 * depth, channels, key=key))
@@ -62,11 +61,11 @@ class Difference(AbstractGuide):
         self.convolutions = tuple(convolutions)
         self.head = Linear(depth, 8, key=last, scale=0.1)
         pitch = math.prod(stride for stride, _ in CONVOLUTIONS)
-        self.order = jr.normal(tie, (-(-settings.height // pitch), -(-settings.width // pitch)))
+        self.order = jr.normal(order, (-(-settings.height // pitch), -(-settings.width // pitch)))
 
     def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Float[Array, "rows columns"]:
-        """The order of places, and nothing of the image."""
-        return draw("order", Normal(self.order, jnp.full_like(self.order, RESTLESSNESS)))
+        """The order of places, drawn; of the image nothing."""
+        return draw("order", Normal(self.order, jnp.full_like(self.order, self.settings.restlessness)))
 
     def attend(
         self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array

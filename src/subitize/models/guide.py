@@ -6,7 +6,7 @@ A guide is the part of Attend-Infer-Repeat's recognition network that runs from 
     where    a normal around the object's place and size, in standard units of the prior,
 
 and what it may remember between steps is what tells the models apart: `Recurrent` (ours) and `Published`
-(Eslami et al. 2016) carry a memory, the one in `subitize.models.dair` carries nothing.
+(Eslami et al. 2016) carry a memory, the one in `subitize.models.dair` nothing but an order of places.
 """
 
 import abc

@@ -1,4 +1,4 @@
-"""Look: what does an AIR see in one picture, with every continuous variable at its mean?
+"""Look: what does an AIR see in one picture, with `where` and `what` at their means?
 
 A guide that knows only the steps it was trained for takes them all. One that may take any number looks for
 one more object while that has a probability of at least `UNLIKELY`, and at most N times.
@@ -46,7 +46,7 @@ class Look(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """One roll-out, with every continuous variable at its mean."""
+    """One roll-out, with `where` and `what` at their means."""
 
     posterior: Float[Array, " counts"]  # q(0) … q(N) of steps, whatever they paint
     boxes: Float[Array, "steps 4"]
@@ -59,7 +59,7 @@ class Sight(NamedTuple):
 class Looking(NamedTuple):
     """A roll-out under way, with as many steps as it takes."""
 
-    progress: Any
+    progress: Any  # what the last step left to the next
     more: Float[Array, ""]  # probability with which the step before went on
     found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
 
@@ -79,12 +79,13 @@ def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
 
 def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
     """One roll-out of as many steps as the guide can take, from the `Progress` before the first."""
-    return look_on(air, image, beginning) if air.guide.extends else look_at_all(air, image)
+    way = look_on if air.guide.extends else look_at_all
+    return way(air, image, beginning)
 
 
-def look_at_all(air: Any, image: Float[Array, "height width channels"]) -> Sight:
+def look_at_all(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
     """Look at all N objects, each as if it were there."""
-    steps = air.roll_out(image, Means())
+    steps = air.roll_on(beginning, image, Means())
     boxes = jax.vmap(lambda where: air.window(where).box())(steps.where)
     posterior, most = Stopping(steps.go_on).probs(), jnp.asarray(air.settings.max_objects)
     return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)

@@ -23,6 +23,7 @@ class AIRSettings:
         places: cells along each side of the grid on which the next window's place is chosen.
         pixel_deviation: σ of the likelihood.
         count_prior: a word of `subitize.core.counts`.
+        restlessness: deviation of a restless guide's order of places, in units of what they deserve.
         looks: how often it looks at a picture, once it has learned.
     """
 
@@ -44,6 +45,7 @@ class AIRSettings:
     places: int = 13
     pixel_deviation: float = 0.3
     count_prior: str = "geometric(rate=0.001)"
+    restlessness: float = 1.0
     looks: int = 1
 
     @staticmethod

@@ -20,7 +20,7 @@ from subitize.scenes.stack import AbstractStack
 
 SIDE = 28  # pixels
 WHOLE = {"train": ("train", slice(None)), "test": ("test", slice(None))}
-PARTS = {  # of the files; of MNIST's the field's 50,000 for training, 10,000 for validation, 10,000 for test
+PARTS = {  # for each split a file, and what of it: MNIST's training file is split as the field does
     "mnist": WHOLE | {"train": ("train", slice(None, 50_000)), "valid": ("train", slice(50_000, None))},
     "digits": WHOLE,
     "omniglot": WHOLE,
