@@ -161,6 +161,14 @@ def highlights() -> str:
             f"- **Soon.** {s['median_seconds_to_98%']:.0f} s from the start of the process to 98 % held out, "
             f"compilation included, median of the same {s['seeds']} seeds."
         )
+    if beyond := tested("extrapolation"):
+        right = {name: mean(condition["values"]) for name, condition in beyond["conditions"].items()}
+        lines.append(
+            f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits, DAIR "
+            f"counts three right in {right['dair_three']:.0f}% of held-out scenes and four in "
+            f"{right['dair_four']:.0f}%, the paper's AIR three in {right['published_three']:.0f}%; means of "
+            f"{len(beyond['seeds'])} seeds ({where(beyond)})."
+        )
     if kills := result("survives_kills"):
         lines.append(
             f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with "
@@ -201,25 +209,27 @@ def untested() -> str:
 
 def going_on() -> str:
     """How likely each model goes on, by objects in the scene and step; and what it finds if made to go on."""
-    answers = stopping_answers()
-    if answers is None:
+    found = tested("stopping")
+    if found is None:
         return NOT_STOPPED
+    answers = found["details"]["answers"]
     steps = range(1, len(answers["published"][0]["go_on"][0]) + 1)
     head = f"| objects | model | {' | '.join(f'to step {t}' for t in steps)} | as many windows, one on each |"
     rows = [head, f"|{'---|' * (len(steps) + 3)}"]
     for i, n in enumerate(answers["published"][0]["all_found"]):
         for name, word in (("the paper's AIR", "published"), ("DAIR", "dair")):
-            on = [mean(found["go_on"][i][t - 1] for found in answers[word]) for t in steps]
-            found = mean(found["all_found"][n] for found in answers[word])
-            rows.append(f"| {n} | {name} | {' | '.join(f'{x:.0f} %' for x in on)} | {found:.0f} % |")
+            on = [mean(own["go_on"][i][t - 1] for own in answers[word]) for t in steps]
+            all_found = mean(own["all_found"][n] for own in answers[word])
+            rows.append(f"| {n} | {name} | {' | '.join(f'{x:.0f} %' for x in on)} | {all_found:.0f} % |")
     return "\n".join(rows)
 
 
 def patched_memories() -> str:
     """Whether the paper's AIR goes on with another scene's memory: rows are what is seen."""
-    answers = stopping_answers()
-    if answers is None:
+    found = tested("stopping")
+    if found is None:
         return NOT_STOPPED
+    answers = found["details"]["answers"]
     seen = list(answers["published"][0]["all_found"])
     kinds = {  # what is asked: which answers, and their suffix
         "goes on to a second": ("second", ""),
@@ -232,7 +242,7 @@ def patched_memories() -> str:
         rows = [f"{title.capitalize()}:\n", head, f"|{'---|' * (len(seen) + 1)}"]
         for n in seen:
             words = [f"{n} after {other}{suffix}" for other in seen]
-            on = [mean(found[asked][word] for found in answers["published"]) for word in words]
+            on = [mean(own[asked][word] for own in answers["published"]) for word in words]
             rows.append(f"| {n} | {' | '.join(f'{x:.0f} %' for x in on)} |")
         tables.append("\n".join(rows))
     return "\n\n".join(tables)
@@ -241,10 +251,10 @@ def patched_memories() -> str:
 NOT_STOPPED = "Not yet run: `subitize reproduce stopping`."
 
 
-def stopping_answers() -> dict[str, Any] | None:
-    """What the claim `stopping` asked of the paper's AIR and of DAIR, by seed; None if it was not run."""
-    path = TESTED_CLAIMS / "stopping.json"
-    return json.loads(path.read_text())["details"]["answers"] if path.exists() else None
+def tested(claim: str) -> dict[str, Any] | None:
+    """What was found of a claim; None if it was not put to the test."""
+    path = TESTED_CLAIMS / f"{claim}.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def numbers() -> str:
