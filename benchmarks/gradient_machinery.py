@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-from belief_nets import BATCH, EPOCH, LAYERS, Descent
+from belief_nets import BATCH, EPOCHS, LAYERS, Descent
 from common import arguments, black_and_white, write
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.networks import MLP
@@ -63,7 +63,7 @@ def by_hand(model, batch, key):
 def main() -> None:
     """Measure both, and write the result."""
     args = arguments(__doc__, rounds=400, draws=400)
-    full = (args.rounds, args.draws, LAYERS, EPOCH)
+    full = (args.rounds, args.draws, LAYERS, EPOCHS["mnist"])
     rounds, draws, layers, steps = (3, 4, (8, 8), 5) if args.tiny else full
     data = jax.tree.map(jnp.asarray, black_and_white(tiny=args.tiny))
     forms = rebar_forms(data, layers, steps, draws)
