@@ -167,7 +167,7 @@ def picture_of(lab: Lab, run: Run, n: int, title: str, **options: Any) -> Image.
 CLAIMS = (
     Claim(
         "extrapolation",
-        "Trained on scenes of none, one and two digits, DAIR counts three; the paper's AIR does not.",
+        "Trained on scenes of up to two digits, DAIR counts three and four; the paper's AIR does not.",
         SOURCE,
         {
             "dair_three": Condition("DAIR, three digits counted right (%)", "about 80", 85),
