@@ -35,7 +35,7 @@ CLASSES = len(FEW) + 1
 SHOWN, TESTED = 20_000, 5000  # scenes without labels, and of the test
 LABELS = (500, 2000, 10_000)
 ASKED = 2000  # labels of the conditions
-SCHEDULE = Schedule(steps=10_000, clip=100.0)
+SCHEDULE = Schedule(steps=8000, batch=64, clip=100.0)
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficients
 SLOPES = (0.05, 0.1, 0.2, 0.3)  # of brightness, per pixel
 SEEDS = (0, 1, 2)
@@ -190,7 +190,7 @@ CLAIMS = (
             "learned": Condition("ahead of the code of an untrained network (points)", "", 5),
             "units": Condition("units that follow number, not area or hull", "1 to 2 of 182, area only", 1),
         },
-        120,
+        60,
         SEEDS,
         subitizing,
     ),
