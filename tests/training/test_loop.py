@@ -15,7 +15,7 @@ from subitize.core.errors import DivergedError, UsageError
 from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.learner import STREAK, Info, Learner
-from subitize.training.loop import LARGEST_SEED, Interrupted, Plan, Training, best_state, fit
+from subitize.training.loop import LARGEST_SEED, SLOWER, Interrupted, Plan, Training, best_state, fit
 
 SCENES = Digits("train")
 PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
@@ -26,14 +26,15 @@ class Walk(NamedTuple):
     place: jax.Array
     skipped: jax.Array
     streak: jax.Array
+    pace: jax.Array
 
 
 def walk(bad=lambda step, noise: jnp.asarray(False)):
     """A learner that adds up what it sees: any change of order, scene or noise changes its sum."""
 
-    def init(key, images):
+    def init(key, images, pace):
         zero = jnp.zeros((), jnp.int32)
-        return Walk(zero, jr.normal(key, (3,)), zero, zero)
+        return Walk(zero, jr.normal(key, (3,)), zero, zero, jnp.asarray(pace))
 
     def step(state, images, key):
         noise = jr.normal(key, (3,))
@@ -45,6 +46,7 @@ def walk(bad=lambda step, noise: jnp.asarray(False)):
             jnp.where(finite, moved, state.place),
             state.skipped + skip,
             jnp.where(state.streak >= STREAK, state.streak, skip * (state.streak + 1)),
+            state.pace,
         )
         return state, Info(moved.sum(), {"first": moved[0]}, finite)
 
@@ -66,7 +68,7 @@ def test_one_compilation_serves_every_seed(tmp_path):
     def texts(seed):
         training = Training(walk(), SCENES, Plan(40, 2, seed, 5, 10), tmp_path, lambda row: None)
         training.begin(resume=False)
-        fresh = training._fresh.lower(SCENES, seed, 0)
+        fresh = training._fresh.lower(SCENES, seed, 0, 1.0)
         chunk = training._chunk.lower(5, SCENES, seed, 0, training.state)
         return fresh.as_text(), chunk.as_text()
 
@@ -137,7 +139,8 @@ def test_a_failed_run_starts_again_once_allowed(tmp_path):
         return {"failed": "It saw nothing." if step == 20 else None}
 
     events = []
-    run(tmp_path, plan=Plan(40, 2, 3, 5, 10, restarts=1), inspect=inspect, watch=events.append)
+    state = run(tmp_path, plan=Plan(40, 2, 3, 5, 10, restarts=1), inspect=inspect, watch=events.append)
+    assert state.pace == SLOWER, "it learns more slowly than what failed"
     attempts = [json.loads(row)["attempt"] for row in rows(tmp_path).splitlines()]
     assert attempts == [0] * 4 + [1] * 8
     said = [e["event"] for e in events if e.get("event")]

@@ -1,10 +1,11 @@
 """Learner: anything that can be trained.
 
-    init    (key, images)         -> State
+    init    (key, images, pace)   -> State
     step    (State, images, key)  -> (State, Info)
     sample  (State, key, n)       -> images
 
 State is memory, Info is gossip: what the next step needs is in State; what only a person needs is in Info.
+Pace is the share of its usual learning rate at which it shall learn.
 A structured learner is the first place where a model meets an estimator.
 """
 
@@ -63,6 +64,7 @@ class State(NamedTuple):
     recollection: PyTree  # of the lesson
     skipped: Array  # steps whose update was not finite, and was not made
     streak: Array  # of these, how many in a row; stands still at STREAK, so that no later step can hide it
+    pace: Array  # share of the usual learning rate
 
 
 class Info(NamedTuple):
@@ -93,15 +95,14 @@ def structured(
     """
     tutor = memory_optimizer(MEMORY_PACE * learning_rate)
 
-    def init(key, images):
+    def init(key, images, pace):
         model_key, memory_key = jr.split(key)
         model, recollection = build(model_key), lesson.begin(images)
-        nothing = jnp.zeros((), jnp.int32)
+        nothing, pace = jnp.zeros((), jnp.int32), jnp.asarray(pace, images.dtype)
         examples = lesson.examples(recollection, images, nothing, key)
         memory = loss.init(model, jax.tree.map(lambda x: x[0], examples), memory_key)
-        return State(
-            nothing, model, memory, optimizer.init(model), tutor.init(memory), recollection, nothing, nothing
-        )
+        pupil = model, memory, optimizer.init(model), tutor.init(memory), recollection
+        return State(nothing, *pupil, skipped=nothing, streak=nothing, pace=pace)
 
     def step(state, images, key):
         pair_key, noise_key = jr.split(key)
@@ -123,7 +124,7 @@ def structured(
         change, optimizer_state = optimizer.update(for_model, state.optimizer, state.model)
         lesson, tutor_state = tutor.update(for_memory, state.memory_optimizer, state.memory)
         return state._replace(
-            model=optax.apply_updates(state.model, change),
+            model=optax.apply_updates(state.model, optax.tree.scale(state.pace, change)),
             memory=optax.apply_updates(state.memory, lesson),
             optimizer=optimizer_state,
             memory_optimizer=tutor_state,

@@ -26,6 +26,7 @@ from subitize.training.recipe import LARGEST_SEED
 from subitize.training.records import Records
 
 ROLLBACKS = 3  # times, before giving up
+SLOWER = 0.5  # factor on the learning rate whenever a run starts again: too large steps are why most fail
 
 
 class Interrupted(SubitizeError):
@@ -149,7 +150,7 @@ class Training:
         self.told: str | None = None
         # the seed is an argument, not a constant: a cache of compiled programs serves every seed
         self._fresh = jax.jit(
-            lambda scenes, seed, attempt: first_state(learner, plan.batch, scenes, seed, attempt)
+            lambda scenes, seed, attempt, pace: first_state(learner, plan.batch, scenes, seed, attempt, pace)
         )
         self._chunk = jax.jit(
             lambda length, scenes, seed, attempt, state: run_chunk(
@@ -160,7 +161,7 @@ class Training:
 
     def begin(self, *, resume: bool) -> None:
         """Start from the newest whole checkpoint, or afresh."""
-        self.state = self._fresh(self.scenes, self.plan.seed, self.progress.attempt)
+        self._start()
         checkpoint.remove_unfinished(self.saves)
         saved = checkpoint.newest(self.saves, self.records.event) if resume else None
         if saved is not None:
@@ -221,14 +222,19 @@ class Training:
         self.saved_at = self.step
 
     def _start_again(self, why: str) -> None:
-        """Leave a failed run behind, with new initial weights and noise."""
-        self.records.event(f"{why} Starting again from another seed.")
+        """Leave a failed run behind, with new initial weights and noise, and learn more slowly."""
+        self.records.event(f"{why} Starting again with other noise, at {SLOWER:g} times the learning rate.")
         self.progress = Progress(
             self.progress.attempt + 1, self.progress.rollbacks, self.progress.restarts + 1
         )
-        self.state = self._fresh(self.scenes, self.plan.seed, self.progress.attempt)
+        self._start()
         self.step = 0
         self.save()
+
+    def _start(self) -> None:
+        """The state before the first step of an attempt."""
+        pace = SLOWER**self.progress.restarts
+        self.state = self._fresh(self.scenes, self.plan.seed, self.progress.attempt, pace)
 
     def _go_back(self) -> None:
         """Return to the last checkpoint, and go on with other noise."""
@@ -244,11 +250,16 @@ class Training:
 
 
 def first_state(
-    learner: Learner, batch: int, scenes: AbstractScenes, seed: Array | int, attempt: Array | int
+    learner: Learner,
+    batch: int,
+    scenes: AbstractScenes,
+    seed: Array | int,
+    attempt: Array | int,
+    pace: Array | float,
 ) -> PyTree:
     """The learner's state before its first step."""
     images = scenes.batch(seed, jnp.arange(batch)).image
-    return learner.init(jr.fold_in(attempt_key(seed, attempt), 0), images)
+    return learner.init(jr.fold_in(attempt_key(seed, attempt), 0), images, pace)
 
 
 def run_chunk(

@@ -54,7 +54,7 @@ class Recipe:
         save_every: steps between checkpoints.
         look_every: steps between looks at held-out scenes, by which progress is followed.
         look_at: how many held-out scenes that is.
-        restarts: how often a run that certainly went wrong may start again from another seed.
+        restarts: how often a run that certainly went wrong may start again, with other noise and more slowly.
         keep: which state becomes the weights: last, or best (that of the look with the least discord).
     """
 
