@@ -39,7 +39,7 @@ LABELS = (50, 200, 1000, 5000, 20_000, 60_000)
 FEW = 1000  # labels up to which AIR's codes must lead
 TESTED = 5000
 HIDDEN = (256, 256)  # of the read-outs
-TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of the supervised network: a share, and its bounds
+TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labels: a share, and its bounds
 AIR_STEPS, AIR_CODE = 20_000, 50
 STROKES = Schedule(steps=10_000)
 WHOLE = Schedule(steps=10_000, clip=100.0)
@@ -56,12 +56,12 @@ def downstream(lab: Lab) -> Finding:
         for column, (task, classes) in enumerate(TASKS.items()):
             answers, right = shown.known[:, column], test.known[:, column]
             for n in labels_of(lab):
+                steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
                 found = {
-                    name: read_out((codes[:n], answers[:n]), (test_codes, right), seed, HIDDEN)
+                    name: read_out((codes[:n], answers[:n]), (test_codes, right), seed, HIDDEN, steps)
                     for name, (codes, test_codes) in described.items()
                 }
                 pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
-                steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
                 found["cnn"] = glance(
                     (pictures[:n], answers[:n]), (test_pictures, right), classes, seed, steps
                 )

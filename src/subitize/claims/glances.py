@@ -26,7 +26,7 @@ from subitize import scenes
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.lab import Lab
 from subitize.claims.open_ended import CANVAS, run_of
-from subitize.claims.readout import STEPS, answer, each, network, taught
+from subitize.claims.readout import STEPS, answer, each, reader, supervised
 from subitize.claims.subitizing import autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
@@ -82,17 +82,18 @@ def watchers(lab: Lab, seed: int) -> dict[str, Watcher]:
     """All of them, trained."""
     world, labels = shown(lab, "train", SHOWN, seed, TOLD), lab.some(LABELS)
     pictures, classes = np.asarray(world.pictures), world.known[:labels] - TOLD[0]
-    supervised = taught((pictures[:labels], classes), len(TOLD), seed, 4 if lab.tiny else STEPS)
+    steps = 4 if lab.tiny else STEPS
+    told = supervised((pictures[:labels], classes), len(TOLD), seed, steps)
     code, dair = autoencoder(lab, world, seed), run_of(lab, PRIOR, seed).model
 
     def read(look: Callable, model: Any) -> Watcher:
-        reader = network((each(look, model, pictures[:labels]), classes), seed)
-        return Watcher(look, model, lambda seen: reader.predict(seen) + TOLD[0])
+        classify = reader((each(look, model, pictures[:labels]), classes), seed, steps=steps)
+        return Watcher(look, model, lambda seen: classify(seen) + TOLD[0])
 
     return {
         "DAIR": Watcher(counted, dair),
         "DAIR, one look": Watcher(counted, dair.extended(dair.settings.max_objects, 1)),
-        "supervised": Watcher(answer, supervised, lambda seen: seen + TOLD[0]),
+        "supervised": Watcher(answer, told, lambda seen: seen + TOLD[0]),
         "autoencoder": read(mean_code, code),
         "ink": read(ink, None),
     }

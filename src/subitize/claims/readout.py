@@ -1,11 +1,11 @@
 """What can be read off a representation? The same few labels for everybody, and other scenes for the test.
 
-A read-out is trained on labelled codes, or a supervised network on labelled pictures. A fifth of the labels
-is kept aside to choose how strongly to regularise, and when to stop; test labels are only counted.
+A network is trained on labelled codes, or on labelled pictures, for as many steps. A fifth of the labels is
+kept aside to choose when to stop, and how strongly to regularise; test labels are only counted.
 """
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,24 +17,22 @@ import numpy as np
 import optax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from subitize.models.glance import Glance, GlanceSettings, surprise
+from subitize.core.networks import MLP
+from subitize.models.glance import Glance, GlanceSettings
 
 ASIDE = 5  # every so-manieth label chooses between the candidates
-PENALTIES = (1e-4, 1e-2, 1.0)  # of a network's weights
+DECAYS = (0.0, 1e-2, 1.0)  # of the weights of a network that reads codes, per unit of learning rate
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
-STEPS, LOOKS = 4000, 20  # of a supervised network, and how often it is looked at
+STEPS, LOOKS = 4000, 20  # of training, and how often what is kept aside is looked at
+Labelled = tuple[np.ndarray, np.ndarray]  # codes [n, features] or pictures of bytes, and their labels [n]
 
 
 def read_out(
-    seen: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    seed: int,
-    hidden: tuple[int, ...] = (256,),
+    seen: Labelled, test: Labelled, seed: int, hidden: tuple[int, ...] = (256,), steps: int = STEPS
 ) -> float:
     """Right answers of a network with hidden layers, trained on codes; in per cent of the test.
 
@@ -43,43 +41,44 @@ def read_out(
         test: the same of other scenes.
         seed: of the initial weights and the order.
         hidden: widths of its layers.
+        steps: of training.
     """
-    return 100 * float(network(seen, seed, hidden).score(*test))
+    codes, labels = test
+    return 100 * float(np.mean(reader(seen, seed, hidden, steps)(codes) == labels))
 
 
-def network(seen: tuple[np.ndarray, np.ndarray], seed: int, hidden: tuple[int, ...] = (256,)) -> Any:
-    """The read-out itself: `predict` takes codes [n, features]. Arguments as there."""
-    build = lambda penalty: MLPClassifier(  # noqa: E731
-        hidden, alpha=penalty, early_stopping=len(seen[1]) >= 500, max_iter=200, random_state=seed
-    )
-    return best_of(map(build, PENALTIES), seen)
+def reader(
+    seen: Labelled, seed: int, hidden: tuple[int, ...] = (256,), steps: int = STEPS
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The read-out itself: from codes [n, features] to labels [n]. Arguments as there."""
+    codes, labels = seen
+    scaler = StandardScaler().fit(codes)
+    standard = lambda some: np.asarray(scaler.transform(some), np.float32)  # noqa: E731
+    sizes = (codes.shape[1], *hidden, int(labels.max()) + 1)
+    candidates = [
+        taught(lambda key: MLP(sizes, key=key), (standard(codes), labels), seed, steps, decay)
+        for decay in DECAYS
+    ]
+    model, _ = max(candidates, key=lambda candidate: candidate[1])
+    return lambda some: each(answer, model, standard(some))
 
 
-def linear_read_out(seen: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> float:
+def linear_read_out(seen: Labelled, test: Labelled) -> float:
     """Right answers of a softmax of a linear function, in per cent of the test; arguments as there."""
-    candidates = (LogisticRegression(C=strength, max_iter=300) for strength in STRENGTHS)
-    return 100 * float(best_of(candidates, seen).score(*test))
-
-
-def best_of(candidates: Iterable[Any], seen: tuple[np.ndarray, np.ndarray]) -> Any:
-    """The candidate that is best on what is kept aside, fitted to the rest."""
     (codes, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
+    candidates = [
+        make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
+        for strength in STRENGTHS
+    ]
     with warnings.catch_warnings():  # those that have not converged compete as they are
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = [
-            make_pipeline(StandardScaler(), candidate).fit(codes[~aside], labels[~aside])
-            for candidate in candidates
-        ]
-    return max(fitted, key=lambda pipeline: pipeline.score(codes[aside], labels[aside]))
+        for candidate in candidates:
+            candidate.fit(codes[~aside], labels[~aside])
+    best = max(candidates, key=lambda candidate: candidate.score(codes[aside], labels[aside]))
+    return 100 * float(best.score(*test))
 
 
-def glance(
-    seen: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    classes: int,
-    seed: int,
-    steps: int = STEPS,
-) -> float:
+def glance(seen: Labelled, test: Labelled, classes: int, seed: int, steps: int = STEPS) -> float:
     """Right answers of a supervised convolutional network, in per cent of the test.
 
     Args:
@@ -89,33 +88,49 @@ def glance(
         seed: of the initial weights and the order.
         steps: of training.
     """
-    told = taught(seen, classes, seed, steps)
-    return 100 * right(told, *test)
+    return 100 * right(supervised(seen, classes, seed, steps), *test)
 
 
-def taught(seen: tuple[np.ndarray, np.ndarray], classes: int, seed: int, steps: int = STEPS) -> Glance:
-    """A supervised network, as it was when it did best on what was kept aside."""
-    (pictures, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
+def supervised(seen: Labelled, classes: int, seed: int, steps: int = STEPS) -> Glance:
+    """The convolutional network itself; arguments as there."""
+    settings = GlanceSettings(*seen[0].shape[1:], classes=classes)
+    return taught(lambda key: Glance(settings, key=key), seen, seed, steps)[0]
+
+
+def taught(
+    build: Callable[[jax.Array], Any], seen: Labelled, seed: int, steps: int, decay: float = 0.0
+) -> tuple[Any, float]:
+    """A network as it was when it did best on what was kept aside, and its share of right answers there.
+
+    Args:
+        build: key -> network, which makes logits of one picture or code.
+        seen: pictures or codes, with labels.
+        seed: of the initial weights and the order.
+        steps: of training.
+        decay: of the weights, per step and unit of learning rate.
+    """
+    (shown, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
     first, order = jr.split(jr.key(seed))
-    model: Any = Glance(GlanceSettings(*pictures.shape[1:], classes=classes), key=first)
-    optimizer = optax.adam(optax.cosine_decay_schedule(RATE, steps))
-    shown = jnp.asarray(pictures[~aside]), jnp.asarray(labels[~aside])
-    advance = eqx.filter_jit(partial(follow, optimizer, max(steps // LOOKS, 1)))
+    optimizer = optax.adamw(optax.cosine_decay_schedule(RATE, steps), weight_decay=decay)
+    lesson = jnp.asarray(shown[~aside]), jnp.asarray(labels[~aside])
+    chunk = max(steps // LOOKS, 1)
+    advance = eqx.filter_jit(partial(follow, optimizer, chunk))
+    model = build(first)
     state, best, most = (model, optimizer.init(model)), model, -1.0
-    for look in range(-(-steps // max(steps // LOOKS, 1))):
-        state = advance(state, shown, jr.fold_in(order, look))
-        if (found := right(state[0], pictures[aside], labels[aside])) > most:
+    for look in range(-(-steps // chunk)):
+        state = advance(state, lesson, jr.fold_in(order, look))
+        if (found := right(state[0], shown[aside], labels[aside])) > most:
             best, most = state[0], found
-    return best
+    return best, most
 
 
-def follow(optimizer: optax.GradientTransformation, steps: int, state: Any, shown: Any, key: Any) -> Any:
+def follow(optimizer: optax.GradientTransformation, steps: int, state: Any, lesson: Any, key: Any) -> Any:
     """So many steps down the cross-entropy of random batches."""
-    pictures, labels = shown
+    shown, labels = lesson
 
     def cost(model, rows):
-        batch = pictures[rows].astype(jnp.float32) / 255
-        return jnp.mean(jax.vmap(surprise, (None, 0, 0))(model, batch, labels[rows]))
+        logits = jax.vmap(model)(in_units(shown[rows]))
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
 
     def step(state, key):
         model, memory = state
@@ -126,32 +141,37 @@ def follow(optimizer: optax.GradientTransformation, steps: int, state: Any, show
     return jax.lax.scan(step, state, jr.split(key, steps))[0]
 
 
-def right(model: Any, pictures: np.ndarray, labels: np.ndarray) -> float:
+def right(model: Any, shown: np.ndarray, labels: np.ndarray) -> float:
     """Share of right answers."""
-    return float(np.mean(each(answer, model, pictures) == labels))
+    return float(np.mean(each(answer, model, shown) == labels))
 
 
-def answer(model: Glance, image: jax.Array) -> jax.Array:
+def answer(model: Any, shown: jax.Array) -> jax.Array:
     """The most probable class."""
-    return jnp.argmax(model(image))
+    return jnp.argmax(model(shown))
+
+
+def in_units(shown: jax.Array) -> jax.Array:
+    """Bytes as brightness in 0 … 1, codes as they are."""
+    return shown.astype(jnp.float32) / 255 if shown.dtype == jnp.uint8 else shown
 
 
 def each(
-    look: Callable[[Any, jax.Array], Any], model: Any, pictures: np.ndarray, batch: int = 250
+    look: Callable[[Any, jax.Array], Any], model: Any, shown: np.ndarray, batch: int = 250
 ) -> np.ndarray:
-    """What a model makes of pictures of bytes, one after the other.
+    """What a model makes of pictures or codes, one after the other.
 
     Args:
-        look: (model, image in 0 … 1) -> array; a function with a name, since it is compiled once.
+        look: (model, picture in 0 … 1 or code) -> array; a function with a name, since it is compiled once.
         model: to look with.
-        pictures: [n, height, width, channels].
+        shown: pictures of bytes [n, height, width, channels], or codes [n, features].
         batch: looked at together.
     """
-    starts = range(0, len(pictures), batch)
-    return np.concatenate([np.asarray(looked(look, model, pictures[i : i + batch])) for i in starts])
+    starts = range(0, len(shown), batch)
+    return np.concatenate([np.asarray(looked(look, model, shown[i : i + batch])) for i in starts])
 
 
 @eqx.filter_jit
-def looked(look: Callable[[Any, jax.Array], Any], model: Any, pictures: jax.Array | np.ndarray) -> jax.Array:
+def looked(look: Callable[[Any, jax.Array], Any], model: Any, shown: jax.Array | np.ndarray) -> jax.Array:
     """One batch of `each`."""
-    return jax.vmap(lambda picture: look(model, picture.astype(jnp.float32) / 255))(jnp.asarray(pictures))
+    return jax.vmap(lambda one: look(model, in_units(one)))(jnp.asarray(shown))

@@ -79,13 +79,13 @@ def read_off(
     def both(describe: Callable[[np.ndarray], np.ndarray]) -> tuple[tuple, tuple]:
         return (describe(pictures[:labels]), classes[:labels]), (describe(test_pictures), right)
 
-    untrained = SubitizingVAE(model.settings, key=jax.random.key(seed))
+    untrained, steps = SubitizingVAE(model.settings, key=jax.random.key(seed)), 4 if lab.tiny else TAUGHT
     return {
-        "code": read_out(*both(lambda some: each(mean_code, model, some)), seed),
-        "untrained code": read_out(*both(lambda some: each(mean_code, untrained, some)), seed),
-        "edges": read_out(*both(edges), seed),
+        "code": read_out(*both(lambda some: each(mean_code, model, some)), seed, steps=steps),
+        "untrained code": read_out(*both(lambda some: each(mean_code, untrained, some)), seed, steps=steps),
+        "edges": read_out(*both(edges), seed, steps=steps),
         "pixels, linear": linear_read_out(*both(lambda some: some.reshape(len(some), -1))),
-        "supervised": glance(*both(lambda some: some), CLASSES, seed, 4 if lab.tiny else TAUGHT),
+        "supervised": glance(*both(lambda some: some), CLASSES, seed, steps),
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.networks import Features, Linear
 
@@ -56,10 +56,3 @@ class Glance(eqx.Module):
     def __call__(self, image: Float[Array, "height width channels"]) -> Float[Array, " classes"]:
         """Log-probabilities of the classes."""
         return jax.nn.log_softmax(self.last(self.features(image)))
-
-
-def surprise(
-    model: Glance, image: Float[Array, "height width channels"], label: Int[Array, ""]
-) -> Float[Array, ""]:
-    """Cross-entropy of one labelled picture, in nats."""
-    return -model(image)[label]
