@@ -6,7 +6,7 @@ kept aside to choose when to stop, and how strongly to regularise; test labels a
 
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache
 from typing import Any
 
 import equinox as eqx
@@ -111,19 +111,26 @@ def taught(
     """
     (shown, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
     first, order = jr.split(jr.key(seed))
-    optimizer = optax.adamw(optax.cosine_decay_schedule(RATE, steps), weight_decay=decay)
     lesson = jnp.asarray(shown[~aside]), jnp.asarray(labels[~aside])
-    chunk = max(steps // LOOKS, 1)
-    advance = eqx.filter_jit(partial(follow, optimizer, chunk))
-    model = build(first)
-    state, best, most = (model, optimizer.init(model)), model, -1.0
+    optimizer, chunk, model = descent(steps), max(steps // LOOKS, 1), build(first)
+    memory: Any = optimizer.init(model)
+    memory.hyperparams["weight_decay"] = jnp.asarray(decay)
+    state, best, most = (model, memory), model, -1.0
     for look in range(-(-steps // chunk)):
-        state = advance(state, lesson, jr.fold_in(order, look))
+        state = follow(optimizer, chunk, state, lesson, jr.fold_in(order, look))
         if (found := right(state[0], shown[aside], labels[aside])) > most:
             best, most = state[0], found
     return best, most
 
 
+@cache  # so that networks of one shape are compiled once, whatever their decay
+def descent(steps: int) -> optax.GradientTransformation:
+    """Adam with a rate that falls along half a cosine; its decay of the weights lies in its memory."""
+    rate = optax.cosine_decay_schedule(RATE, steps)
+    return optax.inject_hyperparams(optax.adamw)(learning_rate=rate, weight_decay=0.0)
+
+
+@eqx.filter_jit
 def follow(optimizer: optax.GradientTransformation, steps: int, state: Any, lesson: Any, key: Any) -> Any:
     """So many steps down the cross-entropy of random batches."""
     shown, labels = lesson

@@ -1,6 +1,6 @@
 """Learner: anything that can be trained.
 
-    init    (key, images, pace)   -> State
+    init    (key, images, pace=1) -> State
     step    (State, images, key)  -> (State, Info)
     sample  (State, key, n)       -> images
 
@@ -95,7 +95,7 @@ def structured(
     """
     tutor = memory_optimizer(MEMORY_PACE * learning_rate)
 
-    def init(key, images, pace):
+    def init(key, images, pace=1.0):
         model_key, memory_key = jr.split(key)
         model, recollection = build(model_key), lesson.begin(images)
         nothing, pace = jnp.zeros((), jnp.int32), jnp.asarray(pace, images.dtype)

@@ -255,7 +255,7 @@ def first_state(
     scenes: AbstractScenes,
     seed: Array | int,
     attempt: Array | int,
-    pace: Array | float,
+    pace: Array | float = 1.0,
 ) -> PyTree:
     """The learner's state before its first step."""
     images = scenes.batch(seed, jnp.arange(batch)).image
