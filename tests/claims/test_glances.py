@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from subitize.claims.glances import NUMBERS, Watcher, clocked, ink, median_of
+from subitize.claims.glances import Watcher, clocked, ink, median_of
 
 
 def test_the_median_is_of_the_chosen_or_else_of_all():
@@ -18,8 +18,8 @@ def test_ink_is_mean_and_deviation():
 
 
 def test_every_number_has_a_time_in_milliseconds():
-    pictures = {n: np.full((5, 4, 4, 1), n, np.uint8) for n in NUMBERS}
+    pictures = {n: np.full((5, 4, 4, 1), n, np.uint8) for n in (1, 4, 8)}
     watcher = Watcher(lambda model, image: image.sum() + model, jnp.zeros(()))
-    found = clocked(watcher, pictures, {n: np.ones(5, bool) for n in NUMBERS})
-    assert len(found) == len(NUMBERS)
+    found = clocked(watcher, pictures, {n: np.ones(5, bool) for n in pictures})
+    assert len(found) == 3
     assert all(0 < milliseconds < 1e4 for milliseconds in found)

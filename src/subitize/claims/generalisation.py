@@ -35,7 +35,6 @@ WAYS = {  # model and looks; the last two only for comparison: a rehearsal does 
 MOST = 9  # objects that may be found in a test, by a model that can take more steps than in training
 SEEDS = (0, 1, 2, 3, 4)
 STEPS = 4000
-MOST_REHEARSED = 4
 PICTURES = 1000  # of each count
 SHOWN = 6  # scenes in the picture
 
@@ -101,17 +100,12 @@ def run_of(lab: Lab, way: str, trained_on: tuple, seed: int) -> Run:
     model, looks = WAYS[way]
     sums = 0 if model == "published" or 2 not in trained_on else None  # None: as many as usual
     run = lab.trained(model=model, counts=trained_on, sums=sums, steps=STEPS, seed=seed)
-    return run.extended(most(lab), looks) if run.model.guide.extends else run
+    return lab.looking(run, MOST, looks) if run.model.guide.extends else run
 
 
 def ways(lab: Lab) -> tuple[str, ...]:
     """What is compared."""
     return tuple(WAYS)[: 2 if lab.tiny else None]
-
-
-def most(lab: Lab) -> int:
-    """Objects that may be found."""
-    return MOST_REHEARSED if lab.tiny else MOST
 
 
 def pictures_of(world: str, n: int, number: int, **options: Any) -> jax.Array:

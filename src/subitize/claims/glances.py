@@ -33,7 +33,6 @@ from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.scenes.stack import Drawn
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
-NUMBERS = TOLD[:-1]
 FEW, MANY = 4, 8  # up to which people subitize, and where they certainly count
 PRIOR = "sticks"  # of DAIR's count
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
@@ -60,22 +59,23 @@ def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     right: dict[str, list[list[float]]] = {name: [] for name in INKS}
     milliseconds: dict[str, list[list[float]]] = {name: [] for name in CLOCKED}
+    numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
     for seed in lab.seeds:
-        pictures = {n: np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in NUMBERS}
+        pictures = {n: np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in numbers}
         for name, watcher in watchers(lab, seed).items():
             told = {n: watcher.numbers(some) == n for n, some in pictures.items()}
             right[name].append([100 * float(hits.mean()) for hits in told.values()])
             if name in CLOCKED:
                 milliseconds[name].append(clocked(watcher, pictures, told))
             lab.say(f"{name}, seed {seed}: " + ", ".join(f"{share:.1f} %" for share in right[name][-1]))
-    few, many = NUMBERS.index(FEW), NUMBERS.index(MANY)
+    few, many = numbers.index(FEW), numbers.index(MANY)
     values = {
         "few": [shares[0] - shares[few] for shares in right["supervised"]],
         "many": [shares[few] - shares[many] for shares in right["supervised"]],
         "slower": [times[few] / times[0] for times in milliseconds["DAIR, one look"]],
     }
-    details = {"numbers": NUMBERS, "right": right, "milliseconds": milliseconds}
-    return Finding(values, details, figure(right, milliseconds))
+    details = {"numbers": numbers, "right": right, "milliseconds": milliseconds}
+    return Finding(values, details, figure(numbers, right, milliseconds))
 
 
 def watchers(lab: Lab, seed: int) -> dict[str, Watcher]:
@@ -119,14 +119,14 @@ def clocked(watcher: Watcher, pictures: dict[int, np.ndarray], told: dict[int, n
     """Milliseconds for one picture of each number, in turn, so that what else the machine does hits all."""
     look = jax.jit(lambda model, picture: watcher.look(model, picture.astype(jnp.float32) / 255))
     ready = {n: jax.device_put(list(some[:TIMED])) for n, some in pictures.items()}
-    jax.block_until_ready(look(watcher.model, ready[NUMBERS[0]][0]))  # compiles
-    spent: dict[int, list[float]] = {n: [] for n in NUMBERS}
+    jax.block_until_ready(look(watcher.model, next(iter(ready.values()))[0]))  # compiles
+    spent: dict[int, list[float]] = {n: [] for n in ready}
     for turn in zip(*ready.values(), strict=True):
-        for n, picture in zip(NUMBERS, turn, strict=True):
+        for n, picture in zip(ready, turn, strict=True):
             began = time.perf_counter()
             jax.block_until_ready(look(watcher.model, picture))
             spent[n].append(1e3 * (time.perf_counter() - began))
-    return [median_of(np.array(spent[n]), told[n][:TIMED]) for n in NUMBERS]
+    return [median_of(np.array(spent[n]), told[n][:TIMED]) for n in ready]
 
 
 def median_of(values: np.ndarray, chosen: np.ndarray) -> float:
@@ -134,24 +134,28 @@ def median_of(values: np.ndarray, chosen: np.ndarray) -> float:
     return round(float(np.median(values[chosen] if chosen.any() else values)), 3)
 
 
-def figure(right: dict[str, list[list[float]]], milliseconds: dict[str, list[list[float]]]) -> Image.Image:
+def figure(
+    numbers: tuple[int, ...],
+    right: dict[str, list[list[float]]],
+    milliseconds: dict[str, list[list[float]]],
+) -> Image.Image:
     """Right answers, and time, by number; a line for each seed."""
     longest = max(max(times) for own in milliseconds.values() for times in own)
     panels = [
         Panel(
             "right (%)",
-            lines({name: own for name, own in right.items() if name != CLOCKED[0]}),
+            lines(numbers, {name: own for name, own in right.items() if name != CLOCKED[0]}),
             (0.0, 100.0),
             "digits; DAIR red, supervised black, autoencoder grey, ink blue",
         ),
-        Panel("milliseconds", lines(milliseconds), (0.0, longest), "digits; DAIR's one look red"),
+        Panel("milliseconds", lines(numbers, milliseconds), (0.0, longest), "digits; DAIR's one look red"),
     ]
     return grid(panels, 2, "At a glance, or one after the other", size=(420, 240))
 
 
-def lines(table: dict[str, list[list[float]]]) -> list[Line]:
+def lines(numbers: tuple[int, ...], table: dict[str, list[list[float]]]) -> list[Line]:
     """A line for each seed of each."""
-    return [Line(NUMBERS, values, INKS[name]) for name, own in table.items() for values in own]
+    return [Line(numbers, values, INKS[name]) for name, own in table.items() for values in own]
 
 
 CLAIMS = (

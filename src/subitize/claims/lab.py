@@ -31,6 +31,7 @@ TINY = {  # whatever a claim asks for: few objects, since steps take long to com
     "batch": 24,
     "restarts": 0,
 }
+REHEARSED = 4, 2  # objects that are looked for, and looks, in a rehearsal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Lab:
     def some(self, n: int) -> int:
         """How many of n pictures to measure on."""
         return min(n, 16) if self.tiny else n
+
+    def looking(self, run: Run, max_objects: int, looks: int) -> Run:
+        """A run that looks for so many objects, so often; in a rehearsal for fewer, and seldom."""
+        few = REHEARSED if self.tiny else (max_objects, looks)
+        return run.extended(min(max_objects, few[0]), min(looks, few[1]))
 
     def trained(self, **options: Any) -> Run:
         """The run of a recipe: trained now, trained to its end, or opened."""

@@ -76,7 +76,7 @@ def run_of(lab: Lab, prior: str, seed: int) -> Run:
         steps=STEPS,
         seed=seed,
     )
-    return run.extended(MOST, LOOKS)
+    return lab.looking(run, MOST, LOOKS)
 
 
 def within(table: np.ndarray, n: int, error: int) -> float:
