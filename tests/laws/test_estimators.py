@@ -5,6 +5,7 @@ sum over cells of the unit interval (between the points where a draw changes its
 of a Gauss rule. Estimators that are smooth inside a cell, rather than constant, get many nodes per cell.
 """
 
+import functools
 import itertools
 
 import equinox as eqx
@@ -18,7 +19,7 @@ from subitize.core.distributions import Bernoulli, Categorical, Normal
 from subitize.core.words import spoken
 from subitize.gradients import ESTIMATORS, OBJECTIVES, Rebar, expectation
 from subitize.gradients.draw import KeyNoise
-from subitize.gradients.toys import HERMITE_NODES, TOYS, Toy, assignments, exact
+from subitize.gradients.toys import HERMITE_NODES, TOYS, Toy, assignments, exact, forced
 
 X = jnp.asarray(0.7)
 PRECISION = 1e-10
@@ -103,18 +104,33 @@ def rule(breaks, nodes):
     return (edges[:-1, None] + width * step).ravel(), (width * slope * w / 2).ravel()
 
 
-DISTS = {}  # by cost and model: those that the sites meet, which take a while to find
+def once_per_toy(function):
+    """The function, but computed once for a toy and what else it is given."""
+    found = {}
+
+    @functools.wraps(function)
+    def remembered(toy, *rest):
+        key = toy.cost, np.asarray(toy.model).tobytes(), *rest
+        if key not in found:
+            found[key] = function(toy, *rest)
+        return found[key]
+
+    return remembered
 
 
+@once_per_toy
 def site_dists(toy):
-    """For each site, its distributions after all that may have been drawn before."""
-    key = toy.cost, np.asarray(toy.model).tobytes()
-    if key not in DISTS:
-        dists = DISTS[key] = {}
-        for draw in assignments(toy, X):
-            for name, dist in draw.dists.items():
-                dists.setdefault(name, []).append(dist)
-    return DISTS[key]
+    """For each site, its distributions after all that may have been drawn before, each once."""
+    run = lambda indices: forced(toy, toy.model, X, indices)[2]  # noqa: E731
+    dists = jax.jit(jax.vmap(run))(assignments(toy, X))
+    return {name: apart(dist) for name, dist in dists.items()}
+
+
+def apart(stacked):
+    """The different ones of a stack of distributions."""
+    leaves, structure = jax.tree.flatten(jax.tree.map(np.asarray, stacked))
+    rows = {tuple(leaf[i].tobytes() for leaf in leaves): i for i in range(len(leaves[0]))}
+    return [structure.unflatten([leaf[i] for leaf in leaves]) for i in rows.values()]
 
 
 def site_rules(toy, words, nodes):
@@ -150,7 +166,7 @@ def all_noise(toy, loss, memory, nodes=1):
 def integrated(toy, policy, objective="mean", nodes=1, cost=None):
     """Exact expectation of an estimator's value and gradient, and all its gradients with their weights."""
     loss = expectation(cost or toy.cost, policy, objective)
-    memory = jax.tree.map(lambda leaf: leaf + 0.1, loss.init(toy.model, X, jr.key(0)))
+    memory = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
     noise, weights = all_noise(toy, loss, memory, nodes)
 
     def one(noise):
@@ -163,9 +179,16 @@ def integrated(toy, policy, objective="mean", nodes=1, cost=None):
     return weights @ values, weights @ gradients, (weights, gradients)
 
 
+def beginning(loss, toy):
+    """The memory before the first step."""
+    return jax.jit(lambda key: loss.init(toy.model, X, key))(jr.key(0))
+
+
+@once_per_toy
 def truth(toy, objective="mean(k=1)"):
+    """The exact value and gradient."""
     name, k = objective.rstrip(")").split("(k=")
-    return jax.value_and_grad(exact(toy, X, OBJECTIVES[name](k=int(k))))(toy.model)
+    return jax.jit(jax.value_and_grad(exact(toy, X, OBJECTIVES[name](k=int(k)))))(toy.model)
 
 
 def serves(word, toy):
@@ -451,7 +474,7 @@ def test_arsm_is_unbiased(toy):
     Its base draw, which only the lanes of other sites see, is that of its coins.
     """
     loss = expectation(toy.cost, {"z": "arsm", "*": "exact"})
-    memory = loss.init(toy.model, X, jr.key(0))
+    memory = beginning(loss, toy)
     ϖ, over_ϖ = simplex_rule(np.asarray(toy.model))
     other, over_other = all_noise(toy, loss, memory)
     which, at = (index.ravel() for index in np.indices((len(ϖ), len(over_other))))
@@ -491,7 +514,7 @@ def test_no_variance_is_left_where_theory_says_so(word):
     """Exact always; the best constant for one coin; the expansion for a linear cost."""
     toy = one_coin(lambda b: 3 * b - 1, 0.4)
     loss = expectation(toy.cost, word)
-    memory = loss.init(toy.model, X, jr.key(0))
+    memory = beginning(loss, toy)
     if word == "optimal":  # after it has seen both sides in their proportion
         p = jax.nn.sigmoid(toy.model)
         square, weighted = p * (1 - p), 2 * p * (1 - p) ** 2 - (1 - p) * p**2
@@ -517,7 +540,7 @@ def test_the_memory_of_rebar_descends_its_own_variance():
     toy = TOY["coins"]
     loss = expectation(toy.cost, "rebar")
     unit = 4.0  # of |g|²: the running variance of what the control variate leaves
-    memory = loss.init(toy.model, X, jr.key(0))
+    memory = beginning(loss, toy)
     memory = eqx.tree_at(lambda m: m["b"].rest.square.mean, memory, jnp.asarray(unit))
     noise, _ = all_noise(toy, loss, memory, LEGENDRE_NODES)
 
@@ -565,7 +588,7 @@ def test_a_batch_is_the_mean_of_its_examples(word):
     normal = TOY["mixed"]._replace(cost=lambda θ, x, draw: x * draw("z", Normal(θ[0], jnp.exp(θ[1]))) ** 3)
     toy = next(toy for toy in (TOY["coins"], TOY["classes"], normal) if serves(word, toy))
     loss = expectation(toy.cost, word, "iwae(k=3)" if named(word) == "vimco" else "mean")
-    memory = jax.jit(lambda key: loss.init(toy.model, X, key))(jr.key(0))
+    memory = beginning(loss, toy)
     batch, key = jnp.linspace(-1, 1, 5), jr.key(3)
 
     def single(m, x, i):

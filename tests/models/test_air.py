@@ -103,7 +103,7 @@ def test_pooling_keeps_the_mean_and_pads_with_black():
 
 
 def exercise(**weights):
-    scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3} | weights
+    scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3, "summands": 2} | weights
     return Exercise(IMAGE, jnp.zeros(4), **{k: jnp.asarray(v) for k, v in scalars.items()})
 
 
@@ -115,19 +115,20 @@ def test_practising_on_a_real_scene_alone_is_the_bound():
     assert np.isclose(loss(MODEL, memory, batch, jr.key(1))[0], wanted)
 
 
-def test_contrast_alone_is_best_where_q_is_the_density_ratio():
-    """Told apart from as many real scenes, sums with density ratio r to real scenes want q(2|x) = r π."""
+@pytest.mark.parametrize("m", [2, 3])
+def test_contrast_alone_is_best_where_q_is_the_density_ratio(m):
+    """Told apart from as many real scenes, sums with density ratio r to real scenes want q(m|x) = r π."""
     loss = expectation(practise, "exact")
     share, ratio = 0.3, 1.8
+    before = jnp.where(jnp.arange(3) < m - 1, 9.0, -9.0)  # all but the next are certain
 
     def cost(shift):
-        model = eqx.tree_at(
-            lambda m: m.guide.count.bias, MODEL, MODEL.guide.count.bias + jnp.array([9.0, shift, -9.0])
-        )
-        both = [exercise(told=1.0, share=share), exercise(sum=ratio, share=share)]
+        logits = before.at[m - 1].set(shift)
+        model = eqx.tree_at(lambda m: m.guide.count.bias, MODEL, MODEL.guide.count.bias + logits)
+        both = [exercise(told=1.0, share=share, summands=m), exercise(sum=ratio, share=share, summands=m)]
         batch = jax.tree.map(lambda *x: jnp.stack(x), *both)
         value, info = loss(model, {"count": None}, batch, jr.key(1))
-        return value, info["posterior"][0, 2]
+        return value, info["posterior"][0, m]
 
     shifts = jnp.linspace(-3, 3, 61)
     # the share of the bound in a sum scene's cost does not depend on which x it is; take it away
@@ -141,20 +142,21 @@ def test_contrast_alone_is_best_where_q_is_the_density_ratio():
     assert np.isclose(posteriors[values.argmin()], share * ratio, atol=0.02)
 
 
-def test_sum_scenes_are_sums_of_likely_ones_that_fit():
+@pytest.mark.parametrize("m", [2, 3])
+def test_sum_scenes_are_sums_of_likely_ones_that_fit(m):
     images = jnp.zeros((8, 6, 6, 1)).at[jnp.arange(8), jnp.arange(8) % 6, 2].set(0.8)
     ones = jnp.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.1])
-    sums, weight = sum_scenes(Recollection(images, ones, jnp.asarray(0.3)), 10, jr.key(0))
+    sums, weight = sum_scenes(Recollection(images, ones, jnp.asarray(0.3)), 10, m, jr.key(0))
     used = np.asarray(weight) > 0
-    assert used.sum() >= 5
+    assert used.sum() >= 3
     assert np.asarray(sums)[used].max() <= 1
-    assert np.allclose(np.asarray(sums)[used].sum((1, 2, 3)), 1.6)
-    assert np.allclose(np.asarray(weight)[used], 0.81)
+    assert np.allclose(np.asarray(sums)[used].sum((1, 2, 3)), 0.8 * m)
+    assert np.allclose(np.asarray(weight)[used], 0.9**m)
 
 
 def test_nothing_certain_makes_no_sums():
     _, weight = sum_scenes(
-        Recollection(jnp.zeros((4, 5, 5, 1)), jnp.full(4, 0.1), jnp.asarray(0.3)), 3, jr.key(0)
+        Recollection(jnp.zeros((4, 5, 5, 1)), jnp.full(4, 0.1), jnp.asarray(0.3)), 3, 2, jr.key(0)
     )
     assert np.all(weight == 0)
 

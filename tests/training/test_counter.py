@@ -136,6 +136,12 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
     assert completed(complete, scenes.load(complete.scenes, "train", canvas=20)) == complete
 
 
+@pytest.mark.parametrize(("counts", "m"), [((0, 1, 2), 2), ((0, 1, 3), 3), ((0, 1), 2)])
+def test_sums_are_of_as_many_as_scenes_hold(counts, m):
+    recipe = Recipe(counts=counts)
+    assert completed(recipe, scenes.load("digits", "train", counts=counts)).summands == m
+
+
 def test_weights_of_another_recipe_are_noticed(tmp_path, run):
     shutil.copytree(run.path, tmp_path / "copy")
     (tmp_path / "copy" / "recipe.json").write_text(dataclasses.replace(TINY, max_objects=4).to_json())
@@ -230,6 +236,7 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
         ({"sharpen_steps": -1}, "at least 0"),
         ({"seed": -1}, "`seed` is from 0"),
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
+        ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
     ],
     ids=str,
 )

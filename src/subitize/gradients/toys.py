@@ -7,13 +7,13 @@ through its support and every normal site through the nodes of a Gauss-Hermite r
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
 from subitize.gradients.objectives import AbstractObjective, Mean
@@ -98,9 +98,13 @@ TOYS = (
 
 
 class ForcedDraw:
-    """A draw whose values are chosen in advance by their index; adds up their log-probability."""
+    """A draw whose values are chosen in advance by their index; adds up their log-probability.
 
-    def __init__(self, indices: tuple[int, ...]):
+    Args:
+        indices: of the values of the sites, in the order in which they are drawn.
+    """
+
+    def __init__(self, indices: Int[Array, " sites"]):
         self.indices = iter(indices)
         self.log_prob: Any = 0.0
         self.dists: dict[str, Any] = {}
@@ -111,42 +115,40 @@ class ForcedDraw:
         index = next(self.indices)
         if isinstance(dist, Normal):
             nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
-            self.log_prob += np.log(weights[index] / weights.sum())
-            return dist.transport(jnp.asarray(nodes[index]))
+            self.log_prob += jnp.log(jnp.asarray(weights / weights.sum()))[index]
+            return dist.transport(jnp.asarray(nodes)[index])
         value = dist.support()[index]
         self.log_prob += dist.log_prob(value)
         return value
 
 
-def assignments(toy: Toy, x: Array) -> Iterator[ForcedDraw]:
-    """Every assignment of values to the toy's sites, after running the program on it."""
-    for indices in itertools.product(*(range(n) for n in _sizes(toy, x))):
-        draw = ForcedDraw(indices)
-        toy.cost(toy.model, x, draw)
-        yield draw
+def assignments(toy: Toy, x: Array) -> Int[np.ndarray, "runs sites"]:
+    """The indices of every assignment of values to the toy's sites."""
+    none = jnp.zeros(len(toy.sites), int)
+    _, _, dists = jax.eval_shape(lambda: forced(toy, toy.model, x, none))
+    drawn = [dists[name] for name in toy.sites]
+    sizes = [HERMITE_NODES if isinstance(dist, Normal) else dist.support_size for dist in drawn]
+    return np.array(list(itertools.product(*map(range, sizes))))
+
+
+def forced(
+    toy: Toy, model: PyTree, x: Array, indices: Int[Array, " sites"]
+) -> tuple[Array, Array, dict[str, Any]]:
+    """Run a toy on one assignment: its log-probability, its cost, and the distributions of its sites."""
+    draw = ForcedDraw(indices)
+    cost = toy.cost(model, x, draw)
+    return draw.log_prob, cost, draw.dists
 
 
 def exact(toy: Toy, x: Array, objective: AbstractObjective | None = None) -> Callable[[PyTree], Array]:
     """E[F(cost)] as a differentiable function of the model."""
     objective = objective or Mean()
-    runs = list(itertools.product(*(range(n) for n in _sizes(toy, x))))
+    runs = assignments(toy, x)
+    picks = np.array(list(itertools.product(range(len(runs)), repeat=objective.k)))
 
     def expected(model):
-        def run(indices):
-            draw = ForcedDraw(indices)
-            cost = toy.cost(model, x, draw)
-            return draw.log_prob, cost
-
-        log_probs, costs = (jnp.stack(v) for v in zip(*map(run, runs), strict=True))
-        picks = jnp.asarray(list(itertools.product(range(len(runs)), repeat=objective.k)))
+        log_probs, costs, _ = jax.vmap(lambda indices: forced(toy, model, x, indices))(jnp.asarray(runs))
         values = jax.vmap(objective)(costs[picks])
         return jnp.sum(jnp.exp(log_probs[picks].sum(1)) * values)
 
     return expected
-
-
-def _sizes(toy: Toy, x: Array) -> list[int]:
-    """How many values each site can be forced to."""
-    draw = ForcedDraw((0,) * len(toy.sites))
-    toy.cost(toy.model, x, draw)
-    return [HERMITE_NODES if isinstance(d, Normal) else d.support_size for d in draw.dists.values()]

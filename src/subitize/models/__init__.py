@@ -5,7 +5,7 @@ air       attend, infer, repeat
 guide     what leads it from object to object
 look      what it sees in one picture
 dair      a guide that remembers no step, fed by the difference with the image
-sums      what a picture of two things looks like, learned from pictures of one
+sums      what a picture of several things looks like, learned from pictures of one
 sbn       a sigmoid belief network
 draw      DRAW, which paints a picture stroke by stroke
 subitizing_vae  a variational autoencoder that compares pictures as they look

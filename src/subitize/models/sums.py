@@ -1,16 +1,16 @@
-"""Sums: what a picture of two things looks like can be learned from pictures of one.
+"""Sums: what a picture of several things looks like can be learned from pictures of one.
 
-Where a canvas adds up, the sum of two pictures that hold one thing each is a picture that holds two, and
-nobody had to count. Attend-Infer-Repeat alone does not use that, and its most stubborn error is to take
-two things that touch for one: its decoder has learned to draw the pair, so the bound itself prefers one.
-Here pairs of pictures that the model counts as one each, and whose sum nowhere exceeds white, become *sum
-scenes*, which enter training twice:
+Where a canvas adds up, the sum of m pictures that hold one thing each is a picture that holds m, and nobody
+had to count. Attend-Infer-Repeat alone does not use that, and its most stubborn error is to take two things
+that touch for one: its decoder has learned to draw the pair, so the bound itself prefers one. Here pictures
+that the model counts as one each, and whose sum nowhere exceeds white, become *sum scenes*, which enter
+training twice; m is the smallest count above one that occurs, for only then can they be like real scenes:
 
-* force: their two windows must explain them; the cost is minus the bound at count two;
-* contrast: D(x) = q(2|x) / (q(2|x) + π), π the share of twos, must tell sum scenes from real ones, as in
-  noise-contrastive estimation (Gutmann and Hyvärinen 2010). If sums are distributed as real scenes of two
-  are, their density ratio is p(2|x)/π, so told apart with equal weights the best q(2|x) is p(2|x): it is
-  pushed neither up nor down. Both sides of a batch weigh the same, and the more the more pairs it has: while
+* force: their m windows must explain them; the cost is minus the bound at count m;
+* contrast: D(x) = q(m|x) / (q(m|x) + π), π the share of scenes of m, must tell sum scenes from real ones, as
+  in noise-contrastive estimation (Gutmann and Hyvärinen 2010). If sums are distributed as real scenes of m
+  are, their density ratio is p(m|x)/π, so told apart with equal weights the best q(m|x) is p(m|x): it is
+  pushed neither up nor down. Both sides of a batch weigh the same, and the more the more sums it has: while
   the model knows no one when it sees it, there is no contrast at all.
 
 This is unsupervised: counts come from the model itself, and no label is seen. It assumes that objects add
@@ -23,20 +23,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
 from subitize.models.air import AIR, Evidence
 
 CONTRAST = 60.0  # nats that telling sums from real scenes is worth, per scene
 FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound counts
-CANDIDATES = 20  # the most certain ones of a batch, from which pairs are drawn
-SURE = 0.25  # least probability that both are ones
-MEMORY = 0.98  # decay of the running share of twos
+CANDIDATES = 20  # the most certain ones of a batch, from which summands are drawn
+TRIES = 3  # draws for each further summand of a sum that is wanted: many do not fit
+SURE = 0.25  # least probability that all are ones
+MEMORY = 0.98  # decay of the running share of scenes with as many objects
 
 
 class Exercise(NamedTuple):
-    """One example of training: a real scene, or a sum of two.
+    """One example of training: a real scene, or a sum of some.
 
     Attributes:
         image: what is seen.
@@ -45,7 +46,8 @@ class Exercise(NamedTuple):
         real: weight as a real scene.
         told: weight with which it is told from sums, as a real scene.
         sum: weight as a sum scene.
-        share: π, the share of twos among real scenes.
+        share: π, the share of scenes of m among real ones.
+        summands: m, of every sum scene of the batch.
     """
 
     image: Float[Array, "height width channels"]
@@ -55,6 +57,7 @@ class Exercise(NamedTuple):
     told: Float[Array, ""]
     sum: Float[Array, ""]
     share: Float[Array, ""]
+    summands: Int[Array, ""]
 
 
 class Recollection(NamedTuple):
@@ -74,12 +77,13 @@ def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str
     log_probs = q.log_probs()
     cost = -exercise.real * parts["elbo"]
     if model.settings.max_objects >= 2:
-        two = (jnp.arange(model.settings.max_objects) < 2).astype(log_probs.dtype)
-        at_two = evidence.bound(q, two)["elbo"] + log_probs[2]
-        told_sum = jnp.logaddexp(log_probs[2], jnp.log(exercise.share)) - log_probs[2]
-        told_real = jnp.log1p(jnp.exp(log_probs[2]) / exercise.share)
+        m = exercise.summands
+        all_of_them = (jnp.arange(model.settings.max_objects) < m).astype(log_probs.dtype)
+        at_m = evidence.bound(q, all_of_them)["elbo"] + log_probs[m]
+        told_sum = jnp.logaddexp(log_probs[m], jnp.log(exercise.share)) - log_probs[m]
+        told_real = jnp.log1p(jnp.exp(log_probs[m]) / exercise.share)
         cost += exercise.told * CONTRAST * told_real
-        cost += exercise.sum * (CONTRAST * told_sum - FORCE * at_two)
+        cost += exercise.sum * (CONTRAST * told_sum - FORCE * at_m)
     return cost, parts | {"posterior": jnp.exp(log_probs)}
 
 
@@ -90,28 +94,34 @@ def first_recollection(images: Float[Array, "batch height width channels"]) -> R
     )
 
 
-def recollect(before: Recollection, images: Array, posterior: Float[Array, "batch counts"]) -> Recollection:
+def recollect(
+    before: Recollection, images: Array, posterior: Float[Array, "batch counts"], summands: int
+) -> Recollection:
     """After a batch: its pictures, and what the model thought of them."""
     posterior = posterior.astype(images.dtype)
-    twos = posterior[:, 2].mean() if posterior.shape[1] > 2 else before.share
-    return Recollection(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * twos)
+    several = posterior[:, summands].mean() if posterior.shape[1] > summands else before.share
+    return Recollection(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * several)
 
 
-def sum_scenes(before: Recollection, number: int, key: PRNGKeyArray) -> tuple[Array, Float[Array, " number"]]:
-    """Sums of pairs of remembered ones, and their weights (zero where there was no good pair).
+def sum_scenes(
+    before: Recollection, number: int, summands: int, key: PRNGKeyArray
+) -> tuple[Array, Float[Array, " number"]]:
+    """Sums of remembered ones, and their weights (zero where none were found that are sure and fit).
 
     Args:
-        before: the batch to take pairs from.
+        before: the batch to take them from.
         number: how many sums to make.
-        key: for the choice of pairs.
+        summands: m, pictures in each.
+        key: for the choice.
     """
-    choose, left, right = jr.split(key, 3)
+    choose, *each = jr.split(key, summands + 1)
     ties = 1e-4 * jr.uniform(choose, before.ones.shape)
     likely = jnp.argsort(-before.ones + ties)[:CANDIDATES]
-    a = likely[jr.randint(left, (3 * number,), 0, likely.size)]
-    b = likely[jr.randint(right, (3 * number,), 0, likely.size)]
-    sums = before.images[a] + before.images[b]
-    fits = (sums.max((1, 2, 3)) <= 1 + 1e-5) & (a != b)
+    tries = number * TRIES ** (summands - 1)
+    picks = jnp.stack([likely[jr.randint(one, (tries,), 0, likely.size)] for one in each])
+    sums = before.images[picks].sum(0)
+    different = (jnp.diff(jnp.sort(picks, axis=0), axis=0) > 0).all(0)
+    fits = different & (sums.max((1, 2, 3)) <= 1 + 1e-5)
     keep = jnp.argsort(~fits)[:number]
-    weight = (fits * before.ones[a] * before.ones[b])[keep]
+    weight = (fits * before.ones[picks].prod(0))[keep]
     return sums[keep], jax.lax.stop_gradient(jnp.where(weight > SURE, weight, 0.0))

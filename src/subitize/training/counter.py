@@ -135,8 +135,8 @@ def open_folder(folder: Path, recipe: Recipe, resume: str, why: str | None = Non
 
 
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
-    """The recipe with nothing left to derive: size of objects and number of sum scenes, a path absolute."""
-    size, sums = recipe.object_size, recipe.sums
+    """The recipe with nothing left to derive: size of objects, number and kind of sums, and the path."""
+    size, sums, summands = recipe.object_size, recipe.sums, recipe.summands
     where = recipe.scenes if recipe.scenes in scenes.WORLDS else str(Path(recipe.scenes).absolute())
     if size is None:
         draw = jax.jit(lambda world, seed: world.batch(seed, jnp.arange(MEASURED)).image)
@@ -144,7 +144,9 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
     if sums is None:
         adds_up = train_scenes.has_truth and recipe.overlap != "any"
         sums = SUMS if adds_up and recipe.max_objects >= 2 and recipe.objective.startswith("mean") else 0
-    return dataclasses.replace(recipe, scenes=where, object_size=size, sums=sums)
+    if summands is None:
+        summands = min((n for n in train_scenes.counts if n > 1), default=2)
+    return dataclasses.replace(recipe, scenes=where, object_size=size, sums=sums, summands=summands)
 
 
 def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:

@@ -1,4 +1,4 @@
-"""Lesson: what does an AIR learn from a batch? Scenes under a prior on the count, and sums of two before."""
+"""Lesson: what does an AIR learn from a batch? Scenes under a prior on the count, and sums of ones."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ from subitize.training.recipe import Recipe
 
 SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
 SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
-SHARES = (0.05, 0.9)  # of twos, within which the running estimate is used
+SHARES = (0.05, 0.9)  # of scenes with as many objects as sums have, within which the running estimate is used
 
 
 def air_lesson(recipe: Recipe) -> Lesson:
-    """Real scenes, and after a while sums of two of those before."""
-    number, shift = recipe.sums or 0, prior_shift(recipe)
+    """Real scenes, and after a while sums of those before. The recipe is complete."""
+    number, summands, shift = recipe.sums or 0, recipe.summands or 2, prior_shift(recipe)
 
     def examples(before, images, step, key):
-        sums, weight = sum_scenes(before, number, key)
+        sums, weight = sum_scenes(before, number, summands, key)
         real, total = images.shape[0], images.shape[0] + number
         begun = jnp.clip((step - recipe.sharpen_steps) / SUMS_BEGIN_OVER, 0, 1)
-        both = begun * total / (1 + weight.sum())  # without a pair nothing is told
+        both = begun * total / (1 + weight.sum())  # without a sum nothing is told
         is_real = (jnp.arange(total) < real).astype(images.dtype)
         each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
         return Exercise(
@@ -35,12 +35,13 @@ def air_lesson(recipe: Recipe) -> Lesson:
             told=is_real * both * weight.sum() / real,
             sum=jnp.concatenate([jnp.zeros(real), both * weight]),
             share=each(jnp.clip(before.share, *SHARES)),
+            summands=each(jnp.asarray(summands)),
         )
 
     return Lesson(
         begin=first_recollection,
         examples=examples,
-        recollect=lambda before, images, parts: recollect(before, images, parts["posterior"]),
+        recollect=lambda before, images, parts: recollect(before, images, parts["posterior"], summands),
     )
 
 

@@ -43,6 +43,7 @@ class Recipe:
         what: dimensions of an object's code.
         sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
             generated, which add up, and none for pictures from a folder, which may not.
+        summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
         sharpen_steps: steps over which the logits of the count grow to their full size.
         estimator: how to differentiate through the count; auto measures some at the start and takes one.
         objective: mean, or iwae(k=…).
@@ -78,6 +79,7 @@ class Recipe:
     pixel_deviation: float = AIRSettings.pixel_deviation
     what: int = AIRSettings.what
     sums: int | None = None
+    summands: int | None = None
     sharpen_steps: int = 200
     estimator: str = "exact"
     objective: str = "mean"
@@ -119,6 +121,10 @@ class Recipe:
         if self.sums and not self.objective.startswith("mean"):
             raise UsageError(
                 f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
+            )
+        if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
+            raise UsageError(
+                f"`summands` is from 2 to `max_objects`, which is {self.max_objects}; got {self.summands}."
             )
         if self.keep not in ("last", "best"):
             raise UsageError(f"`keep` is last or best; got {self.keep!r}.")
