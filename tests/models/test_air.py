@@ -28,41 +28,53 @@ IMAGE = jr.uniform(jr.key(1), (20, 24, 2))
 LOG_PRIOR = Geometric(0.01).log_probs(3)
 
 
-def by_hand(model, image, draw):
+@jax.jit
+def rolled_out(key):
+    return MODEL.roll_out(IMAGE, Samples(key))
+
+
+def by_hand(key):
     """The bound, term by term, with the canvases painted again."""
-    steps = model.roll_out(image, draw)
+    steps = rolled_out(key)
     q = Stopping(steps.go_on)
     bounds = []
     for n in range(4):
-        canvas = np.asarray(steps.patch[:n].sum(0)) if n else np.zeros(image.shape)
-        fit = stats.norm(canvas, SMALL.pixel_deviation).logpdf(np.asarray(image)).sum()
+        canvas = np.asarray(steps.patch[:n].sum(0)) if n else np.zeros(IMAGE.shape)
+        fit = stats.norm(canvas, SMALL.pixel_deviation).logpdf(np.asarray(IMAGE)).sum()
         bounds.append(fit + LOG_PRIOR[n] - q.log_probs()[n] - steps.kl[:n].sum())
     return q, np.array(bounds)
 
 
 def test_the_evidence_is_linear_in_the_count_and_right():
-    steps = MODEL.roll_out(IMAGE, Samples(jr.key(2)))
-    evidence = Evidence.of(MODEL, IMAGE, LOG_PRIOR, steps)
-    q, wanted = by_hand(MODEL, IMAGE, Samples(jr.key(2)))
+    evidence = Evidence.of(MODEL, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
+    q, wanted = by_hand(jr.key(2))
     found = [evidence.bound(q, code)["elbo"] for code in q.support()]
     assert np.allclose(found, wanted)
 
 
 def test_exact_sums_over_the_counts_of_one_roll_out():
     loss = expectation(negative_elbo, "exact")
-    memory = loss.init(MODEL, IMAGE, jr.key(0))
     key = jr.key(3)
-    value, info = loss(MODEL, memory, IMAGE[None], key)
+    value, info = compiled(loss)(MODEL, beginning(loss, IMAGE), IMAGE[None], key)
     (particle,) = jr.split(jr.fold_in(key, 0), 1)
-    q, bounds = by_hand(MODEL, IMAGE, Samples(particle))
+    q, bounds = by_hand(particle)
     assert np.isclose(value, -q.probs() @ bounds)
     assert np.isclose(info["count"][0], q.probs() @ np.arange(4))
+
+
+def beginning(loss, example):
+    """The memory before the first step."""
+    return jax.jit(lambda key: loss.init(MODEL, example, key))(jr.key(0))
+
+
+def compiled(loss):
+    return jax.jit(lambda *arguments: loss(*arguments))
 
 
 def mean_gradient(word, draws):
     """Of the bound in the bias of the count's logits, at one image."""
     loss = expectation(negative_elbo, word)
-    memory = loss.init(MODEL, IMAGE, jr.key(0))
+    memory = beginning(loss, IMAGE)
     batch = jnp.broadcast_to(IMAGE, (draws, *IMAGE.shape))
     return jax.jit(jax.grad(lambda m: loss(m, memory, batch, jr.key(4))[0]))(MODEL).guide.count.bias
 
@@ -84,7 +96,7 @@ def test_a_look_is_deterministic_and_consistent():
     assert np.isclose(look.posterior.sum(), 1)
     assert look.count == look.posterior.argmax()
     assert np.allclose(look.reconstruction, look.patches[: int(look.count)].sum(0))
-    where = MODEL.roll_out(IMAGE, Means()).where
+    where = jax.jit(lambda model: model.roll_out(IMAGE, Means()))(MODEL).where
     assert np.allclose(look.boxes[:, 2] - look.boxes[:, 0], 20 / np.maximum(where[:, 0], 1))
 
 
@@ -110,9 +122,9 @@ def exercise(**weights):
 def test_practising_on_a_real_scene_alone_is_the_bound():
     loss, plain = expectation(practise, "exact"), expectation(negative_elbo, "exact")
     batch = jax.tree.map(lambda x: x[None], exercise(real=1.0))
-    memory = loss.init(MODEL, exercise(real=1.0), jr.key(0))
-    wanted, _ = plain(MODEL, memory, IMAGE[None], jr.key(1))
-    assert np.isclose(loss(MODEL, memory, batch, jr.key(1))[0], wanted)
+    memory = beginning(loss, exercise(real=1.0))
+    wanted, _ = compiled(plain)(MODEL, memory, IMAGE[None], jr.key(1))
+    assert np.isclose(compiled(loss)(MODEL, memory, batch, jr.key(1))[0], wanted)
 
 
 @pytest.mark.parametrize("m", [2, 3])
@@ -166,6 +178,6 @@ def test_nothing_certain_makes_no_sums():
 )
 def test_any_canvas_any_depth_any_number(height, width, channels, most):
     settings = dataclasses.replace(SMALL, height=height, width=width, channels=channels, max_objects=most)
-    look = AIR(settings, key=jr.key(0)).look(jnp.zeros((height, width, channels)))
+    look = jax.jit(lambda key: AIR(settings, key=key).look(jnp.zeros((height, width, channels))))(jr.key(0))
     assert look.posterior.shape == (most + 1,)
     assert np.isfinite(look.posterior).all()
