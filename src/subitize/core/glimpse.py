@@ -9,8 +9,10 @@ with hat-function (bilinear) weights: the spatial transformer of Jaderberg et al
 transformer networks", restricted to scale and shift. No gather, so it is fast on every device.
 """
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -28,6 +30,7 @@ class Window(NamedTuple):
         return jnp.stack([self.x - half, self.y - half, self.x + half, self.y + half])
 
 
+@partial(jax.jit, static_argnums=2)  # a program has many glimpses: traced once, they compile sooner
 def read(image: Float[Array, "height width channels"], window: Window, cells: int) -> Float[Array, "h w c"]:
     """What is seen through a window, on a grid of cells × cells.
 
@@ -41,6 +44,7 @@ def read(image: Float[Array, "height width channels"], window: Window, cells: in
     )
 
 
+@partial(jax.jit, static_argnums=(2, 3))
 def paint(patch: Float[Array, "h w c"], window: Window, height: int, width: int) -> Float[Array, "H W c"]:
     """A canvas of zeros with a patch painted into a window."""
     rows = painting_weights(window.y, window.side, patch.shape[0], height)

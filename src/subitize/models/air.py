@@ -183,7 +183,7 @@ class AIR(eqx.Module):
     ) -> tuple[Step, Progress]:
         """Step t, from 0, as if its object were there; draws `where` and `what` with the step's own draw."""
         memory, canvas, latest = progress
-        attention, memory = self.guide.attend(t, memory, image, jax.lax.stop_gradient(canvas), latest)
+        attention, memory = attend(self.guide, t, memory, image, jax.lax.stop_gradient(canvas), latest)
         step = self.infer(image, attention, draw)
         canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
         return step._replace(error=jnp.sum((image - canvas) ** 2)), Progress(memory, canvas, latest)
@@ -219,6 +219,12 @@ class AIR(eqx.Module):
 
         patches = jax.vmap(one)(jnp.arange(s.max_objects))
         return jnp.tensordot((jnp.arange(s.max_objects) < count).astype(patches.dtype), patches, 1), count
+
+
+@jax.jit
+def attend(guide: AbstractGuide, *seen: Any) -> tuple[Attention, Any]:
+    """What the guide attends to; traced once for all steps, so that a roll-out compiles sooner."""
+    return guide.attend(*seen)
 
 
 def negative_elbo(
