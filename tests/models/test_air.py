@@ -115,7 +115,8 @@ def test_pooling_keeps_the_mean_and_pads_with_black():
 
 
 def exercise(**weights):
-    scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3, "summands": 2} | weights
+    scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3} | weights
+    scalars = {"summands": 2, "contrast": 60.0} | scalars
     return Exercise(IMAGE, jnp.zeros(4), **{k: jnp.asarray(v) for k, v in scalars.items()})
 
 

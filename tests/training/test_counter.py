@@ -237,6 +237,7 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
         ({"seed": -1}, "`seed` is from 0"),
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
         ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
+        ({"contrast": -1.0}, "at least 0"),
     ],
     ids=str,
 )

@@ -11,7 +11,8 @@ training twice; m is the smallest count above one that occurs, for only then can
   in noise-contrastive estimation (Gutmann and Hyvärinen 2010). If sums are distributed as real scenes of m
   are, their density ratio is p(m|x)/π, so told apart with equal weights the best q(m|x) is p(m|x): it is
   pushed neither up nor down. Both sides of a batch weigh the same, and the more the more sums it has: while
-  the model knows no one when it sees it, there is no contrast at all.
+  the model knows no one when it sees it, there is no contrast at all. A recipe says how many nats it is
+  worth, per scene; at zero nothing but force is left.
 
 This is unsupervised: counts come from the model itself, and no label is seen. It assumes that objects add
 up and are placed independently; where that does not hold (textured grounds, objects that attract each
@@ -28,7 +29,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from subitize.core.distributions import Stopping
 from subitize.models.air import AIR, Evidence
 
-CONTRAST = 60.0  # nats that telling sums from real scenes is worth, per scene
 FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound counts
 CANDIDATES = 20  # the most certain ones of a batch, from which summands are drawn
 TRIES = 3  # draws for each further summand of a sum that is wanted: many do not fit
@@ -48,6 +48,7 @@ class Exercise(NamedTuple):
         sum: weight as a sum scene.
         share: π, the share of scenes of m among real ones.
         summands: m, of every sum scene of the batch.
+        contrast: nats that telling sums from real scenes is worth, per scene.
     """
 
     image: Float[Array, "height width channels"]
@@ -58,6 +59,7 @@ class Exercise(NamedTuple):
     sum: Float[Array, ""]
     share: Float[Array, ""]
     summands: Int[Array, ""]
+    contrast: Float[Array, ""]
 
 
 class Recollection(NamedTuple):
@@ -82,8 +84,8 @@ def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str
         at_m = evidence.bound(q, all_of_them)["elbo"] + log_probs[m]
         told_sum = jnp.logaddexp(log_probs[m], jnp.log(exercise.share)) - log_probs[m]
         told_real = jnp.log1p(jnp.exp(log_probs[m]) / exercise.share)
-        cost += exercise.told * CONTRAST * told_real
-        cost += exercise.sum * (CONTRAST * told_sum - FORCE * at_m)
+        cost += exercise.contrast * (exercise.told * told_real + exercise.sum * told_sum)
+        cost -= FORCE * exercise.sum * at_m
     return cost, parts | {"posterior": jnp.exp(log_probs)}
 
 

@@ -36,6 +36,7 @@ def air_lesson(recipe: Recipe) -> Lesson:
             sum=jnp.concatenate([jnp.zeros(real), both * weight]),
             share=each(jnp.clip(before.share, *SHARES)),
             summands=each(jnp.asarray(summands)),
+            contrast=each(recipe.contrast),
         )
 
     return Lesson(

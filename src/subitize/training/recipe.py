@@ -44,6 +44,7 @@ class Recipe:
         sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
             generated, which add up, and none for pictures from a folder, which may not.
         summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
+        contrast: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
         sharpen_steps: steps over which the logits of the count grow to their full size.
         estimator: how to differentiate through the count; auto measures some at the start and takes one.
         objective: mean, or iwae(k=…).
@@ -80,6 +81,7 @@ class Recipe:
     what: int = AIRSettings.what
     sums: int | None = None
     summands: int | None = None
+    contrast: float = 60.0
     sharpen_steps: int = 200
     estimator: str = "exact"
     objective: str = "mean"
@@ -122,6 +124,8 @@ class Recipe:
             raise UsageError(
                 f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
             )
+        if not self.contrast >= 0:
+            raise UsageError(f"`contrast` is in nats, at least 0; got {self.contrast}.")
         if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
             raise UsageError(
                 f"`summands` is from 2 to `max_objects`, which is {self.max_objects}; got {self.summands}."
