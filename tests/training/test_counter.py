@@ -136,10 +136,10 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
     assert completed(complete, scenes.load(complete.scenes, "train", canvas=20)) == complete
 
 
-@pytest.mark.parametrize(("counts", "m"), [((0, 1, 2), 2), ((0, 1, 3), 3), ((0, 1), 2)])
+@pytest.mark.parametrize(("counts", "m"), [((0, 1, 2), 2), ((0, 1, 3), 3), ((0, 1), None)])
 def test_sums_are_of_as_many_as_scenes_hold(counts, m):
-    recipe = Recipe(counts=counts)
-    assert completed(recipe, scenes.load("digits", "train", counts=counts)).summands == m
+    complete = completed(Recipe(counts=counts), scenes.load("digits", "train", counts=counts))
+    assert (complete.summands if complete.sums else None) == m
 
 
 def test_weights_of_another_recipe_are_noticed(tmp_path, run):
@@ -179,6 +179,15 @@ def test_a_concentration_follows_the_bound_only_if_it_may(tmp_path, learned):
     word = f"sticks(concentration=0.5, learned={learned})"
     model = train(dataclasses.replace(SINGLE, count_prior=word), tmp_path / "run").model
     assert (float(model.count_prior.log_concentration) == np.log(np.float32(0.5))) is not learned
+
+
+def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
+    lesson = air_lesson(dataclasses.replace(TINY, sums=2, summands=3, contrast=7.0))
+    images = jnp.ones((4, 8, 8, 1))
+    examples = lesson.examples(lesson.begin(images), images, jnp.asarray(900), jr.key(0))
+    assert examples.image.shape == (6, 8, 8, 1)
+    assert np.all(examples.summands == 3)
+    assert np.all(examples.contrast == 7)
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():

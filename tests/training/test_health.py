@@ -23,20 +23,21 @@ def biased(logit):
 def test_a_model_that_sees_nothing_has_failed():
     found = signs(biased(-30.0), PICTURES)
     assert found.unseen == 1.0
-    assert "sees nothing" in found.failure()
+    assert "sees nothing" in found.failure(practised=False)
 
 
 def test_a_model_that_sees_nothing_in_blank_pictures_has_not():
     found = signs(biased(-30.0), PICTURES * 0)
     assert found.unseen is None
-    assert found.failure() is None
+    assert found.failure(practised=True) is None
 
 
 def test_a_model_that_uses_every_window_on_one_thing_has_failed():
     found = signs(biased(30.0), PICTURES)
     assert found.full == 1.0
-    assert "every window" in Signs(0.0, found.full, 0.9, crowded=0.8).failure()
-    assert Signs(0.0, 1.0, 0.9, crowded=0.0).failure() is None  # perhaps there really are so many
+    assert "every window" in Signs(0.0, found.full, 0.9, crowded=0.8).failure(practised=False)
+    spread = Signs(0.0, 1.0, 0.9, crowded=0.0)
+    assert spread.failure(practised=True) is None  # perhaps there really are so many
 
 
 def looks(distance, pictures=200):
@@ -80,13 +81,17 @@ class Blobs(AIR):
         return super().look(image)._replace(count=count)
 
 
-def test_sums_of_ones_are_two_unless_the_model_merges():
+@pytest.mark.parametrize("m", [2, 3])
+def test_sums_of_ones_are_as_many_unless_the_model_merges(m):
     rng = np.random.default_rng(0)
     ones = np.zeros((200, 24, 24, 1))
     ones[np.arange(200), 5, rng.integers(0, 24, 200)] = 1.0
     twos = np.maximum(ones, np.roll(ones, 7, 2))
     pictures = jnp.asarray(np.concatenate([ones, twos]))
-    assert (
-        signs(Blobs(limit=3), pictures).additive == 1.0
-    )  # twos are not added: four are more than it can count
-    assert signs(Blobs(limit=1), pictures).additive == 0.0
+    # twos are not added: four are more than it can count
+    sees, merges = (signs(Blobs(limit=limit), pictures, m) for limit in (3, 1))
+    assert sees.additive == 1.0
+    assert merges.additive == 0.0
+    assert sees.failure(practised=True) is None
+    assert "merges objects" in merges.failure(practised=True)
+    assert merges.failure(practised=False) is None  # perhaps nothing adds up

@@ -4,8 +4,8 @@ AIR and DAIR are trained on scenes of some counts, without labels, and look at h
 "The paper's AIR" sees the image and its own latest latents (`published`); ours sees besides what its canvas
 does not explain. All have the same decoder and are trained by the same bound, in which the count is summed
 exactly. Ours learn from sums of ones too (`subitize.models.sums`), of two of them, but where twos are to be
-unseen of three, and more slowly; and there sums are not told from real scenes: told so, it took one true two
-in nine for three.
+unseen of three, and more slowly; and there sums are not told from real scenes, lest it learn that three
+follows two.
 DAIR looks several times, and what it sees at one look is given beside.
 """
 

@@ -18,7 +18,7 @@ from subitize.core.pictures import check_word
 from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, GUIDES
 from subitize.models.settings import AIRSettings
-from subitize.models.sums import CANDIDATES, practise
+from subitize.models.sums import CANDIDATES, PAIR, practise
 from subitize.training.checkpoint import LOCK, PARTIAL, alone, write_atomically
 from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
@@ -141,11 +141,12 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
     if size is None:
         draw = jax.jit(lambda world, seed: world.batch(seed, jnp.arange(MEASURED)).image)
         size = round(window_size(np.asarray(draw(train_scenes, recipe.seed))), 1)
+    several = [n for n in train_scenes.counts if 1 < n <= recipe.max_objects]
     if sums is None:
         adds_up = train_scenes.has_truth and recipe.overlap != "any"
-        sums = SUMS if adds_up and recipe.max_objects >= 2 and recipe.objective.startswith("mean") else 0
+        sums = SUMS if adds_up and several and recipe.objective.startswith("mean") else 0
     if summands is None:
-        summands = min((n for n in train_scenes.counts if n > 1), default=2)
+        summands = min(several, default=PAIR)
     return dataclasses.replace(recipe, scenes=where, object_size=size, sums=sums, summands=summands)
 
 
@@ -213,10 +214,10 @@ def follow(
     def inspect(state, step):
         if step % recipe.look_every and step < recipe.steps:
             return {}
-        found = signs(state.model, unreached)
+        found = signs(state.model, unreached, recipe.summands or PAIR)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
         if step >= max(DECIDED * recipe.steps, 2 * recipe.sharpen_steps):
-            row |= {"failed": found.failure(), "criterion": found.discord}
+            row |= {"failed": found.failure(practised=bool(recipe.sums)), "criterion": found.discord}
         if held_out.has_truth:
             row["count_accuracy"] = float((counts(state.model, shown.image) == truth).mean())
         return row

@@ -4,15 +4,18 @@ The bound does not reveal wrong counts, and nobody knows the right ones. These s
 
     unseen     share of pictures with something bright in them that are counted as empty
     full       share of those counted as the most that the model can see
-    additive   share of sums of two pictures, each counted as one, that are counted as two
+    additive   share of sums of m pictures, each counted as one, that are counted as m: two, or as many as a
+               sum scene has (`subitize.models.sums`)
     crowded    share of pictures with several objects in which two windows lie on one place,
                less the share of window pairs from different pictures that do so by chance
 
 A run that sees nothing has `unseen` near one; one that uses every window has `full` and `crowded` high; one
-that splits one object into two has `crowded` high; one that merges two has `additive` low. Where objects
+that splits one object into two has `crowded` high; one that merges two has `additive` low, and one that has
+practised sums and counts none of them is lost. Where objects
 add up and are placed independently, 1 - additive + crowded ranks runs: the less, the better.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -21,10 +24,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from subitize.models.air import AIR
+from subitize.models.sums import PAIR
 
 BRIGHT = 0.3  # a picture with no pixel above this is blank
 ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place
 AT_ONCE = 100  # pictures looked at in one go: more would only take memory
+LEARNED = 0.2  # of sums, the share below which a run has learned nothing from practising them
 FEW = 20  # pairs or pictures, below which a share says nothing
 
 
@@ -43,12 +48,14 @@ class Signs(NamedTuple):
             return None
         return 1 - self.additive + max(self.crowded or 0.0, 0.0)
 
-    def failure(self) -> str | None:
-        """Why the run is certainly lost, if it is."""
+    def failure(self, *, practised: bool) -> str | None:
+        """Why the run is certainly lost, if it is; `practised`: it has learned from sum scenes."""
         if (self.unseen or 0) > 0.9:
             return "The model sees nothing: it counts nearly every picture that is not blank as empty."
         if (self.full or 0) > 0.9 and (self.crowded or 0) > 0.5:
             return "The model uses every window on nearly every picture, several on one object."
+        if practised and self.additive is not None and self.additive < LEARNED:
+            return "The model merges objects: it counts hardly any sum of pictures of one right."
         return None
 
     def warning(self) -> str | None:
@@ -60,15 +67,15 @@ class Signs(NamedTuple):
         return None
 
 
-def signs(model: AIR, images: Float[Array, "pictures height width channels"]) -> Signs:
-    """Signs of health of a model on pictures."""
-    count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images))
+def signs(model: AIR, images: Float[Array, "pictures height width channels"], summands: int = PAIR) -> Signs:
+    """Signs of health of a model on pictures, and on sums of so many of them."""
+    count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images, summands))
     most = model.settings.max_objects
     seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
     return Signs(
         unseen=share(count == 0, seen),
         full=share(count == most, seen),
-        additive=share(summed == 2, fits) if most >= 2 else None,
+        additive=share(summed == summands, fits) if most >= summands else None,
         crowded=crowding(count, boxes),
     )
 
@@ -79,9 +86,9 @@ def counts(model: AIR, images: Float[Array, "pictures height width channels"]) -
     return jax.lax.map(lambda image: model.look(image).count, images, batch_size=AT_ONCE)
 
 
-@jax.jit
-def look_at_sums(model: AIR, images: Array) -> tuple[Array, Array, Array, Array]:
-    """Counts and boxes in the pictures, then counts in sums of two ones, and which sums are such and fit.
+@partial(jax.jit, static_argnums=2)
+def look_at_sums(model: AIR, images: Array, summands: int) -> tuple[Array, Array, Array, Array]:
+    """Counts and boxes in the pictures, then counts in sums of ones, and which sums are such and fit.
 
     Only ones are added: of larger counts the sum may be more than the model has ever seen.
     """
@@ -93,8 +100,9 @@ def look_at_sums(model: AIR, images: Array) -> tuple[Array, Array, Array, Array]
     count, boxes = jax.lax.map(look, images, batch_size=AT_ONCE)
     ones, place = jnp.argsort(count != 1), jnp.arange(images.shape[0])  # those counted as one come first
     number = jnp.sum(count == 1)
-    sums = images[ones] + images[ones[jnp.where(place + 1 < number, place + 1, 0)]]
-    fits = (place < number) & (number > 1) & (sums.max((1, 2, 3)) <= 1 + 1e-5)
+    picks = ones[(place + jnp.arange(summands)[:, None]) % jnp.maximum(number, 1)]  # each, and those after it
+    sums = images[picks].sum(0)
+    fits = (place < number) & (number >= summands) & (sums.max((1, 2, 3)) <= 1 + 1e-5)
     return count, boxes, counts(model, sums), fits
 
 

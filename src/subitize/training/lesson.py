@@ -7,7 +7,7 @@ from jaxtyping import Array
 
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.words import spoken
-from subitize.models.sums import Exercise, first_recollection, recollect, sum_scenes
+from subitize.models.sums import PAIR, Exercise, first_recollection, recollect, sum_scenes
 from subitize.training.learner import Lesson
 from subitize.training.recipe import Recipe
 
@@ -17,8 +17,8 @@ SHARES = (0.05, 0.9)  # of scenes with as many objects as sums have, within whic
 
 
 def air_lesson(recipe: Recipe) -> Lesson:
-    """Real scenes, and after a while sums of those before. The recipe is complete."""
-    number, summands, shift = recipe.sums or 0, recipe.summands or 2, prior_shift(recipe)
+    """Real scenes, and after a while sums of those before."""
+    number, summands, shift = recipe.sums or 0, recipe.summands or PAIR, prior_shift(recipe)
 
     def examples(before, images, step, key):
         sums, weight = sum_scenes(before, number, summands, key)
