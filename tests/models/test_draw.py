@@ -10,7 +10,7 @@ import pytest
 
 from subitize.core.draws import Samples
 from subitize.gradients import expectation
-from subitize.models.draw import DRAW, DRAWSettings, negative_elbo, place
+from subitize.models.draw import DRAW, DRAWSettings, broad, negative_elbo, place
 
 SMALL = DRAWSettings(height=7, width=9, glimpses=4, hidden=6, code=3, read=2, write=3)
 MODEL = DRAW(SMALL, key=jr.key(0))
@@ -56,6 +56,22 @@ def test_filters_far_outside_stay_finite():
     found = place(jnp.array([40.0, -40.0, -9.0, 2.0, 0.0]), 5, 7, 9)
     assert np.allclose(found.rows.sum(1), 1)
     assert np.all(np.isfinite(found.columns))
+
+
+@pytest.mark.parametrize("filters", [2, 3, 5])
+def test_at_first_filters_miss_nothing_in_the_middle_and_strokes_are_seen(filters):
+    reading = place(broad(filters, 28, 28, writes=False), filters, 28, 28)
+    dot = lambda x: reading.read(jnp.zeros((28, 28)).at[14, x].set(1.0)).sum()  # noqa: E731
+    seen = np.array([dot(x) for x in range(7, 21)])
+    assert seen.min() > 0.5 * seen.max() > 0
+    canvas = place(broad(filters, 28, 28, writes=True), filters, 28, 28).write(jnp.ones((filters, filters)))
+    assert np.all(np.abs(canvas[9:19, 9:19] - 1) < 0.35)
+
+
+def test_painting_starts_from_the_mean_picture():
+    mean = jr.uniform(jr.key(3), (7, 9), minval=0.01, maxval=0.99)
+    assert np.allclose(jax.nn.sigmoid(DRAW(SMALL, key=jr.key(0), mean=mean).begin().canvas), mean, atol=1e-6)
+    assert np.all(np.isfinite(DRAW(SMALL, key=jr.key(0), mean=jnp.zeros((7, 9))).start))
 
 
 def test_the_bound_is_the_likelihood_of_the_last_canvas_less_every_step_s_divergence():

@@ -113,7 +113,7 @@ def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tu
     usual = {} if lab.tiny else {"what": AIR_CODE, "steps": AIR_STEPS}
     air = lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
     small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {"glimpses": 16, "code": 20}
-    strokes = draw_of(DRAWSettings(height, width, read=4, **small))
+    strokes = draw_of(DRAWSettings(height, width, read=5, **small), shown.pictures)
     small = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
     settings = SubitizingVAESettings(height, width, channels, judge=(), perceptual=0.0, **small)
     dream = lambda model, key: model.dream(key)  # noqa: E731

@@ -17,6 +17,7 @@ generation".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.scipy.special import logit
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Bernoulli, Normal
@@ -31,6 +33,7 @@ from subitize.core.draws import Means, Samples
 from subitize.core.networks import Linear, deviation, lstm
 
 POINTING = 5  # numbers that place a grid of filters: x, y, variance, stride, intensity
+SHADES = (0.005, 0.995)  # of a mean picture, whose odds shall be finite
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ class DRAW(eqx.Module):
     Args:
         settings: sizes.
         key: for the initial weights.
+        mean: of the pictures, pixel by pixel in 0 … 1; painting starts from its odds, even ones if None. So
+            the first strokes need not learn what all pictures share.
     """
 
     settings: DRAWSettings = eqx.field(static=True)
@@ -116,16 +121,20 @@ class DRAW(eqx.Module):
     stroke: Linear  # decoder -> where to write, and what
     start: Float[Array, "height width"]  # c_0
 
-    def __init__(self, settings: DRAWSettings, *, key: PRNGKeyArray):
+    def __init__(
+        self, settings: DRAWSettings, *, key: PRNGKeyArray, mean: Float[Array, "height width"] | None = None
+    ):
         s, keys = settings, jr.split(key, 5)
         gates = 4 * s.hidden
         self.settings = s
-        self.point = Linear(s.hidden, POINTING, key=keys[0], scale=0.1)
-        self.encoder = Linear(2 * s.read**2 + 2 * s.hidden, gates, key=keys[1], scale=0.7)
-        self.code = Linear(s.hidden, 2 * s.code, key=keys[2], scale=0.1)
-        self.decoder = Linear(s.code + s.hidden, gates, key=keys[3], scale=0.7)
-        self.stroke = Linear(s.hidden, POINTING + s.write**2, key=keys[4], scale=0.1)
-        self.start = jnp.zeros((s.height, s.width))
+        point = Linear(s.hidden, POINTING, key=keys[0], scale=0.1)
+        self.point = starting(point, broad(s.read, s.height, s.width, writes=False))
+        self.encoder = Linear(2 * s.read**2 + 2 * s.hidden, gates, key=keys[1])
+        self.code = Linear(s.hidden, 2 * s.code, key=keys[2])
+        self.decoder = Linear(s.code + s.hidden, gates, key=keys[3])
+        stroke = Linear(s.hidden, POINTING + s.write**2, key=keys[4])
+        self.stroke = starting(stroke, broad(s.write, s.height, s.width, writes=True))
+        self.start = jnp.zeros((s.height, s.width)) if mean is None else logit(jnp.clip(mean, *SHADES))
 
     def begin(self) -> Memory:
         """Nothing seen, nothing painted."""
@@ -214,7 +223,7 @@ def place(pointing: Float[Array, "5"], filters: int, height: int, width: int) ->
     """
     x, y, log_variance, log_stride, log_intensity = pointing
     centre_x, centre_y = (width + 1) / 2 * (x + 1) - 1, (height + 1) / 2 * (y + 1) - 1  # first pixel is 0
-    stride = (max(height, width) - 1) / max(filters - 1, 1) * jnp.exp(log_stride)
+    stride = spanning(filters, height, width) * jnp.exp(log_stride)
     offsets = stride * (jnp.arange(filters) - (filters - 1) / 2)
     variance = jnp.exp(log_variance)
     reach = offsets[-1] + 2 * jnp.sqrt(variance)
@@ -225,6 +234,27 @@ def place(pointing: Float[Array, "5"], filters: int, height: int, width: int) ->
         jnp.exp(log_intensity),
         window,
     )
+
+
+def spanning(filters: int, height: int, width: int) -> float:
+    """The stride, in pixels, at which a row of filters reaches from one side of the image to the other."""
+    return (max(height, width) - 1) / max(filters - 1, 1)
+
+
+def broad(filters: int, height: int, width: int, *, writes: bool) -> Float[Array, "5"]:
+    """Where to point at first: filters all over the middle, half as broad as they lie apart.
+
+    Narrow filters far apart see little of an image, and so would learn late to move. Those that write are so
+    strong that strokes of one change the canvas by about one: a filter has sum one, on stride² pixels.
+    """
+    stride = spanning(filters, height, width) / 2
+    log_intensity = -2 * math.log(stride) if writes else 0.0
+    return jnp.array([0.0, 0.0, 2 * math.log(stride / 2), math.log(1 / 2), log_intensity])
+
+
+def starting(layer: Linear, pointing: Float[Array, "5"]) -> Linear:
+    """A layer whose first outputs point there at first."""
+    return eqx.tree_at(lambda layer: layer.bias, layer, layer.bias.at[:POINTING].set(pointing))
 
 
 def gaussians(

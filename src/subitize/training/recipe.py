@@ -14,6 +14,10 @@ from subitize.core.errors import CheckpointError, UsageError, did_you_mean
 from subitize.models.settings import AIRSettings
 
 LARGEST_SEED = 2**31 - 1  # fits into an integer of the device
+POSITIVE = (
+    *("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip"),
+    *("chunk", "save_every", "look_every", "look_at"),
+)
 SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
 
 
@@ -97,11 +101,12 @@ class Recipe:
     keep: str = "last"
 
     def __post_init__(self):
-        positive = (
-            *("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip"),
-            *("chunk", "save_every", "look_every", "look_at"),
-        )
-        for name in positive:
+        self._check_each()
+        self._check_together()
+
+    def _check_each(self) -> None:
+        """Is every option in its range?"""
+        for name in POSITIVE:
             if not getattr(self, name) > 0:
                 raise UsageError(f"`{name}` must be positive; got {getattr(self, name)}.")
         for name in ("hold", "final_rate"):
@@ -115,6 +120,13 @@ class Recipe:
             raise UsageError(
                 f"`restarts` and `sums` are at least 0, and `seed` is from 0 to {LARGEST_SEED:,}."
             )
+        if not self.contrast >= 0:
+            raise UsageError(f"`contrast` is in nats, at least 0; got {self.contrast}.")
+        if self.keep not in ("last", "best"):
+            raise UsageError(f"`keep` is last or best; got {self.keep!r}.")
+
+    def _check_together(self) -> None:
+        """Do the options agree with each other?"""
         if self.counts is not None and max(self.counts, default=0) > self.max_objects:
             raise UsageError(
                 f"A model that sees at most {self.max_objects} objects cannot learn scenes of "
@@ -124,14 +136,10 @@ class Recipe:
             raise UsageError(
                 f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
             )
-        if not self.contrast >= 0:
-            raise UsageError(f"`contrast` is in nats, at least 0; got {self.contrast}.")
         if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
             raise UsageError(
                 f"`summands` is from 2 to `max_objects`, which is {self.max_objects}; got {self.summands}."
             )
-        if self.keep not in ("last", "best"):
-            raise UsageError(f"`keep` is last or best; got {self.keep!r}.")
         if (self.anneal_from is None) != (self.anneal_steps == 0):
             raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
 
