@@ -10,10 +10,11 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
 from subitize.models.air import AIR, GUIDES, Evidence
-from subitize.models.look import Sight, evidence, sight, summed_up
+from subitize.models.look import TRIES, Shifted, Sight, boldly, calmly, evidence, sight, summed_up
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
@@ -76,8 +77,10 @@ def dair():
 
 def test_of_several_looks_the_one_with_most_evidence_is_kept():
     model = dair().extended(looks=6)
-    draws = [Means(), *(Samples(key) for key in jr.split(jr.key(0), 5))]
-    sights = [sight(model, IMAGE, model.begin(IMAGE, draw)) for draw in draws]
+    sights = [sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))]
+    for key, tries in zip(jr.split(jr.key(0), 5), (TRIES, TRIES, TRIES, 1, 1), strict=True):
+        start = model.begin(IMAGE, Samples(key))
+        sights.append(sight(model, IMAGE, start, boldly(model, IMAGE, key, tries)))
     scores = [float(evidence(model, IMAGE, found)) for found in sights]
     assert np.argmax(scores) > 0, "a restless guide looks elsewhere, and here finds what is better"
     wanted = summed_up(model, sights[int(np.argmax(scores))])
@@ -86,9 +89,33 @@ def test_of_several_looks_the_one_with_most_evidence_is_kept():
     np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-6)
 
 
+def cost(model, step):
+    """What a step leaves to explain, and what it says itself, in nats."""
+    return float(step.error / (2 * model.settings.pixel_deviation**2) + step.kl)
+
+
+def test_a_careful_step_explains_at_least_as_much_as_the_window_at_the_mean():
+    model, gains = dair(), []
+    for seed in range(5):
+        progress = model.begin(IMAGE, Samples(jr.key(seed)))
+        calm, _ = calmly(model, IMAGE)(0, progress)
+        careful, ahead = boldly(model, IMAGE, jr.key(seed), TRIES)(0, progress)
+        gains.append(cost(model, calm) - cost(model, careful))
+        np.testing.assert_allclose(ahead.canvas, careful.patch, atol=1e-6)  # goes on from what it kept
+    assert min(gains) >= -1e-3
+    assert max(gains) > 0.1
+
+
+def test_a_window_is_shifted_by_deviations_of_where_and_of_nothing_else():
+    q = Normal(jnp.array([1.0, 2.0, 3.0]), jnp.array([0.1, 0.2, 0.3]))
+    draw = Shifted(jnp.array([1.0, -1.0, 2.0])).at(7)
+    np.testing.assert_allclose(draw("where", q), [1.1, 1.8, 3.6], rtol=1e-6)
+    np.testing.assert_array_equal(draw("what", q), q.loc)
+
+
 def test_the_evidence_is_the_bound_at_that_count():
     model = dair()
-    found = sight(model, IMAGE, model.begin(IMAGE, Means()))
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
     n = int(jnp.argmax(found.posterior))
     steps = model.roll_out(IMAGE, Means())
     whole = Evidence.of(model, IMAGE, model.log_prior(), steps)

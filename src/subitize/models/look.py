@@ -9,24 +9,35 @@ log-likelihood by at least `VISIBLE` nats: |y|² / 2σ² ≥ 1. With s_n the vis
 
     q(k objects) = Σ_n q(n) [s_n = k].
 
-A restless guide may look several times, first in its mean order and then in others. Of these looks the one is
-kept that explains the picture best, by the bound at its own count:
+A restless guide may look several times: first in its mean order, with windows at their means, and then in
+other orders, with windows drawn about them. A window that cuts an object leaves a part of it, which the next
+step takes for one more. So half of the looks are careful: at each step they draw several windows, and keep
+the one that leaves least to explain,
+
+    log Normal(x; Σ_{s≤t} y_s, σ) - KL_t.
+
+Careful looks are greedy, and may take two objects that touch for one; the others are not. Of all looks the
+one is kept that explains the picture best, by the bound at its own count:
 
     log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 VISIBLE = 1.0  # nats
+BOLDNESS = 2.0  # deviations of the windows that are drawn, as a multiple of those of q(where)
+TRIES = 8  # windows of which a careful look keeps one
+Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
 
 
 class Look(NamedTuple):
@@ -64,34 +75,85 @@ class Looking(NamedTuple):
     found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
 
 
+class Shifted(NamedTuple):
+    """Continuous sites at their means, but for `where`, which is so many deviations beside it."""
+
+    shift: Float[Array, "3"]
+
+    def __call__(self, name: str, dist: Any) -> Array:
+        """The value of a normal site."""
+        mean = Means()(name, dist)
+        return mean + self.shift * dist.scale if name == "where" else mean
+
+    def at(self, step: Any) -> "Shifted":
+        """The same at every step."""
+        return self
+
+
 def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
     """Look once or several times, and keep what explains the picture best."""
-    first = air.begin(image, Means())
-    if air.settings.looks == 1:
-        return summed_up(air, sight(air, image, first))
-    keys = jr.split(jr.key(0), air.settings.looks - 1)
-    others = jax.vmap(lambda key: air.begin(image, Samples(key)))(keys)
-    beginnings = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, others)
-    sights = jax.lax.map(lambda beginning: sight(air, image, beginning), beginnings)
-    best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(sights))
-    return summed_up(air, jax.tree.map(lambda x: x[best], sights))
+    more = air.settings.looks - 1
+    first = sight(air, image, air.begin(image, Means()), calmly(air, image))
+    if not more:
+        return summed_up(air, first)
+    keys, careful = jr.split(jr.key(0), more), (more + 1) // 2
+    sights = [
+        jax.tree.map(lambda x: x[None], first),
+        *(look_around(air, image, k, n) for k, n in ((keys[:careful], TRIES), (keys[careful:], 1)) if len(k)),
+    ]
+    each = jax.tree.map(lambda *x: jnp.concatenate(x), *sights)
+    best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(each))
+    return summed_up(air, jax.tree.map(lambda x: x[best], each))
 
 
-def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
+def look_around(air: Any, image: Array, keys: Key[Array, " looks"], tries: int) -> Sight:
+    """A look for each key, in an order of its own, keeping one of so many windows at each step."""
+
+    def one(key: PRNGKeyArray) -> Sight:
+        return sight(air, image, air.begin(image, Samples(key)), boldly(air, image, key, tries))
+
+    return jax.lax.map(one, keys)
+
+
+def calmly(air: Any, image: Array) -> Advance:
+    """Steps whose `where` and `what` are at their means."""
+    return lambda t, progress: air.advance(t, progress, image, Means())
+
+
+def boldly(air: Any, image: Array, key: PRNGKeyArray, tries: int) -> Advance:
+    """Steps whose windows are drawn about their means: the best of so many, of which one is the mean itself.
+
+    A single one is only drawn.
+    """
+
+    def advance(t: Array | int, progress: Any) -> tuple[Any, Any]:
+        shifts = BOLDNESS * jr.normal(jr.fold_in(key, t), (tries, 3))
+        shifts = shifts if tries == 1 else shifts.at[0].set(0.0)
+        tried = jax.vmap(lambda shift: air.advance(t, progress, image, Shifted(shift)))(shifts)
+        costs = tried[0].error / (2 * air.settings.pixel_deviation**2) + tried[0].kl
+        return jax.tree.map(lambda x: x[jnp.argmin(costs)], tried)
+
+    return advance
+
+
+def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any, advance: Advance) -> Sight:
     """One roll-out of as many steps as the guide can take, from the `Progress` before the first."""
     way = look_on if air.guide.extends else look_at_all
-    return way(air, image, beginning)
+    return way(air, image, beginning, advance)
 
 
-def look_at_all(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
+def look_at_all(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
     """Look at all N objects, each as if it were there."""
-    steps = air.roll_on(beginning, image, Means())
-    boxes = jax.vmap(lambda where: air.window(where).box())(steps.where)
-    posterior, most = Stopping(steps.go_on).probs(), jnp.asarray(air.settings.max_objects)
-    return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
+    most, progress, steps = air.settings.max_objects, beginning, []
+    for t in range(most):
+        step, progress = advance(t, progress)
+        steps.append(step)
+    seen = jax.tree.map(lambda *x: jnp.stack(x), *steps)
+    boxes = jax.vmap(lambda where: air.window(where).box())(seen.where)
+    return Sight(Stopping(seen.go_on).probs(), boxes, seen.what, seen.patch, seen.kl, jnp.asarray(most))
 
 
-def look_on(air: Any, image: Float[Array, "height width channels"], beginning: Any) -> Sight:
+def look_on(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
     """Look at one object after the other for as long as there may be one more, but at most N times.
 
     What little probability is left then is shared out as if all further steps were like the last.
@@ -105,7 +167,7 @@ def look_on(air: Any, image: Float[Array, "height width channels"], beginning: A
     def go_on(looking: Looking) -> Looking:
         progress, _, found = looking
         t = found.taken
-        step, progress = air.advance(t, progress, image, Means())
+        step, progress = advance(t, progress)
         more, reached = jax.nn.sigmoid(step.go_on), found.posterior[t]
         found = Sight(
             posterior=found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more),
