@@ -97,10 +97,9 @@ def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
     if not more:
         return summed_up(air, first)
     keys, careful = jr.split(jr.key(0), more), (more + 1) // 2
-    sights = [
-        jax.tree.map(lambda x: x[None], first),
-        *(look_around(air, image, k, n) for k, n in ((keys[:careful], TRIES), (keys[careful:], 1)) if len(k)),
-    ]
+    sights = [jax.tree.map(lambda x: x[None], first), look_around(air, image, keys[:careful], TRIES)]
+    if more > careful:
+        sights.append(look_around(air, image, keys[careful:], 1))
     each = jax.tree.map(lambda *x: jnp.concatenate(x), *sights)
     best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(each))
     return summed_up(air, jax.tree.map(lambda x: x[best], each))
