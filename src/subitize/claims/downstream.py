@@ -24,7 +24,7 @@ from subitize import scenes
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.descent import Schedule, Subject, descended
 from subitize.claims.lab import Lab
-from subitize.claims.painting import draw_of
+from subitize.claims.painting import SIZES, draw_of
 from subitize.claims.readout import each, glance, read_out
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, WINDOWS
@@ -113,7 +113,7 @@ def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tu
     usual = {} if lab.tiny else {"what": AIR_CODE, "steps": AIR_STEPS}
     air = lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
     small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {"glimpses": 16, "code": 20}
-    strokes = draw_of(DRAWSettings(height, width, read=5, **small), shown.pictures)
+    strokes = draw_of(DRAWSettings(height, width, read=SIZES["read"], **small), shown.pictures)
     small = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
     settings = SubitizingVAESettings(height, width, channels, judge=(), perceptual=0.0, **small)
     dream = lambda model, key: model.dream(key)  # noqa: E731

@@ -160,13 +160,14 @@ class AIR(eqx.Module):
 
     def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
         """All N steps, each as if its object were there; draws what `begin` and `advance` do."""
-        return self.roll_on(self.begin(image, draw), image, draw)
+        go_on = lambda t, progress: self.advance(t, progress, image, draw.at(t))  # noqa: E731
+        return self.roll_on(self.begin(image, draw), go_on)
 
-    def roll_on(self, progress: Progress, image: Float[Array, "height width channels"], draw: Any) -> Step:
-        """All N steps, from before the first."""
+    def roll_on(self, progress: Progress, advance: Callable[[int, Progress], tuple[Step, Progress]]) -> Step:
+        """All N steps, from before the first, each as `advance` takes it."""
         steps = []
         for t in range(self.settings.max_objects):  # few and fixed: unrolled, they run faster than a scan
-            step, progress = self.advance(t, progress, image, draw.at(t))
+            step, progress = advance(t, progress)
             steps.append(step)
         return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 

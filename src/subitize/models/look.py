@@ -143,13 +143,10 @@ def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any
 
 def look_at_all(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
     """Look at all N objects, each as if it were there."""
-    most, progress, steps = air.settings.max_objects, beginning, []
-    for t in range(most):
-        step, progress = advance(t, progress)
-        steps.append(step)
-    seen = jax.tree.map(lambda *x: jnp.stack(x), *steps)
-    boxes = jax.vmap(lambda where: air.window(where).box())(seen.where)
-    return Sight(Stopping(seen.go_on).probs(), boxes, seen.what, seen.patch, seen.kl, jnp.asarray(most))
+    steps = air.roll_on(beginning, advance)
+    boxes = jax.vmap(lambda where: air.window(where).box())(steps.where)
+    posterior, most = Stopping(steps.go_on).probs(), jnp.asarray(air.settings.max_objects)
+    return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
 
 
 def look_on(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
