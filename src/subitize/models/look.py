@@ -35,7 +35,9 @@ from subitize.core.draws import Means, Samples
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 VISIBLE = 1.0  # nats
-BOLDNESS = 2.0  # deviations of the windows that are drawn, as a multiple of those of q(where)
+# Deviations of the windows that are drawn, as a multiple of those of q(where). The mean bound of training
+# scenes, best of eight looks, is highest from 1.5 to 2.5.
+BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful look keeps one
 Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
 
