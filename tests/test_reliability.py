@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["--scenes", "digits", "--steps", "30", "--chunk", "5", "--save-every", "10", "--batch", "8"]
+WORDS = ["--scenes", "digits", "--steps", "60", "--chunk", "5", "--save-every", "10", "--batch", "8"]
 FILES = ("weights.safetensors", "records.jsonl")
 
 
@@ -22,16 +22,23 @@ def start(out: Path) -> subprocess.Popen:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def wait_for_row(process: subprocess.Popen, out: Path, step: int) -> None:
-    """Until the run has recorded a step."""
-    for _ in range(3000):
-        if (out / "records.jsonl").exists():
-            rows = (out / "records.jsonl").read_text().splitlines()
-            if rows and rows[-1].endswith("}") and json.loads(rows[-1])["step"] >= step:
-                return
+def recorded(out: Path) -> int:
+    """The last step that a run has recorded, 0 if none."""
+    rows = (out / "records.jsonl").read_text().splitlines() if (out / "records.jsonl").exists() else []
+    whole = [row for row in rows if row.endswith("}")]
+    return json.loads(whole[-1])["step"] if whole else 0
+
+
+def start_and_stop(out: Path, how: signal.Signals) -> subprocess.Popen:
+    """Go on with the run, and stop it as soon as it has got further than it was."""
+    before, process = recorded(out), start(out)
+    for _ in range(15_000):
+        if recorded(out) > before:
+            process.send_signal(how)
+            return process
         if process.poll() is not None:
             pytest.fail(f"ended early: {process.communicate()}")
-        time.sleep(0.1)
+        time.sleep(0.02)
     process.kill()
     pytest.fail("never got there")
 
@@ -40,35 +47,21 @@ def contents(out: Path) -> list[bytes]:
     return [(out / name).read_bytes() for name in FILES]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    process = start(out)
+def finished(process: subprocess.Popen, code: int = 0) -> str:
+    """What it said to people, once it has ended with this code."""
     _, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, errors
-    return contents(out)
+    assert process.returncode == code, errors
+    return errors
 
 
-@pytest.mark.parametrize("step", [5, 20])
-def test_killed_and_resumed_is_as_if_never_killed(tmp_path, whole, step):
-    process = start(tmp_path / "run")
-    wait_for_row(process, tmp_path / "run", step)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    resumed = start(tmp_path / "run")
-    _, errors = resumed.communicate(timeout=600)
-    assert resumed.returncode == 0, errors
-    assert contents(tmp_path / "run") == whole
+def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(tmp_path):
+    whole, often = tmp_path / "whole", tmp_path / "often"
+    finished(start(whole))
 
+    finished(start_and_stop(often, signal.SIGKILL), -signal.SIGKILL)
+    said = finished(start_and_stop(often, signal.SIGTERM), 128 + signal.SIGTERM)
+    assert "Go on with --out" in said
+    assert "Traceback" not in said
 
-def test_terminated_saves_itself_and_says_how_to_go_on(tmp_path, whole):
-    process = start(tmp_path / "run")
-    wait_for_row(process, tmp_path / "run", 5)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=600)
-    assert process.returncode == 143, errors
-    assert "Go on with --out" in errors
-    assert "Traceback" not in errors
-    resumed = start(tmp_path / "run")
-    resumed.communicate(timeout=600)
-    assert contents(tmp_path / "run") == whole
+    finished(start(often))
+    assert contents(often) == contents(whole)

@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 
 from subitize.core.distributions import Bernoulli, Categorical, Normal
+from subitize.core.errors import UsageError
 from subitize.core.words import spoken
 from subitize.gradients import ESTIMATORS, OBJECTIVES, Rebar, expectation
 from subitize.gradients.draw import KeyNoise
+from subitize.gradients.expectation import discover
+from subitize.gradients.policy import assign
 from subitize.gradients.toys import HERMITE_NODES, TOYS, Toy, assignments, exact, forced
 
 X = jnp.asarray(0.7)
@@ -133,6 +136,7 @@ def apart(stacked):
     return [structure.unflatten([leaf[i] for leaf in leaves]) for i in rows.values()]
 
 
+@once_per_toy
 def site_rules(toy, words, nodes):
     """For each site, a quadrature rule for every coordinate of its noise, and the noise's shape."""
     rules = {}
@@ -151,7 +155,7 @@ def all_noise(toy, loss, memory, nodes=1):
     """Every combination of nodes of every noise, stacked, with the product of the weights."""
     estimators, _ = loss.sites(toy.model, X)
     axes, places = [], {}
-    words = [loss.policy] if isinstance(loss.policy, str) else list(loss.policy.values())
+    words = (loss.policy,) if isinstance(loss.policy, str) else tuple(loss.policy.values())
     for name, (rules, shape) in site_rules(toy, words, nodes).items():
         samples = getattr(estimators[name], "samples", 1)
         start = len(axes)
@@ -191,11 +195,18 @@ def truth(toy, objective="mean(k=1)"):
     return jax.jit(jax.value_and_grad(exact(toy, X, OBJECTIVES[name](k=int(k)))))(toy.model)
 
 
+@once_per_toy
+def discovered(toy):
+    """The sites of a toy."""
+    return discover(toy.cost, toy.model, X)
+
+
 def serves(word, toy):
     """Whether an estimator can serve every finite site of a toy, and all that follow it."""
+    found = discovered(toy)
     try:
-        jax.eval_shape(expectation(toy.cost, word, "iwae(k=2)").init, toy.model, X, jr.key(0))
-    except Exception:
+        assign(word, ESTIMATORS, found.sites, found.looped, particles=2)
+    except UsageError:
         return False
     return True
 
@@ -210,7 +221,7 @@ def affordable(word, name, objective="mean"):
     """Whether the noise of a toy has few enough combinations of nodes."""
     loss = expectation(TOY[name].cost, word, objective)
     points = 1
-    for rules, _ in site_rules(TOY[name], [word], nodes_of(word)).values():
+    for rules, _ in site_rules(TOY[name], (word,), nodes_of(word)).values():
         samples = spoken(word, ESTIMATORS, "estimator").samples
         points *= np.prod([float(len(x)) for x, _ in rules]) ** (loss.objective.k * samples)
     return points < 400_000

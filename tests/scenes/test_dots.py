@@ -11,11 +11,15 @@ from subitize.scenes import Dots
 COUNTS, SCENES_DRAWN = (0, 1, 2, 5), 400
 
 
+def scenes_of(world, number=SCENES_DRAWN):
+    """The first scenes of seed 0."""
+    scene = jax.jit(lambda world, indices: world.batch(0, indices))(world, jnp.arange(number))
+    return jax.tree.map(np.asarray, scene)
+
+
 @pytest.fixture(scope="module")
 def drawn():
-    world = Dots(counts=COUNTS)
-    scene = jax.jit(lambda world, indices: world.batch(0, indices))(world, jnp.arange(SCENES_DRAWN))
-    return jax.tree.map(np.asarray, scene)
+    return scenes_of(Dots(counts=COUNTS))
 
 
 def some(scene):
@@ -38,9 +42,7 @@ def test_the_objects_of_a_scene_share_its_area(drawn):
 
 
 def test_a_texture_hides_what_brightness_would_tell(drawn):
-    world = Dots(counts=COUNTS, ground="texture")
-    indices = jnp.arange(SCENES_DRAWN)
-    scene = jax.tree.map(np.asarray, jax.jit(lambda world: world.batch(0, indices))(world))
+    scene = scenes_of(Dots(counts=COUNTS, ground="texture"))
     for field in ("count", "boxes", "labels"):
         np.testing.assert_array_equal(getattr(scene, field), getattr(drawn, field))
     count, image = some(scene)
@@ -55,8 +57,8 @@ def test_a_texture_hides_what_brightness_would_tell(drawn):
 
 
 def test_training_and_held_out_scenes_share_neither_ground_nor_places():
-    train, test = (Dots(split, ground="texture").batch(0, jnp.arange(24)) for split in ("train", "test"))
-    for a, b in zip(np.asarray(train.image), np.asarray(test.image), strict=True):
+    train, test = (scenes_of(Dots(split, ground="texture"), 24).image for split in ("train", "test"))
+    for a, b in zip(train, test, strict=True):
         assert np.mean(np.isclose(a, b, atol=1e-3)) < 0.1
 
 
