@@ -38,7 +38,7 @@ lock: .venv/dev
 
 .venv/dev: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint requirements.lock --editable ".[dev,docs]"
+	$(BIN)/pip install --quiet --no-compile --constraint requirements.lock --editable ".[dev,docs]"
 	@touch $@ .venv/base
 
 clean:
