@@ -19,7 +19,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
     makers = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
-    for make in (*makers, verdicts, untested, going_on, patched_memories):
+    for make in (*makers, verdicts, untested, going_on, patched_memories, interpolated, draw_curve):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -246,6 +246,34 @@ def patched_memories() -> str:
             rows.append(f"| {n} | {' | '.join(f'{x:.0f} %' for x in on)} |")
         tables.append("\n".join(rows))
     return "\n\n".join(tables)
+
+
+def interpolated() -> str:
+    """What each model, trained on none, one and three, counts: less, right and more, over all seeds."""
+    found = tested("interpolation")
+    if found is None:
+        return "Not yet run: `subitize reproduce interpolation`."
+    tables = found["details"]["confusion"]
+    shown_counts = [n for n, row in enumerate(tables["dair"]) if sum(row)]
+    rows = [f"| | {' | '.join(f'{n} shown' for n in shown_counts)} |", f"|{'---|' * (len(shown_counts) + 1)}"]
+    for way, table in tables.items():
+        parts = [(sum(table[n][:n]), table[n][n], sum(table[n][n + 1 :])) for n in shown_counts]
+        cells = [" / ".join(f"{100 * part / sum(three):.1f}" for part in three) for three in parts]
+        rows.append(f"| {way} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def draw_curve() -> str:
+    """DRAW's bound on test digits while it learns, for every seed."""
+    found = tested("draw_bound")
+    if found is None:
+        return "Not yet run: `subitize reproduce draw_bound`."
+    curves = [{row["step"]: row["test_nats"] for row in curve} for curve in found["details"]["curve"]]
+    steps = [step for step in curves[0] if step == 1000 or step % 3000 == 0]
+    rows = [f"| step | {' | '.join(f'{step:,}' for step in steps)} |", f"|{'---|' * (len(steps) + 1)}"]
+    for seed, curve in zip(found["seeds"], curves, strict=True):
+        rows.append(f"| seed {seed} | {' | '.join(f'{curve[step]:.1f}' for step in steps)} |")
+    return "\n".join(rows)
 
 
 NOT_STOPPED = "Not yet run: `subitize reproduce stopping`."
