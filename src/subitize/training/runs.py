@@ -226,7 +226,9 @@ def device() -> str:
     """The device in words, such as "cpu (2 cores)"."""
     kind = jax.devices()[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"cpu ({cores} cores)" if kind.platform == "cpu" else f"{kind.device_kind} x {jax.device_count()}"
+    if kind.platform == "cpu":
+        return f"cpu ({cores} core{'' if cores == 1 else 's'})"
+    return f"{kind.device_kind} x {jax.device_count()}"
 
 
 def cpu() -> str:
