@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jax.scipy.special import logit
 
 from subitize.core.draws import Means
-from subitize.core.networks import Rendering, patches
+from subitize.core.networks import SHADES, Rendering, patches
 from subitize.gradients import expectation
 from subitize.models.glance import Glance, GlanceSettings
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
@@ -68,6 +69,13 @@ def test_half_the_error_is_what_the_judge_says():
     value, parts = cost(model)
     assert np.isclose(parts["looks"], looks)
     assert np.isclose(value, parts["kl"] + (pixels + looks) / (4 * SMALL.pixel_deviation**2))
+
+
+def test_it_starts_from_the_odds_of_the_mean_picture():
+    mean = jnp.full(IMAGE.shape, 0.02).at[2].set(0.0)
+    begun, code = SubitizingVAE(SMALL, key=jr.key(0), mean=mean), jr.normal(jr.key(1), (SMALL.code,))
+    shift = logit(begun.render(code)) - logit(MODEL.render(code))
+    np.testing.assert_allclose(jax.nn.sigmoid(shift), jnp.maximum(mean, SHADES[0]), rtol=1e-4)
 
 
 def test_the_judge_is_the_same_for_all_and_never_trained():

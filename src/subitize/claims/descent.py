@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float
 
 from subitize.claims.lab import Lab
 from subitize.gradients import expectation
@@ -51,6 +53,11 @@ class Subject(NamedTuple):
     cost: Callable[..., Any]
     dream: Callable[[Any, jax.Array], jax.Array]
     view: Callable[[jax.Array], jax.Array] = lambda images: images
+
+
+def mean_of(pictures: Array) -> Float[Array, "height width channels"]:
+    """The mean of pictures of bytes, in 0 … 1."""
+    return jnp.asarray(pictures.mean(0) / 255)
 
 
 def descended(

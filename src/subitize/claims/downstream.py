@@ -22,14 +22,15 @@ from PIL import Image
 
 from subitize import scenes
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.descent import Schedule, Subject, descended
+from subitize.claims.descent import Schedule, descended
 from subitize.claims.lab import Lab
 from subitize.claims.painting import SIZES, draw_of
 from subitize.claims.readout import each, glance, read_out
+from subitize.claims.subitizing import autoencoder_of, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, WINDOWS
 from subitize.models.draw import DRAW, DRAWSettings
-from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
+from subitize.models.subitizing_vae import SubitizingVAESettings
 from subitize.scenes import Scene
 from subitize.scenes.stack import Drawn
 
@@ -116,12 +117,11 @@ def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tu
     strokes = draw_of(DRAWSettings(height, width, read=SIZES["read"], **small), shown.pictures)
     small = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
     settings = SubitizingVAESettings(height, width, channels, judge=(), perceptual=0.0, **small)
-    dream = lambda model, key: model.dream(key)  # noqa: E731
-    whole = Subject("pair-vae", settings, SubitizingVAE, negative_elbo, dream)
+    whole = autoencoder_of("pair-vae", settings, shown.pictures)
     models: dict[str, tuple[Callable, Any]] = {
         "air": (objects, air),
         "draw": (stroke_codes, descended(lab, strokes, STROKES, shown, seed)[0]),
-        "vae": (scene_code, descended(lab, whole, WHOLE, shown, seed)[0]),
+        "vae": (mean_code, descended(lab, whole, WHOLE, shown, seed)[0]),
     }
     return {
         name: tuple(each(look, model, np.asarray(world.pictures)) for world in (shown, test))
@@ -140,11 +140,6 @@ def objects(model: Any, image: jax.Array) -> jax.Array:
 def stroke_codes(model: DRAW, image: jax.Array) -> jax.Array:
     """The codes of all strokes."""
     return model.look(image[..., 0]).code.ravel()
-
-
-def scene_code(model: SubitizingVAE, image: jax.Array) -> jax.Array:
-    """The one code of the scene."""
-    return model.posterior(image).loc
 
 
 def curves(table: dict[str, Any]) -> Image.Image:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.descent import Schedule, Subject, descended
+from subitize.claims.descent import Schedule, Subject, descended, mean_of
 from subitize.claims.lab import Lab
 from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
@@ -58,7 +58,7 @@ def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
 
 def draw_of(settings: DRAWSettings, pictures: Any) -> Subject:
     """A DRAW that learns to paint pictures of bytes, and begins with their mean."""
-    mean = jnp.asarray(pictures[..., 0].mean(0) / 255)
+    mean = mean_of(pictures)[..., 0]
     build = lambda settings, key: DRAW(settings, key=key, mean=mean)  # noqa: E731
     dream = lambda model, key: model.dream(key)[-1]  # noqa: E731
     return Subject("draw", settings, build, negative_elbo, dream, lambda images: images[..., 0])

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.descent import Schedule, Subject, descended
+from subitize.claims.descent import Schedule, Subject, descended, mean_of
 from subitize.claims.lab import Lab
 from subitize.claims.readout import STEPS as TAUGHT
 from subitize.claims.readout import each, glance, linear_read_out, read_out
@@ -126,9 +126,15 @@ def autoencoder(lab: Lab, shown: Drawn, seed: int) -> SubitizingVAE:
     height, width, channels = shown.pictures.shape[1:]
     small = {"convolutions": ((8, 8),), "features": 16, "judge": ((4, 4),)} if lab.tiny else {}
     settings = SubitizingVAESettings(height, width, channels, **small)
+    return descended(lab, autoencoder_of("vae", settings, shown.pictures), SCHEDULE, shown, seed)[0]
+
+
+def autoencoder_of(name: str, settings: SubitizingVAESettings, pictures: jax.Array) -> Subject:
+    """An autoencoder that learns pictures of bytes, and begins with their mean."""
+    mean = mean_of(pictures)
+    build = lambda settings, key: SubitizingVAE(settings, key=key, mean=mean)  # noqa: E731
     dream = lambda model, key: model.dream(key)  # noqa: E731
-    subject = Subject("vae", settings, SubitizingVAE, negative_elbo, dream)
-    return descended(lab, subject, SCHEDULE, shown, seed)[0]
+    return Subject(name, settings, build, negative_elbo, dream)
 
 
 def mean_code(model: SubitizingVAE, image: jax.Array) -> jax.Array:

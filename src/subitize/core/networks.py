@@ -10,8 +10,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.scipy.special import logit
 from jaxtyping import Array, Float, PRNGKeyArray
 
+SHADES = (0.005, 0.995)  # of a mean picture, so that its odds are finite
 SMALLEST_DEVIATION = 1e-3  # of any posterior: keeps the density of a sure guess finite
 
 
@@ -196,3 +198,8 @@ def leaky(x: Array) -> Array:
 def deviation(x: Array) -> Array:
     """A standard deviation from a network's output; one where the output is zero."""
     return jax.nn.softplus(x + 0.5413249) + SMALLEST_DEVIATION
+
+
+def log_odds(mean: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Where a model starts whose pixels are a sigmoid, so that it first paints this mean picture."""
+    return logit(jnp.clip(mean, *SHADES))

@@ -25,15 +25,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jax.scipy.special import logit
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.draws import Means, Samples
-from subitize.core.networks import Linear, deviation, lstm
+from subitize.core.networks import Linear, deviation, log_odds, lstm
 
 POINTING = 5  # numbers that place a grid of filters: x, y, variance, stride, intensity
-SHADES = (0.005, 0.995)  # of a mean picture, whose odds shall be finite
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class DRAW(eqx.Module):
         self.decoder = Linear(s.code + s.hidden, gates, key=keys[3])
         stroke = Linear(s.hidden, POINTING + s.write**2, key=keys[4])
         self.stroke = starting(stroke, broad(s.write, s.height, s.width, writes=True))
-        self.start = jnp.zeros((s.height, s.width)) if mean is None else logit(jnp.clip(mean, *SHADES))
+        self.start = jnp.zeros((s.height, s.width)) if mean is None else log_odds(mean)
 
     def begin(self) -> Memory:
         """Nothing seen, nothing painted."""

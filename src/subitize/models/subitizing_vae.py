@@ -27,7 +27,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Normal
-from subitize.core.networks import Features, Linear, Rendering, convolve, deviation
+from subitize.core.networks import Features, Linear, Rendering, convolve, deviation, log_odds
 
 JUDGE_SEED = 0  # every model is judged by the same network
 FAINT = 1e-2  # ε
@@ -64,16 +64,25 @@ class SubitizingVAE(eqx.Module):
     Args:
         settings: sizes and weights of the loss.
         key: for the initial weights.
+        mean: of the pictures, pixel by pixel in 0 … 1; rendering starts from its odds, even ones if None.
+            Where pictures are mostly black, learning that first would drown what z says, and leave it unused.
     """
 
     features: Features
     code: Linear  # -> mean and deviation of q(z | x)
     spread: Linear  # z -> what is rendered
     rendering: Rendering
+    start: Float[Array, "height width channels"]  # log-odds of x̂, to which the rendering of z is added
     judge: tuple[Linear, ...]  # constant
     settings: SubitizingVAESettings = eqx.field(static=True)
 
-    def __init__(self, settings: SubitizingVAESettings, *, key: PRNGKeyArray):
+    def __init__(
+        self,
+        settings: SubitizingVAESettings,
+        *,
+        key: PRNGKeyArray,
+        mean: Float[Array, "height width channels"] | None = None,
+    ):
         s, keys = settings, jr.split(key, 4)
         shape = (s.height, s.width, s.channels)
         layers: Any = {"convolutions": s.convolutions, "features": s.features}
@@ -82,6 +91,7 @@ class SubitizingVAE(eqx.Module):
         self.code = Linear(s.features, 2 * s.code, key=keys[1], scale=0.3)
         self.spread = Linear(s.code, s.features, key=keys[2])
         self.rendering = Rendering(*shape, **layers, key=keys[3])
+        self.start = jnp.zeros(shape) if mean is None else log_odds(mean)
         judges, depth = jr.split(jr.key(JUDGE_SEED), len(s.judge)), s.channels
         judge = []
         for (stride, channels), k in zip(s.judge, judges, strict=True):
@@ -96,7 +106,7 @@ class SubitizingVAE(eqx.Module):
 
     def render(self, code: Float[Array, " code"]) -> Float[Array, "height width channels"]:
         """x̂(z), in 0 … 1."""
-        return jax.nn.sigmoid(self.rendering(self.spread(code)))
+        return jax.nn.sigmoid(self.start + self.rendering(self.spread(code)))
 
     def dream(self, key: PRNGKeyArray) -> Float[Array, "height width channels"]:
         """The mean image of a code from the prior."""
