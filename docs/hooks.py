@@ -254,11 +254,11 @@ def interpolated() -> str:
     if found is None:
         return "Not yet run: `subitize reproduce interpolation`."
     tables = found["details"]["confusion"]
-    shown_counts = [n for n, row in enumerate(tables["dair"]) if sum(row)]
-    rows = [f"| | {' | '.join(f'{n} shown' for n in shown_counts)} |", f"|{'---|' * (len(shown_counts) + 1)}"]
+    counts = [n for n, row in enumerate(tables["dair"]) if sum(row)]
+    rows = [f"| | {' | '.join(f'of {n}' for n in counts)} |", f"|{'---|' * (len(counts) + 1)}"]
     for way, table in tables.items():
-        parts = [(sum(table[n][:n]), table[n][n], sum(table[n][n + 1 :])) for n in shown_counts]
-        cells = [" / ".join(f"{100 * part / sum(three):.1f}" for part in three) for three in parts]
+        outcomes = [(sum(table[n][:n]), table[n][n], sum(table[n][n + 1 :])) for n in counts]
+        cells = [" / ".join(f"{100 * part / sum(own):.1f}" for part in own) for own in outcomes]
         rows.append(f"| {way} | {' | '.join(cells)} |")
     return "\n".join(rows)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["--scenes", "digits", "--steps", "60", "--chunk", "5", "--save-every", "10", "--batch", "8"]
+WORDS = ["--scenes", "digits", "--steps", "80", "--chunk", "5", "--save-every", "10", "--batch", "8"]
 FILES = ("weights.safetensors", "records.jsonl")
 
 
@@ -29,11 +29,11 @@ def recorded(out: Path) -> int:
     return json.loads(whole[-1])["step"] if whole else 0
 
 
-def start_and_stop(out: Path, how: signal.Signals) -> subprocess.Popen:
-    """Go on with the run, and stop it as soon as it has got further than it was."""
+def start_and_stop(out: Path, how: signal.Signals, further: int) -> subprocess.Popen:
+    """Go on with the run, and stop it as soon as it has got so many steps further than it was."""
     before, process = recorded(out), start(out)
     for _ in range(15_000):
-        if recorded(out) > before:
+        if recorded(out) >= before + further:
             process.send_signal(how)
             return process
         if process.poll() is not None:
@@ -58,8 +58,9 @@ def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(tmp_path):
     whole, often = tmp_path / "whole", tmp_path / "often"
     finished(start(whole))
 
-    finished(start_and_stop(often, signal.SIGKILL), -signal.SIGKILL)
-    said = finished(start_and_stop(often, signal.SIGTERM), 128 + signal.SIGTERM)
+    for further in (5, 15):  # before anything is saved, and after
+        finished(start_and_stop(often, signal.SIGKILL, further), -signal.SIGKILL)
+    said = finished(start_and_stop(often, signal.SIGTERM, further=5), 128 + signal.SIGTERM)
     assert "Go on with --out" in said
     assert "Traceback" not in said
 
