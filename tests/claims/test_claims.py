@@ -1,6 +1,8 @@
 """Claims: verdicts follow from numbers, rehearsals run, and nothing done is done again."""
 
+import dataclasses
 import json
+from datetime import date
 
 import jax
 import numpy as np
@@ -64,6 +66,58 @@ def test_a_claim_is_as_good_as_its_worst_condition(high, low, verdict, tmp_path)
     assert {"date", "cpu", "command", "commit"} <= set(found["provenance"])
     assert f"**{verdict.capitalize()}.**" in text
     assert "![" not in text
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    """A test that ends with its third seed goes on there, and says of all where they were made."""
+    asked, lines = [], []
+
+    def measure(lab, seed):
+        asked.append(seed)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        lab.spent[f"training of {seed}"] = 30.0
+        return {1: 90 + seed}
+
+    def judge(lab):
+        found = lab.noted("right answers", ("of", "one"), measure)
+        return Finding({"high": [own["1"] for own in found]}, {})
+
+    claim, lab = claim_of(judge, {"high": AT_LEAST}), Lab(tmp_path, (0, 1, 2), say=lines.append)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(claim, lab)
+    for note in tmp_path.glob("notes/*.json"):
+        note.write_text(note.read_text().replace(date.today().isoformat(), "1999-01-01"))
+    found = reproduce(claim, dataclasses.replace(lab, spent={}, made=[]))
+    assert asked == [0, 1, 2, 2]
+    assert found["conditions"]["high"]["values"] == [90, 91, 92]
+    assert found["minutes"] == 1.5
+    assert len(lines) == 2
+    assert [sitting["date"] for sitting in found["sittings"]] == ["1999-01-01", date.today().isoformat()]
+    assert "1999-01-01" in report(tmp_path, tmp_path)
+
+
+def test_other_options_are_measured_anew(tmp_path):
+    lab = Lab(tmp_path, (0,))
+    for options in ((1, 2), (1, 3)):
+        assert lab.noted("number", options, lambda lab, seed, options=options: list(options)) == [
+            list(options)
+        ]
+    tiny = dataclasses.replace(lab, tiny=True)
+    assert tiny.noted("number", (1, 2), lambda lab, seed: ["few"]) == [["few"]]
+
+
+def test_a_picture_is_drawn_once(tmp_path):
+    drawn = []
+
+    def draw():
+        drawn.append(Image.new("L", (4, 3), 7))
+        return drawn[-1]
+
+    for _ in range(2):
+        picture = Lab(tmp_path, (5,)).drawn("board", "options", draw)
+        assert np.array_equal(picture, np.full((3, 4), 7))
+    assert len(drawn) == 1
 
 
 @pytest.fixture(scope="module")

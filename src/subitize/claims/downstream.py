@@ -44,35 +44,47 @@ TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labe
 AIR_STEPS, AIR_CODE = 20_000, 50
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
+OPTIONS = LABELS, TESTED, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_STEPS, AIR_CODE, STROKES, WHOLE
 SEEDS = (0, 1, 2)
 INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
 
 
 def downstream(lab: Lab) -> Finding:
     """Both tasks, by every description, for every number of labels."""
-    table: dict[str, dict[str, dict[str, list[float]]]] = {task: {} for task in TASKS}
-    for seed in lab.seeds:
-        shown, test = pairs_of(lab, "train", LABELS[-1], seed), pairs_of(lab, "test", TESTED, seed)
-        described = descriptions(lab, shown, test, seed)
-        for column, (task, classes) in enumerate(TASKS.items()):
-            answers, right = shown.known[:, column], test.known[:, column]
-            for n in labels_of(lab):
-                steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
-                found = {
-                    name: read_out((codes[:n], answers[:n]), (test_codes, right), seed, HIDDEN, steps)
-                    for name, (codes, test_codes) in described.items()
-                }
-                pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
-                found["cnn"] = glance(
-                    (pictures[:n], answers[:n]), (test_pictures, right), classes, seed, steps
-                )
-                for name, accuracy in found.items():
-                    table[task].setdefault(name, {}).setdefault(str(n), []).append(accuracy)
-                said = ", ".join(f"{name} {accuracy:.1f} %" for name, accuracy in found.items())
-                lab.say(f"seed {seed}, {task}, {n} labels: {said}")
+    found = lab.noted("downstream", OPTIONS, answered)
+    names = found[0][next(iter(TASKS))]
+    table = {
+        task: {
+            name: {n: [own[task][name][n] for own in found] for n in map(str, labels_of(lab))}
+            for name in names
+        }
+        for task in TASKS
+    }
     most = str(labels_of(lab)[-1])
     values = {task: table[task]["air"][most] for task in TASKS} | {"lead": leads(table, lab)}
     return Finding(values, {"accuracy": table}, curves(table))
+
+
+def answered(lab: Lab, seed: int) -> dict[str, dict[str, dict[int, float]]]:
+    """Right answers with one seed, in per cent: by task, description and number of labels."""
+    shown, test = pairs_of(lab, "train", LABELS[-1], seed), pairs_of(lab, "test", TESTED, seed)
+    described = descriptions(lab, shown, test, seed)
+    pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
+    table: dict[str, dict[str, dict[int, float]]] = {task: {} for task in TASKS}
+    for column, (task, classes) in enumerate(TASKS.items()):
+        answers, right = shown.known[:, column], test.known[:, column]
+        for n in labels_of(lab):
+            steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
+            found = {
+                name: read_out((codes[:n], answers[:n]), (test_codes, right), seed, HIDDEN, steps)
+                for name, (codes, test_codes) in described.items()
+            }
+            found["cnn"] = glance((pictures[:n], answers[:n]), (test_pictures, right), classes, seed, steps)
+            for name, accuracy in found.items():
+                table[task].setdefault(name, {})[n] = accuracy
+            said = ", ".join(f"{name} {accuracy:.1f} %" for name, accuracy in found.items())
+            lab.say(f"seed {seed}, {task}, {n} labels: {said}")
+    return table
 
 
 def labels_of(lab: Lab) -> tuple[int, ...]:

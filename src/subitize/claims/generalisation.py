@@ -76,13 +76,15 @@ def training_counts(lab: Lab) -> Finding:
 
 def tested(lab: Lab, way: str, trained_on: tuple, tested_on: tuple) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts 0 … 5."""
-    tables = []
-    for seed in lab.seeds:
-        tables.append(confused(lab, run_of(lab, way, trained_on, seed), tested_on))
-        lab.say(
-            f"{way}, seed {seed}: " + ", ".join(f"{n}: {100 * share(tables[-1], n):.1f} %" for n in tested_on)
-        )
-    return tables
+
+    def measured(lab: Lab, seed: int) -> list[list[int]]:
+        table = confused(lab, run_of(lab, way, trained_on, seed), tested_on)
+        told = ", ".join(f"{n}: {100 * share(table, n):.1f} %" for n in tested_on)
+        lab.say(f"{way}, seed {seed}: {told}")
+        return table.tolist()
+
+    options = options_of(way, trained_on), WAYS[way], MOST, PICTURES, tested_on
+    return [np.array(table) for table in lab.noted(f"confusion, {way}", options, measured)]
 
 
 def confused(lab: Lab, run: Run, tested_on: tuple, **options: Any) -> np.ndarray:
@@ -98,11 +100,15 @@ def confused(lab: Lab, run: Run, tested_on: tuple, **options: Any) -> np.ndarray
 
 def run_of(lab: Lab, way: str, trained_on: tuple, seed: int) -> Run:
     """The trained model, taking more steps than in training if it can, and as many looks as it shall."""
-    model, looks = WAYS[way]
-    options = {"sums": 0} if model == "published" else {}
-    most = trained_on[-1] + 1
-    run = lab.trained(model=model, counts=trained_on, max_objects=most, steps=STEPS, seed=seed, **options)
-    return lab.looking(run, MOST, looks) if run.model.guide.extends else run
+    run = lab.trained(**options_of(way, trained_on), seed=seed)
+    return lab.looking(run, MOST, WAYS[way][1]) if run.model.guide.extends else run
+
+
+def options_of(way: str, trained_on: tuple) -> dict[str, Any]:
+    """Those of its training."""
+    model, _ = WAYS[way]
+    alone = {"sums": 0} if model == "published" else {}
+    return {"model": model, "counts": trained_on, "max_objects": trained_on[-1] + 1, "steps": STEPS} | alone
 
 
 def ways(lab: Lab) -> tuple[str, ...]:
@@ -149,7 +155,10 @@ def picture(lab: Lab, trained_on: tuple, n: int, compared: tuple[str, ...]) -> I
     sheets = []
     for way in compared[:3]:
         title = f"{way}, trained on {', '.join(map(str, trained_on))}, looks at {n}"
-        sheets.append(picture_of(lab, run_of(lab, way, trained_on, lab.seeds[0]), n, title))
+        draw = lambda way=way, title=title: picture_of(  # noqa: E731
+            lab, run_of(lab, way, trained_on, lab.seeds[0]), n, title
+        )
+        sheets.append(lab.drawn(f"board, {way}", (title, options_of(way, trained_on), WAYS[way], MOST), draw))
     return stacked(sheets)
 
 

@@ -25,9 +25,9 @@ from PIL import Image
 from subitize import scenes
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.lab import Lab
-from subitize.claims.open_ended import CANVAS, run_of
+from subitize.claims.open_ended import CANVAS, LOOKS, MOST, options_of, run_of
 from subitize.claims.readout import STEPS, answer, each, reader, supervised
-from subitize.claims.subitizing import autoencoder, mean_code
+from subitize.claims.subitizing import SCHEDULE, autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.scenes.stack import Drawn
@@ -38,6 +38,7 @@ PRIOR = "sticks"  # of DAIR's count
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
 TESTED = 500  # scenes of each number
 TIMED = 100  # of them
+OPTIONS = TOLD, SHOWN, LABELS, TESTED, TIMED, STEPS, SCHEDULE
 SEEDS = (0, 1, 2)
 INKS = {"DAIR": ACCENT, "DAIR, one look": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
 CLOCKED = ("DAIR, one look", "supervised")
@@ -57,17 +58,13 @@ class Watcher(NamedTuple):
 
 def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
-    right: dict[str, list[list[float]]] = {name: [] for name in INKS}
-    milliseconds: dict[str, list[list[float]]] = {name: [] for name in CLOCKED}
     numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
-    for seed in lab.seeds:
-        pictures = {n: np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in numbers}
-        for name, watcher in watchers(lab, seed).items():
-            told = {n: watcher.numbers(some) == n for n, some in pictures.items()}
-            right[name].append([100 * float(hits.mean()) for hits in told.values()])
-            if name in CLOCKED:
-                milliseconds[name].append(clocked(watcher, pictures, told))
-            lab.say(f"{name}, seed {seed}: " + ", ".join(f"{share:.1f} %" for share in right[name][-1]))
+    options = OPTIONS, options_of(PRIOR), MOST, LOOKS, numbers
+    found = lab.noted("glances", options, lambda lab, seed: watched(lab, numbers, seed))
+    right, milliseconds = (
+        {name: [own[what][name] for own in found] for name in found[0][what]}
+        for what in ("right", "milliseconds")
+    )
     few, many = numbers.index(FEW), numbers.index(MANY)
     values = {
         "few": [shares[0] - shares[few] for shares in right["supervised"]],
@@ -76,6 +73,19 @@ def glances(lab: Lab) -> Finding:
     }
     details = {"numbers": numbers, "right": right, "milliseconds": milliseconds}
     return Finding(values, details, figure(numbers, right, milliseconds))
+
+
+def watched(lab: Lab, numbers: tuple[int, ...], seed: int) -> dict[str, dict[str, list[float]]]:
+    """Right answers of all in per cent, and milliseconds of some, by number."""
+    pictures = {n: np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in numbers}
+    right, milliseconds = {}, {}
+    for name, watcher in watchers(lab, seed).items():
+        told = {n: watcher.numbers(some) == n for n, some in pictures.items()}
+        right[name] = [100 * float(hits.mean()) for hits in told.values()]
+        if name in CLOCKED:
+            milliseconds[name] = clocked(watcher, pictures, told)
+        lab.say(f"{name}, seed {seed}: " + ", ".join(f"{share:.1f} %" for share in right[name]))
+    return {"right": right, "milliseconds": milliseconds}
 
 
 def watchers(lab: Lab, seed: int) -> dict[str, Watcher]:

@@ -1,16 +1,21 @@
 """The lab: where claims are put to the test, so that nothing done is done again.
 
 Everything lands in one folder: `runs/` holds the trainings, which claims share when their recipes agree,
-NAME.json what was found, NAME.png its picture. A test that is interrupted goes on where it stopped, since a
-training does, and a training that has ended is only opened.
+`notes/` what was measured on them, NAME.json what was found, NAME.png its picture. A test that is interrupted
+goes on where it stopped, since a training does, a training that has ended is only opened, and what is noted
+is read. Notes say where they were made: with them alone, a test can go on on another machine.
 """
 
 import dataclasses
 import hashlib
+import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from subitize.claims.claim import Claim
 from subitize.scenes import AbstractScenes, Bits
@@ -49,7 +54,8 @@ class Lab:
     seeds: tuple[int, ...]
     tiny: bool = False
     say: Callable[[str], None] = lambda line: None
-    spent: dict[Path, float] = dataclasses.field(default_factory=dict)  # seconds of the trainings in use
+    spent: dict[str, float] = dataclasses.field(default_factory=dict)  # seconds of each training in use
+    made: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # provenances of the notes in use
 
     @property
     def scenes(self) -> str:
@@ -75,7 +81,7 @@ class Lab:
             self.say(f"training {folder}")
             train(recipe, folder)
         run = open_run(folder)
-        self.spent[folder] = run.seconds()
+        self.spent[folder.name] = run.seconds()
         return run
 
     def fitted(
@@ -97,8 +103,55 @@ class Lab:
             if not rows or rows[-1]["step"] < plan.steps:
                 self.say(f"training {folder}")
             state = fit(learner, world, plan, folder, inspect=inspect)
-        self.spent[folder] = training_seconds(folder)
+        self.spent[folder.name] = training_seconds(folder)
         return state, read_rows(folder)
+
+    def noted(self, name: str, options: Any, measure: Callable[["Lab", int], Any]) -> list[Any]:
+        """What was measured with each seed, now or before.
+
+        Args:
+            name: for people.
+            options: all that defines the measurement but the seed.
+            measure: (lab, seed) -> numbers in lists and tables, as JSON holds them.
+        """
+        return [self.noted_of(seed, name, options, measure) for seed in self.seeds]
+
+    def noted_of(self, seed: int, name: str, options: Any, measure: Callable[["Lab", int], Any]) -> Any:
+        """The same with one seed."""
+        path = self.note(f"{name}, {seed}", options, "json")
+        if path.is_file():
+            self.say(f"measured before: {path}")
+        else:
+            inner = dataclasses.replace(self, spent={}, made=[])
+            found = measure(inner, seed)
+            note = {"found": found, "seconds": inner.spent, "provenance": provenance()}
+            write_atomically(path, (json.dumps(note, indent=1) + "\n").encode())
+        note = json.loads(path.read_text())  # also what was just measured, for JSON makes words of keys
+        self.spent.update(note["seconds"])
+        self.made.append(note["provenance"])
+        return note["found"]
+
+    def drawn(self, name: str, options: Any, draw: Callable[[], Image.Image]) -> Image.Image:
+        """A picture of the first seed's model, drawn now or before.
+
+        Args:
+            name: for people.
+            options: all that defines the picture but the seed.
+            draw: () -> picture.
+        """
+        path = self.note(f"{name}, {self.seeds[0]}", options, "png")
+        if not path.is_file():
+            file = io.BytesIO()
+            draw().save(file, "png")
+            write_atomically(path, file.getvalue())
+        return Image.open(path)
+
+    def note(self, name: str, options: Any, ending: str) -> Path:
+        """The file of a note."""
+        folder = self.out / "notes"
+        folder.mkdir(parents=True, exist_ok=True)
+        words = re.sub(r"\W+", "-", name)
+        return folder / f"{words}-{marked(repr(options), repr(self.tiny))}.{ending}"
 
     def bits(self, split: str) -> Bits:
         """Single digits in black and white: MNIST's, or in a rehearsal the bundled ones."""
@@ -109,8 +162,8 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
     """Put a claim to the test, and write NAME.json and NAME.png into the lab's folder.
 
     Returns:
-        What NAME.json holds: the claim, the numbers of every seed, the verdict, and the provenance. A
-        rehearsal has no verdict.
+        What NAME.json holds: the claim, the numbers of every seed, the verdict, and the provenance, with
+        that of each sitting in which something was measured. A rehearsal has no verdict.
     """
     lab.out.mkdir(parents=True, exist_ok=True)
     finding = claim.measure(lab)
@@ -129,11 +182,18 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
         "details": finding.details,
         "minutes": round(sum(lab.spent.values()) / 60, 1),  # of training, in whatever sitting
         "provenance": provenance() | {"command": command(claim, lab)},
+        "sittings": sittings(lab.made),
     }
     write_atomically(lab.out / f"{claim.name}.json", (json.dumps(found, indent=1) + "\n").encode())
     if finding.picture is not None:
         finding.picture.save(lab.out / f"{claim.name}.png")
     return found
+
+
+def sittings(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the provenances of notes, those that differ in more than the command."""
+    told = [{name: value for name, value in one.items() if name != "command"} for one in made]
+    return [one for i, one in enumerate(told) if one not in told[:i]]
 
 
 def marked(*options: Any) -> str:

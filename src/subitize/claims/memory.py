@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import PICTURES, SEEDS, SOURCE, run_of, scenes_of
+from subitize.claims.generalisation import PICTURES, SEEDS, SOURCE, options_of, run_of, scenes_of
 from subitize.claims.lab import Lab
 from subitize.core.draws import Means
 from subitize.figures.curves import Line, Panel, grid
@@ -46,7 +46,7 @@ class Course(NamedTuple):
 
 def stopping(lab: Lab) -> Finding:
     """What makes it stop?"""
-    answers = {way: [asked(lab, way, seed) for seed in lab.seeds] for way in WAYS}
+    answers = {way: asked(lab, way) for way in WAYS}
     own = answers["published"]
     values = {
         "two_after_one": [found["second"]["2 after 1"] for found in own],
@@ -57,7 +57,13 @@ def stopping(lab: Lab) -> Finding:
     return Finding(values, {"answers": answers}, figure(answers))
 
 
-def asked(lab: Lab, way: str, seed: int) -> dict[str, Any]:
+def asked(lab: Lab, way: str) -> list[dict[str, Any]]:
+    """What the models of all seeds answer."""
+    options = options_of(way, TRAINED_ON), SEEN, STEPS, PICTURES
+    return lab.noted(f"answers, {way}", options, lambda lab, seed: answered(lab, way, seed))
+
+
+def answered(lab: Lab, way: str, seed: int) -> dict[str, Any]:
     """What one trained model answers, in per cent.
 
     Returns:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import LOOKS, confused, picture_of
+from subitize.claims.generalisation import LOOKS, PICTURES, confused, picture_of
 from subitize.claims.lab import Lab
 from subitize.training import Run
 
@@ -46,18 +46,21 @@ def open_ended(lab: Lab) -> Finding:
     }
     details: dict[str, Any] = {"by_prior": table}
     if "learned sticks" in tables:
-        details["concentration"] = [concentration(run_of(lab, "learned sticks", s)) for s in lab.seeds]
+        details["concentration"] = concentrations(lab, "learned sticks")
     return Finding(values, details, shown(lab))
 
 
 def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts, columns what was counted."""
-    tables = []
-    for seed in lab.seeds:
-        tables.append(confused(lab, run_of(lab, prior, seed), tested_on(lab), canvas=CANVAS))
-        right = ", ".join(f"{n}: {within(tables[-1], n, 0):.1f} %" for n in tested_on(lab))
-        lab.say(f"{prior}, seed {seed}: {right}")
-    return tables
+
+    def measured(lab: Lab, seed: int) -> list[list[int]]:
+        table = confused(lab, run_of(lab, prior, seed), tested_on(lab), canvas=CANVAS)
+        told = ", ".join(f"{n}: {within(table, n, 0):.1f} %" for n in tested_on(lab))
+        lab.say(f"{prior}, seed {seed}: {told}")
+        return table.tolist()
+
+    options = options_of(prior), MOST, LOOKS, PICTURES, tested_on(lab)
+    return [np.array(table) for table in lab.noted(f"confusion, {prior}", options, measured)]
 
 
 def tested_on(lab: Lab) -> tuple[int, ...]:
@@ -67,16 +70,19 @@ def tested_on(lab: Lab) -> tuple[int, ...]:
 
 def run_of(lab: Lab, prior: str, seed: int) -> Run:
     """The trained model, looking for more objects than it was shown."""
-    run = lab.trained(
-        model="dair",
-        counts=TRAINED_ON,
-        canvas=CANVAS,
-        max_objects=TRAINED_ON[-1] + 1,
-        count_prior=PRIORS[prior],
-        steps=STEPS,
-        seed=seed,
-    )
-    return lab.looking(run, MOST, LOOKS)
+    return lab.looking(lab.trained(**options_of(prior), seed=seed), MOST, LOOKS)
+
+
+def options_of(prior: str) -> dict[str, Any]:
+    """Those of its training."""
+    return {
+        "model": "dair",
+        "counts": TRAINED_ON,
+        "canvas": CANVAS,
+        "max_objects": TRAINED_ON[-1] + 1,
+        "count_prior": PRIORS[prior],
+        "steps": STEPS,
+    }
 
 
 def within(table: np.ndarray, n: int, error: int) -> float:
@@ -84,16 +90,20 @@ def within(table: np.ndarray, n: int, error: int) -> float:
     return float(100 * table[n, max(0, n - error) : n + error + 1].sum() / table[n].sum())
 
 
-def concentration(run: Run) -> float:
-    """What the prior's concentration has become."""
-    return float(np.exp(run.model.count_prior.log_concentration))  # pyright: ignore
+def concentrations(lab: Lab, prior: str) -> list[float]:
+    """What the concentration of its prior has become, with each seed."""
+
+    def measured(lab: Lab, seed: int) -> float:
+        return float(np.exp(run_of(lab, prior, seed).model.count_prior.log_concentration))  # pyright: ignore
+
+    return lab.noted("concentration", options_of(prior), measured)
 
 
 def shown(lab: Lab) -> Any:
     """The first held-out scenes of six, as the first seed sees them."""
-    run = run_of(lab, "sticks", lab.seeds[0])
-    title = f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
-    return picture_of(lab, run, ASKED, title, canvas=CANVAS)
+    seed, title = lab.seeds[0], f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
+    draw = lambda: picture_of(lab, run_of(lab, "sticks", seed), ASKED, title, canvas=CANVAS)  # noqa: E731
+    return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS), draw)
 
 
 CLAIMS = (

@@ -29,16 +29,18 @@ ENLARGED = 3
 
 def draw_bound(lab: Lab) -> Finding:
     """The bound on test digits, in nats."""
-    bounds, curves, models = [], [], []
-    for seed in lab.seeds:
+
+    def measured(lab: Lab, seed: int) -> dict[str, Any]:
         model, curve = painter(lab, seed)
         digits = lab.bits("test").pictures[: lab.some(10_000), ..., 0] // 255
-        bounds.append(nats(model, digits, seed))
-        curves.append(curve)
-        models.append(model)
-        lab.say(f"DRAW, seed {seed}: {bounds[-1]:.2f} nats on {len(digits)} test digits")
-    details = {"curve": curves} | SIZES | SCHEDULE._asdict()
-    return Finding({"nats": bounds}, details, dreams(models[0]))
+        bound = nats(model, digits, seed)
+        lab.say(f"DRAW, seed {seed}: {bound:.2f} nats on {len(digits)} test digits")
+        return {"nats": bound, "curve": curve}
+
+    found = lab.noted("draw", (SIZES, SCHEDULE, FOLLOWED, FOLLOW_EVERY), measured)
+    details = {"curve": [own["curve"] for own in found]} | SIZES | SCHEDULE._asdict()
+    picture = lab.drawn("dreams", (SIZES, SCHEDULE), lambda: dreams(painter(lab, lab.seeds[0])[0]))
+    return Finding({"nats": [own["nats"] for own in found]}, details, picture)
 
 
 def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:

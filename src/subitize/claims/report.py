@@ -28,12 +28,18 @@ def report(results: Path, pictures: Path, link: str = "") -> str:
 def said_of(found: dict[str, Any]) -> str:
     """The verdict, whose claim it was, and how it was tested."""
     made, number = found["provenance"], len(found["seeds"])
-    version = f"version {made['versions']['subitize']}, commit {(made['commit'] or 'unknown')[:7]}"
+    places = "; ".join(map(place, found.get("sittings") or [made]))
     return (
         f"**{found['verdict'].capitalize()}.** Claimed by: {found['source']}. {number} "
         f"seed{'s' * (number > 1)}, {found['minutes']:g} minutes of training in all; `{made['command']}`, "
-        f"{made['device']} {made['cpu']}, {made['date']}, {version}."
+        f"{places}."
     )
+
+
+def place(made: dict[str, Any]) -> str:
+    """Hardware, day, version and commit."""
+    version = f"version {made['versions']['subitize']}, commit {(made['commit'] or 'unknown')[:7]}"
+    return f"{made['device']} {made['cpu']}, {made['date']}, {version}"
 
 
 def conditions(found: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ ASKED = 2000  # labels of the conditions
 SCHEDULE = Schedule(steps=8000, batch=64, clip=100.0)
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficients
 SLOPES = (0.05, 0.1, 0.2, 0.3)  # of brightness, per pixel
+OPTIONS = FEW, MANY, SHOWN, TESTED, LABELS, TAUGHT, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
 SEEDS = (0, 1, 2)
 PAIRS = 10  # of pictures and their reconstructions
 ENLARGED = 2
@@ -45,28 +46,38 @@ ENLARGED = 2
 
 def subitizing(lab: Lab) -> Finding:
     """Number read off the code, off other things, and told by supervision."""
-    table: dict[str, dict[str, list[float]]] = {}
-    units, models = [], []
-    for seed in lab.seeds:
-        shown, test = scenes(lab, "train", SHOWN, seed), scenes(lab, "test", TESTED, seed)
-        models.append(autoencoder(lab, shown, seed))
-        codes = each(mean_code, models[-1], np.asarray(test.pictures))
-        units.append(number_units(codes, test.known, companions(lab, seed)))
-        for labels in (lab.some(ASKED),) if lab.tiny else LABELS:
-            found = read_off(lab, models[-1], shown, test, labels, seed)
-            for name, accuracy in found.items():
-                table.setdefault(str(labels), {}).setdefault(name, []).append(accuracy)
-            said = ", ".join(f"{name} {accuracy:.1f} %" for name, accuracy in found.items())
-            lab.say(f"seed {seed}, {labels} labels: {said}")
-    asked = table[str(lab.some(ASKED))]
-    ahead_of = lambda name: [a - b for a, b in zip(asked["code"], asked[name], strict=True)]  # noqa: E731
+    found = lab.noted("subitizing", OPTIONS, asked)
+    numbers, names = found[0]["accuracy"], found[0]["accuracy"][str(labels_of(lab)[0])]
+    table = {n: {name: [own["accuracy"][n][name] for own in found] for name in names} for n in numbers}
+    told = table[str(lab.some(ASKED))]
+    ahead_of = lambda name: [a - b for a, b in zip(told["code"], told[name], strict=True)]  # noqa: E731
     values = {
-        "code": asked["code"],
+        "code": told["code"],
         "ahead": ahead_of("pixels, linear"),
         "learned": ahead_of("untrained code"),
-        "units": [len(found["number"]) for found in units],
+        "units": [len(own["units"]["number"]) for own in found],
     }
-    return Finding(values, {"accuracy": table, "units": units}, reconstructions(models[0], lab))
+    details = {"accuracy": table, "units": [own["units"] for own in found]}
+    picture = lab.drawn("reconstructions", OPTIONS, lambda: reconstructions(lab))
+    return Finding(values, details, picture)
+
+
+def asked(lab: Lab, seed: int) -> dict[str, Any]:
+    """Right answers by number of labels and what they are read off, in per cent; and the code's units."""
+    shown, test = scenes(lab, "train", SHOWN, seed), scenes(lab, "test", TESTED, seed)
+    model = autoencoder(lab, shown, seed)
+    codes = each(mean_code, model, np.asarray(test.pictures))
+    accuracy = {}
+    for labels in labels_of(lab):
+        accuracy[labels] = read_off(lab, model, shown, test, labels, seed)
+        said = ", ".join(f"{name} {share:.1f} %" for name, share in accuracy[labels].items())
+        lab.say(f"seed {seed}, {labels} labels: {said}")
+    return {"accuracy": accuracy, "units": number_units(codes, test.known, companions(lab, seed))}
+
+
+def labels_of(lab: Lab) -> tuple[int, ...]:
+    """Numbers of labels that are compared."""
+    return (lab.some(ASKED),) if lab.tiny else LABELS
 
 
 def read_off(
@@ -176,8 +187,9 @@ def standard(values: np.ndarray) -> np.ndarray:
     return (values - values.mean(0)) / np.where(spread > 0, spread, 1)
 
 
-def reconstructions(model: SubitizingVAE, lab: Lab) -> Image.Image:
-    """Held-out scenes, and under each what its mean code renders."""
+def reconstructions(lab: Lab) -> Image.Image:
+    """Held-out scenes, and under each what the first seed's mean code renders."""
+    model = autoencoder(lab, scenes(lab, "train", SHOWN, lab.seeds[0]), lab.seeds[0])
     pictures = np.asarray(scenes(lab, "test", PAIRS, lab.seeds[0]).pictures)
     again = (255 * each(rendered, model, pictures)).round().astype(np.uint8)
     sheet = np.concatenate([np.concatenate(list(row), 1) for row in (pictures, again)])

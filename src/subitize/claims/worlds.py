@@ -18,46 +18,63 @@ from subitize.training import Run
 
 SOURCE = "Eslami et al. 2016, experiments on sprites and Omniglot"
 TESTED, SHOWN = 5000, 12
-CHARACTERS = {
+SPRITES: dict[str, Any] = {"scenes": "sprites", "steps": 4000}
+CHARACTERS: dict[str, Any] = {
     "scenes": "omniglot",
+    "steps": 10_000,
     "max_objects": 4,
     "object_size": 22.0,
     "count_prior": "geometric(rate=0.01)",
 }
-CHARACTER_STEPS, SPRITE_STEPS = 10_000, 4000
 SEEDS = (0, 1, 2)
 
 
 def sprites(lab: Lab) -> Finding:
     """How many, of which colours and shapes."""
-    runs = [lab.trained(scenes="sprites", steps=SPRITE_STEPS, seed=seed) for seed in lab.seeds]
-    found = [evaluate(run, lab.some(TESTED), elbo=False) for run in runs]
+
+    def measured(lab: Lab, seed: int) -> dict[str, Any]:
+        return evaluate(lab.trained(**SPRITES, seed=seed), lab.some(TESTED), elbo=False)
+
+    found = lab.noted("sprites", (SPRITES, TESTED), measured)
     values = {
-        "counted": [100 * f["count_accuracy"] for f in found],
-        "found": [100 * (f["recall_50"] or 0.0) for f in found],
+        "counted": [100 * own["count_accuracy"] for own in found],
+        "found": [100 * (own["recall_50"] or 0.0) for own in found],
     }
-    return Finding(values, {"confusion": [f["confusion"] for f in found]}, seen(runs[0], SHOWN))
+    return Finding(values, {"confusion": [own["confusion"] for own in found]}, seen(lab, SPRITES, SHOWN))
 
 
 def parts(lab: Lab) -> Finding:
     """How many parts, and how much of a character they explain."""
-    runs = [lab.trained(**CHARACTERS, steps=CHARACTER_STEPS, seed=seed) for seed in lab.seeds]
-    explained, used = [], []
-    for run in runs:
+
+    def measured(lab: Lab, seed: int) -> dict[str, Any]:
+        run = lab.trained(**CHARACTERS, seed=seed)
         images, _ = pictures(run, lab.some(TESTED))
         look: Any = run.look(images)
         missed = ((images - look.reconstruction) ** 2).sum((1, 2, 3))
-        explained.append(100 * float(np.mean(1 - missed / np.maximum((images**2).sum((1, 2, 3)), 1e-6))))
-        used.append(np.bincount(look.count, minlength=run.model.settings.max_objects + 1).tolist())
-    return Finding({"explained": explained}, {"parts": used}, seen(runs[0], lab.some(TESTED)))
+        explained = float(np.mean(1 - missed / np.maximum((images**2).sum((1, 2, 3)), 1e-6)))
+        used = np.bincount(look.count, minlength=run.model.settings.max_objects + 1)
+        return {"explained": 100 * explained, "parts": used.tolist()}
+
+    found = lab.noted("parts", (CHARACTERS, TESTED), measured)
+    picture = seen(lab, CHARACTERS, lab.some(TESTED))
+    return Finding(
+        {"explained": [own["explained"] for own in found]},
+        {"parts": [own["parts"] for own in found]},
+        picture,
+    )
 
 
-def seen(run: Run, among: int) -> Image.Image:
-    """Some of so many held-out pictures of its world, as a run sees them."""
-    images, truth = pictures(run, among)
-    some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
-    look: Any = run.look(images[some])
-    return board(images[some], look, truth[some], f"{run.recipe.scenes}, held out")
+def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
+    """Some of so many held-out pictures of its world, as the first seed's model sees them."""
+
+    def draw() -> Image.Image:
+        run = lab.trained(**options, seed=lab.seeds[0])
+        images, truth = pictures(run, among)
+        some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
+        look: Any = run.look(images[some])
+        return board(images[some], look, truth[some], f"{run.recipe.scenes}, held out")
+
+    return lab.drawn("board", (options, among, SHOWN), draw)
 
 
 def pictures(run: Run, number: int) -> tuple[np.ndarray, np.ndarray]:
