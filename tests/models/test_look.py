@@ -1,4 +1,4 @@
-"""Looks: what nobody can see is not counted, and of several the best explanation is kept."""
+"""Looks: what nobody can see is not counted, and a better explanation is kept when it is found."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -14,7 +14,18 @@ from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
 from subitize.models.air import AIR, GUIDES, Evidence
-from subitize.models.look import TRIES, Shifted, Sight, boldly, calmly, evidence, sight, summed_up
+from subitize.models.look import (
+    Shifted,
+    Sight,
+    calmly,
+    carefully,
+    evidence,
+    first_to_last,
+    reconsidered,
+    sight,
+    summed_up,
+    taken_back,
+)
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
@@ -75,18 +86,70 @@ def dair():
     return eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(5.0))
 
 
-def test_of_several_looks_the_one_with_most_evidence_is_kept():
-    model = dair().extended(looks=6)
-    sights = [sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))]
-    for key, tries in zip(jr.split(jr.key(0), 5), (TRIES, TRIES, TRIES, 1, 1), strict=True):
-        start = model.begin(IMAGE, Samples(key))
-        sights.append(sight(model, IMAGE, start, boldly(model, IMAGE, key, tries)))
-    scores = [float(evidence(model, IMAGE, found)) for found in sights]
-    assert np.argmax(scores) > 0, "a restless guide looks elsewhere, and here finds what is better"
-    wanted = summed_up(model, sights[int(np.argmax(scores))])
-    found = model.look(IMAGE)
+def looked(looks):
+    """What the inclined one finds after so many looks, and how well it explains."""
+    model = dair().extended(looks=looks)
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    for time in range(looks - 1):
+        found = reconsidered(model, IMAGE, found, jnp.asarray(time))
+    return summed_up(model, found), float(evidence(model, IMAGE, found))
+
+
+def test_who_looks_again_never_explains_less():
+    scores = [looked(looks)[1] for looks in (1, 2, 3, 6)]
+    assert scores == sorted(scores)
+    assert scores[-1] > scores[0] + 1
+
+
+def test_a_model_looks_as_often_as_it_shall():
+    wanted, _ = looked(3)
+    found = dair().extended(looks=3).look(IMAGE)
     np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-4)
     np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-6)
+
+
+def four(count=3):
+    """Four objects in a row at 0, 10, 12 and 30, of which `count` are counted."""
+    x, most = jnp.array([0.0, 10, 12, 30]), 5
+    posterior = jnp.full(most + 1, 0.04).at[count].set(0.8)
+    boxes = jnp.zeros((most, 4)).at[:4, 0].set(x).at[:4, 2].set(x + 4)
+    values = jnp.arange(1.0, most + 1)
+    patches = values[:, None, None, None] * jnp.ones((most, 2, 2, 1))
+    return Sight(posterior, boxes, values[:, None], patches, 10 * values, jnp.asarray(4))
+
+
+@pytest.mark.parametrize(
+    ("found", "number", "left"),
+    [
+        (four(), 1, [2, 3]),
+        (four(), 2, [3]),
+        (four(), 3, []),
+        (four(), 9, []),
+        (four(4), 2, [3, 4]),
+        (first_to_last(four(4)), 1, [3, 4, 1]),
+        (first_to_last(four(4)), 2, [4, 1]),  # of those at 10, 12, 30 and 0 the first two
+        (four(0), 1, []),
+    ],
+)
+def test_the_first_is_taken_back_and_those_next_to_it(found, number, left):
+    kept, n = taken_back(found, jnp.asarray(number)), len(left)
+    assert kept.taken == n
+    np.testing.assert_array_equal(kept.what[:, 0], [*left, *[0] * (5 - n)])
+    np.testing.assert_array_equal(kept.kl, 10 * kept.what[:, 0])
+    np.testing.assert_array_equal(kept.patches.max((1, 2, 3)), kept.what[:, 0])
+    np.testing.assert_array_equal(kept.boxes[n:], 0)
+    np.testing.assert_allclose(kept.posterior[:n], found.posterior[:n])
+    np.testing.assert_allclose(kept.posterior.sum(), 1, rtol=1e-6)
+    np.testing.assert_array_equal(kept.posterior[n + 1 :], 0)
+
+
+def test_whoever_goes_first_goes_last():
+    """As often as there are objects, and all are as they were; those not counted stay."""
+    found = four(3)
+    assert first_to_last(found).what[:, 0].tolist() == [2, 3, 1, 4, 5]
+    for _ in range(3):
+        found = first_to_last(found)
+    jax.tree.map(np.testing.assert_array_equal, found, four(3))
 
 
 def cost(model, step):
@@ -99,7 +162,7 @@ def test_a_careful_step_explains_at_least_as_much_as_the_window_at_the_mean():
     for seed in range(5):
         progress = model.begin(IMAGE, Samples(jr.key(seed)))
         calm, _ = calmly(model, IMAGE)(0, progress)
-        careful, ahead = boldly(model, IMAGE, jr.key(seed), TRIES)(0, progress)
+        careful, ahead = carefully(model, IMAGE, jr.key(seed))(0, progress)
         gains.append(cost(model, calm) - cost(model, careful))
         np.testing.assert_allclose(ahead.canvas, careful.patch, atol=1e-6)  # goes on from what it kept
     assert min(gains) >= -1e-3

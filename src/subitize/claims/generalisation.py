@@ -26,7 +26,7 @@ from subitize.training import Run
 from subitize.training.health import counts
 
 SOURCE = "Eslami et al. 2016, a chart, as others read it"
-LOOKS = 8  # of DAIR at each picture, of which the one that explains it best is kept
+LOOKS = 8  # of DAIR at each picture: after the first it reconsiders what it has found
 WAYS = {  # model and looks; the last two only for comparison: a rehearsal does without them
     "dair": ("dair", LOOKS),
     "published": ("published", 1),
@@ -78,7 +78,7 @@ def tested(lab: Lab, way: str, trained_on: tuple, tested_on: tuple) -> list[np.n
     """A confusion table for each seed: rows are true counts 0 … 5."""
 
     def measured(lab: Lab, seed: int) -> list[list[int]]:
-        table = confused(lab, run_of(lab, way, trained_on, seed), tested_on)
+        table = confused(lab, run_of(lab, way, trained_on, seed), tested_on, PICTURES)
         told = ", ".join(f"{n}: {100 * share(table, n):.1f} %" for n in tested_on)
         lab.say(f"{way}, seed {seed}: {told}")
         return table.tolist()
@@ -87,11 +87,11 @@ def tested(lab: Lab, way: str, trained_on: tuple, tested_on: tuple) -> list[np.n
     return [np.array(table) for table in lab.noted(f"confusion, {way}", options, measured)]
 
 
-def confused(lab: Lab, run: Run, tested_on: tuple, **options: Any) -> np.ndarray:
-    """What a run counts on held-out scenes of some counts: rows are true counts, columns what was counted."""
+def confused(lab: Lab, run: Run, tested_on: tuple, pictures: int, **options: Any) -> np.ndarray:
+    """What a run counts on so many held-out scenes of each count: rows are true, columns what was counted."""
     truth, seen = [], []
     for n in tested_on:
-        images = pictures_of(lab.scenes, n, lab.some(PICTURES), **options)
+        images = pictures_of(lab.scenes, n, lab.some(pictures), **options)
         seen.append(np.asarray(counts(run.model, images)))
         truth.append(np.full(len(images), n))
     most = max(run.model.settings.max_objects, *tested_on)

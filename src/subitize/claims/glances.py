@@ -60,11 +60,14 @@ def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
     options = OPTIONS, options_of(PRIOR), MOST, LOOKS, numbers
-    found = lab.noted("glances", options, lambda lab, seed: watched(lab, numbers, seed))
-    right, milliseconds = (
-        {name: [own[what][name] for own in found] for name in found[0][what]}
-        for what in ("right", "milliseconds")
-    )
+    found = {
+        name: lab.noted(
+            f"glances, {name}", options, lambda lab, seed, name=name: watched(lab, name, numbers, seed)
+        )
+        for name in WATCHERS
+    }
+    right = {name: [own["right"] for own in seeds] for name, seeds in found.items()}
+    milliseconds = {name: [own["milliseconds"] for own in found[name]] for name in CLOCKED}
     few, many = numbers.index(FEW), numbers.index(MANY)
     values = {
         "few": [shares[0] - shares[few] for shares in right["supervised"]],
@@ -75,38 +78,61 @@ def glances(lab: Lab) -> Finding:
     return Finding(values, details, figure(numbers, right, milliseconds))
 
 
-def watched(lab: Lab, numbers: tuple[int, ...], seed: int) -> dict[str, dict[str, list[float]]]:
-    """Right answers of all in per cent, and milliseconds of some, by number."""
+def watched(lab: Lab, name: str, numbers: tuple[int, ...], seed: int) -> dict[str, list[float]]:
+    """Right answers of a watcher in per cent, and of some the milliseconds, by number."""
     pictures = {n: np.asarray(shown(lab, "test", TESTED, seed, (n,)).pictures) for n in numbers}
-    right, milliseconds = {}, {}
-    for name, watcher in watchers(lab, seed).items():
-        told = {n: watcher.numbers(some) == n for n, some in pictures.items()}
-        right[name] = [100 * float(hits.mean()) for hits in told.values()]
-        if name in CLOCKED:
-            milliseconds[name] = clocked(watcher, pictures, told)
-        lab.say(f"{name}, seed {seed}: " + ", ".join(f"{share:.1f} %" for share in right[name]))
-    return {"right": right, "milliseconds": milliseconds}
+    watcher = WATCHERS[name](lab, seed)
+    told = {n: watcher.numbers(some) == n for n, some in pictures.items()}
+    right = [100 * float(hits.mean()) for hits in told.values()]
+    lab.say(f"{name}, seed {seed}: " + ", ".join(f"{share:.1f} %" for share in right))
+    return {"right": right, "milliseconds": clocked(watcher, pictures, told) if name in CLOCKED else []}
 
 
-def watchers(lab: Lab, seed: int) -> dict[str, Watcher]:
-    """All of them, trained."""
-    world, labels = shown(lab, "train", SHOWN, seed, TOLD), lab.some(LABELS)
-    pictures, classes = np.asarray(world.pictures), world.known[:labels] - TOLD[0]
-    steps = 4 if lab.tiny else STEPS
-    told = supervised((pictures[:labels], classes), len(TOLD), seed, steps)
-    code, dair = autoencoder(lab, world, seed), run_of(lab, PRIOR, seed).model
+def dair(lab: Lab, seed: int) -> Watcher:
+    """DAIR, which looks as often as it takes to be right."""
+    return Watcher(counted, run_of(lab, PRIOR, seed).model)
 
-    def read(look: Callable, model: Any) -> Watcher:
-        classify = reader((each(look, model, pictures[:labels]), classes), seed, steps=steps)
-        return Watcher(look, model, lambda seen: classify(seen) + TOLD[0])
 
-    return {
-        "DAIR": Watcher(counted, dair),
-        "DAIR, one look": Watcher(counted, dair.extended(dair.settings.max_objects, 1)),
-        "supervised": Watcher(answer, told, lambda seen: seen + TOLD[0]),
-        "autoencoder": read(mean_code, code),
-        "ink": read(ink, None),
-    }
+def dair_once(lab: Lab, seed: int) -> Watcher:
+    """DAIR, which looks once."""
+    model = run_of(lab, PRIOR, seed).model
+    return Watcher(counted, model.extended(model.settings.max_objects, 1))
+
+
+def told_apart(lab: Lab, seed: int) -> Watcher:
+    """A supervised network."""
+    world = shown(lab, "train", SHOWN, seed, TOLD)
+    told = supervised(labelled(lab, world), len(TOLD), seed, steps_of(lab))
+    return Watcher(answer, told, lambda seen: seen + TOLD[0])
+
+
+def read_off_code(lab: Lab, seed: int) -> Watcher:
+    """A read-out from the code of an autoencoder."""
+    world = shown(lab, "train", SHOWN, seed, TOLD)
+    return read_off(lab, mean_code, autoencoder(lab, world, seed), world, seed)
+
+
+def read_off_ink(lab: Lab, seed: int) -> Watcher:
+    """A read-out from ink alone."""
+    return read_off(lab, ink, None, shown(lab, "train", SHOWN, seed, TOLD), seed)
+
+
+def read_off(lab: Lab, look: Callable, model: Any, world: Drawn, seed: int) -> Watcher:
+    """A read-out from what `look` sees."""
+    pictures, classes = labelled(lab, world)
+    classify = reader((each(look, model, pictures), classes), seed, steps=steps_of(lab))
+    return Watcher(look, model, lambda seen: classify(seen) + TOLD[0])
+
+
+def labelled(lab: Lab, world: Drawn) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures whose number is told, and which of `TOLD` it is."""
+    labels = lab.some(LABELS)
+    return np.asarray(world.pictures)[:labels], world.known[:labels] - TOLD[0]
+
+
+def steps_of(lab: Lab) -> int:
+    """For how long those are trained who are told."""
+    return 4 if lab.tiny else STEPS
 
 
 def counted(model: Any, image: Float[Array, "height width channels"]) -> Array:
@@ -168,6 +194,13 @@ def lines(numbers: tuple[int, ...], table: dict[str, list[list[float]]]) -> list
     return [Line(numbers, values, INKS[name]) for name, own in table.items() for values in own]
 
 
+WATCHERS: dict[str, Callable[[Lab, int], Watcher]] = {
+    "DAIR": dair,
+    "DAIR, one look": dair_once,
+    "supervised": told_apart,
+    "autoencoder": read_off_code,
+    "ink": read_off_ink,
+}
 CLAIMS = (
     Claim(
         "glances",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import LOOKS, PICTURES, confused, picture_of
+from subitize.claims.generalisation import LOOKS, confused, picture_of
 from subitize.claims.lab import Lab
 from subitize.training import Run
 
@@ -27,6 +27,7 @@ ASKED = 6
 CANVAS = 70
 STEPS = 4000
 MOST = 12  # objects that are looked for, for the sake of memory
+PICTURES = 300  # of each count
 SEEDS = (0, 1, 2)
 
 
@@ -54,7 +55,7 @@ def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts, columns what was counted."""
 
     def measured(lab: Lab, seed: int) -> list[list[int]]:
-        table = confused(lab, run_of(lab, prior, seed), tested_on(lab), canvas=CANVAS)
+        table = confused(lab, run_of(lab, prior, seed), tested_on(lab), PICTURES, canvas=CANVAS)
         told = ", ".join(f"{n}: {within(table, n, 0):.1f} %" for n in tested_on(lab))
         lab.say(f"{prior}, seed {seed}: {told}")
         return table.tolist()

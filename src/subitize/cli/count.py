@@ -39,7 +39,7 @@ class Count:
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
             `--model dair` may look for more than it was trained on.
-        looks: how often to look at each picture, to keep what explains it best; `dair` only.
+        looks: how often to look at each picture, to find what explains it better; `dair` only.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
         debug: show the traceback of an error.

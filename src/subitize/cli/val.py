@@ -20,7 +20,7 @@ class Val:
     Args:
         run: folder of the run.
         max_objects: the most objects to look for in a scene; None as in training.
-        looks: how often to look at each scene, to keep what explains it best; `dair` only.
+        looks: how often to look at each scene, to find what explains it better; `dair` only.
         scenes_n: how many scenes to draw.
         seed: of the scenes.
         json: print one JSON object instead of a table.

@@ -95,7 +95,7 @@ class AIR(eqx.Module):
 
         Args:
             max_objects: the most objects that are looked for; None as in training.
-            looks: how often it looks at a picture, to keep what explains it best.
+            looks: how often it looks at a picture, to find what explains it better.
 
         Raises:
             UsageError: its guide knows only the steps it was trained for, or is not restless and would see

@@ -9,26 +9,28 @@ log-likelihood by at least `VISIBLE` nats: |y|² / 2σ² ≥ 1. With s_n the vis
 
     q(k objects) = Σ_n q(n) [s_n = k].
 
-A restless guide may look several times: first in its mean order, with windows at their means, and then in
-other orders, with windows drawn about them. A window that cuts an object leaves a part of it, which the next
-step takes for one more. So half of the looks are careful: at each step they draw several windows, and keep
-the one that leaves least to explain,
+A restless guide may look several times. Since it remembers nothing but an order of places, it can take back
+what it has found, and look on from there as if it had found the rest alone. At each further look it takes
+back every object in turn, now alone and now with the nearest one, and looks on in another order and with
+care: of several windows drawn at a step it keeps the one that leaves least to explain,
 
     log Normal(x; Σ_{s≤t} y_s, σ) - KL_t.
 
-Careful looks are greedy, and may take two objects that touch for one; the others are not. Of all looks the
-one is kept that explains the picture best, by the bound at its own count:
+Two objects that touch and were taken for one may so be told apart, and the halves of one that were taken for
+two be joined, whatever else there is. It keeps what explains the picture better, by the bound at its own
+count:
 
     log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
@@ -36,9 +38,10 @@ from subitize.core.draws import Means, Samples
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 VISIBLE = 1.0  # nats
 # Deviations of the windows that are drawn, as a multiple of those of q(where). The mean bound of training
-# scenes, best of eight looks, is highest from 1.5 to 2.5.
+# scenes is highest from 1.5 to 2.5.
 BOLDNESS = 2.0
-TRIES = 8  # windows of which a careful look keeps one
+TRIES = 8  # windows of which a careful step keeps one
+TOGETHER = 2  # most objects that are taken back at once
 Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
 
 
@@ -93,27 +96,65 @@ class Shifted(NamedTuple):
 
 
 def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
-    """Look once or several times, and keep what explains the picture best."""
-    more = air.settings.looks - 1
-    first = sight(air, image, air.begin(image, Means()), calmly(air, image))
-    if not more:
-        return summed_up(air, first)
-    keys, careful = jr.split(jr.key(0), more), (more + 1) // 2
-    sights = [jax.tree.map(lambda x: x[None], first), look_around(air, image, keys[:careful], TRIES)]
-    if more > careful:
-        sights.append(look_around(air, image, keys[careful:], 1))
-    each = jax.tree.map(lambda *x: jnp.concatenate(x), *sights)
-    best = jnp.argmax(jax.vmap(lambda found: evidence(air, image, found))(each))
-    return summed_up(air, jax.tree.map(lambda x: x[best], each))
+    """Look once, and reconsider as often as it shall."""
+    found = sight(air, image, air.begin(image, Means()), calmly(air, image))
+    if air.settings.looks > 1:
+        again = jnp.arange(air.settings.looks - 1)
+        found, _ = jax.lax.scan(lambda found, i: (reconsidered(air, image, found, i), None), found, again)
+    return summed_up(air, found)
 
 
-def look_around(air: Any, image: Array, keys: Key[Array, " looks"], tries: int) -> Sight:
-    """A look for each key, in an order of its own, keeping one of so many windows at each step."""
+def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
+    """Take back every object, alone or with its neighbours, and look on from there with care.
 
-    def one(key: PRNGKeyArray) -> Sight:
-        return sight(air, image, air.begin(image, Samples(key)), boldly(air, image, key, tries))
+    Args:
+        air: the model.
+        image: the picture.
+        found: what is to be reconsidered.
+        time: from 0, how often it was already.
+    """
+    sweep, together = jr.fold_in(jr.key(0), time), 1 + time % TOGETHER
 
-    return jax.lax.map(one, keys)
+    def may_think(thinking: tuple[Array, Sight]) -> Array:
+        thought, found = thinking
+        return thought < jnp.maximum(counted(found), 1)
+
+    def think(thinking: tuple[Array, Sight]) -> tuple[Array, Sight]:
+        thought, found = thinking
+        key = jr.fold_in(sweep, thought)
+        left = taken_back(found, together)
+        progress = air.begin(image, Samples(key))._replace(canvas=left.patches.sum(0))
+        other = look_on(air, image, progress, carefully(air, image, key), left)
+        better = evidence(air, image, other) > evidence(air, image, found)
+        return thought + 1, jax.tree.map(partial(jnp.where, better), other, first_to_last(found))
+
+    return jax.lax.while_loop(may_think, think, (jnp.asarray(0), found))[1]
+
+
+def counted(found: Sight) -> Int[Array, ""]:
+    """The most probable count of a roll-out."""
+    return jnp.argmax(found.posterior)
+
+
+def taken_back(found: Sight, number: Int[Array, ""]) -> Sight:
+    """What is left of the counted objects without the first one and those nearest to it, so many in all."""
+    place, middles = jnp.arange(len(found.kl)), found.boxes[:, :2] + found.boxes[:, 2:]
+    distance = jnp.sum((middles - middles[0]) ** 2, -1).at[0].set(-1.0)
+    nearness = jnp.argsort(jnp.argsort(jnp.where(place < counted(found), distance, jnp.inf)))
+    kept = (place < counted(found)) & (nearness >= number)
+    first, taken = jnp.argsort(~kept, stable=True), kept.sum()
+    parts = (found.boxes, found.what, found.patches, found.kl)
+    boxes, what, patches, kl = ((x[first].T * (place < taken)).T for x in parts)
+    fewer = jnp.where(jnp.arange(len(found.posterior)) < taken, found.posterior, 0)
+    return Sight(fewer.at[taken].set(1 - fewer.sum()), boxes, what, patches, kl, taken)
+
+
+def first_to_last(found: Sight) -> Sight:
+    """The same with the first of the counted objects behind the others."""
+    place = jnp.arange(len(found.kl))
+    order = jnp.argsort(jnp.where(place == 0, counted(found) - 0.5, place))
+    boxes, what, patches, kl = (x[order] for x in (found.boxes, found.what, found.patches, found.kl))
+    return found._replace(boxes=boxes, what=what, patches=patches, kl=kl)
 
 
 def calmly(air: Any, image: Array) -> Advance:
@@ -121,15 +162,11 @@ def calmly(air: Any, image: Array) -> Advance:
     return lambda t, progress: air.advance(t, progress, image, Means())
 
 
-def boldly(air: Any, image: Array, key: PRNGKeyArray, tries: int) -> Advance:
-    """Steps whose windows are drawn about their means: the best of so many, of which one is the mean itself.
-
-    A single one is only drawn.
-    """
+def carefully(air: Any, image: Array, key: PRNGKeyArray) -> Advance:
+    """Steps whose windows are drawn about their means: the best of some, of which one is the mean itself."""
 
     def advance(t: Array | int, progress: Any) -> tuple[Any, Any]:
-        shifts = BOLDNESS * jr.normal(jr.fold_in(key, t), (tries, 3))
-        shifts = shifts if tries == 1 else shifts.at[0].set(0.0)
+        shifts = BOLDNESS * jr.normal(jr.fold_in(key, t), (TRIES, 3)).at[0].set(0.0)
         tried = jax.vmap(lambda shift: air.advance(t, progress, image, Shifted(shift)))(shifts)
         costs = tried[0].error / (2 * air.settings.pixel_deviation**2) + tried[0].kl
         return jax.tree.map(lambda x: x[jnp.argmin(costs)], tried)
@@ -151,10 +188,11 @@ def look_at_all(air: Any, image: Array, beginning: Any, advance: Advance) -> Sig
     return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
 
 
-def look_on(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
+def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sight | None = None) -> Sight:
     """Look at one object after the other for as long as there may be one more, but at most N times.
 
-    What little probability is left then is shared out as if all further steps were like the last.
+    It goes on from what is found, if anything. What little probability is left in the end is shared out as if
+    all further steps were like the last.
     """
     most, what = air.settings.max_objects, air.settings.what
 
@@ -185,7 +223,7 @@ def look_on(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
         kl=jnp.zeros(most),
         taken=jnp.asarray(0),
     )
-    _, more, found = jax.lax.while_loop(may_go_on, go_on, Looking(beginning, jnp.zeros(()), nothing))
+    _, more, found = jax.lax.while_loop(may_go_on, go_on, Looking(beginning, jnp.zeros(()), found or nothing))
     n, rest = jnp.arange(most + 1), found.posterior[found.taken]
     tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
     return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))
@@ -193,7 +231,7 @@ def look_on(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
 
 def evidence(air: Any, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
     """The bound at the most probable count of a roll-out without q(count), in nats up to a constant."""
-    count = jnp.argmax(found.posterior)
+    count = counted(found)
     kept = (jnp.arange(len(found.kl)) < count).astype(image.dtype)
     missed = jnp.sum((image - jnp.tensordot(kept, found.patches, 1)) ** 2)
     return air.log_prior()[count] - kept @ found.kl - missed / (2 * air.settings.pixel_deviation**2)
