@@ -11,6 +11,7 @@ from PIL import Image
 
 from subitize.claims import CLAIMS, Claim, Condition, Finding, Lab, reproduce
 from subitize.claims.generalisation import unseen
+from subitize.claims.lab import as_json
 from subitize.claims.report import report
 from subitize.cli import main
 from subitize.core.errors import UsageError
@@ -105,6 +106,13 @@ def test_other_options_are_measured_anew(tmp_path):
         ]
     tiny = dataclasses.replace(lab, tiny=True)
     assert tiny.noted("number", (1, 2), lambda lab, seed: ["few"]) == [["few"]]
+
+
+def test_lists_stand_in_a_line_and_nothing_is_lost():
+    found = {"rows": [[1, 2.5], []], "said": ["a  [b", "c] {\n d"], "deep": [{"x": [None, True]}]}
+    text = as_json(found).decode()
+    assert json.loads(text) == found
+    assert "[ 1, 2.5 ]" in text
 
 
 def test_a_picture_is_drawn_once(tmp_path):

@@ -125,7 +125,7 @@ class Lab:
             inner = dataclasses.replace(self, spent={}, made=[])
             found = measure(inner, seed)
             note = {"found": found, "seconds": inner.spent, "provenance": provenance()}
-            write_atomically(path, (json.dumps(note, indent=1) + "\n").encode())
+            write_atomically(path, as_json(note))
         note = json.loads(path.read_text())  # also what was just measured, for JSON makes words of keys
         self.spent.update(note["seconds"])
         self.made.append(note["provenance"])
@@ -184,10 +184,16 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
         "provenance": provenance() | {"command": command(claim, lab)},
         "sittings": sittings(lab.made),
     }
-    write_atomically(lab.out / f"{claim.name}.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_atomically(lab.out / f"{claim.name}.json", as_json(found))
     if finding.picture is not None:
         finding.picture.save(lab.out / f"{claim.name}.png")
     return found
+
+
+def as_json(found: dict[str, Any]) -> bytes:
+    """For people to read: indented, but lists of numbers and words in a line."""
+    text = json.dumps(found, indent=1) + "\n"
+    return re.sub(r"\[\s+[^][{}]*\]", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text).encode()
 
 
 def sittings(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
