@@ -2,13 +2,14 @@
 
 from types import SimpleNamespace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from subitize.claims.downstream import objects, sum_and_order
-from subitize.claims.readout import each, glance, linear_read_out, read_out
+from subitize.claims.readout import PartsReader, each, glance, linear_read_out, read_out
 from subitize.claims.subitizing import number_units, reach
 from subitize.scenes import Dots, Scene
 from subitize.scenes.stack import Drawn
@@ -32,6 +33,21 @@ def test_a_hidden_layer_reads_what_a_linear_function_cannot():
     seen, test = exclusive_or(800), exclusive_or(500)
     assert read_out(seen, test, 0) > 85
     assert linear_read_out(seen, test) < 65
+    in_parts = [(codes.reshape(-1, 2, 2), labels) for codes, labels in (seen, test)]
+    assert read_out(*in_parts, 0) > 85
+
+
+def test_of_every_part_the_same_is_made():
+    """If what reads all treats its inputs alike, no order of the parts matters; else it does."""
+    reader = PartsReader(3, (4, 5), 6, key=jax.random.key(0))
+    parts = jnp.asarray(RNG.normal(size=(3, 4)), jnp.float32)
+    fair = eqx.tree_at(
+        lambda r: r.whole.layers[0].weight,
+        reader,
+        replace_fn=lambda w: jnp.tile(w.reshape(3, 5, 5).mean(0), (3, 1)),
+    )
+    np.testing.assert_allclose(fair(parts), fair(parts[::-1]), atol=1e-5)
+    assert not np.allclose(reader(parts), reader(parts[::-1]), atol=1e-3)
 
 
 def test_nothing_is_read_where_nothing_is_written():
@@ -116,4 +132,4 @@ def test_objects_come_from_left_to_right_whatever_the_order_of_attention():
         settings=SimpleNamespace(width=50, height=25),
     )
     code = objects(air, jnp.zeros((25, 50, 1)))
-    np.testing.assert_allclose(code, [0.04, 0.2, 0.22, 0.8, 2, 0.6, 0, 0.8, 0.36, 1], rtol=1e-6)
+    np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)

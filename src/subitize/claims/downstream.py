@@ -2,8 +2,8 @@
 
 Scenes of two digits are described without labels: by AIR, which was trained on none to two of them and gives
 a place and a code for each object; by DRAW, which gives a code for each of its strokes; and by an ordinary
-variational autoencoder, which gives one code for the scene. The same labels then teach a network with two
-hidden layers to tell from each description
+variational autoencoder, which gives one code for the scene. The same labels then teach a network to tell from
+each description, of whose parts it first makes the same of each,
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
@@ -133,7 +133,7 @@ def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tu
     models: dict[str, tuple[Callable, Any]] = {
         "air": (objects, air),
         "draw": (stroke_codes, descended(lab, strokes, STROKES, shown, seed)[0]),
-        "vae": (mean_code, descended(lab, whole, WHOLE, shown, seed)[0]),
+        "vae": (one_code, descended(lab, whole, WHOLE, shown, seed)[0]),
     }
     return {
         name: tuple(each(look, model, np.asarray(world.pictures)) for world in (shown, test))
@@ -142,16 +142,21 @@ def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tu
 
 
 def objects(model: Any, image: jax.Array) -> jax.Array:
-    """Places (in canvases) and codes of the first two objects, from left to right."""
+    """[2, features]: places (in canvases) and codes of the first two objects, from left to right."""
     look, s = model.look(image), model.settings
     boxes = look.boxes[:2] / jnp.array([s.width, s.height, s.width, s.height])
     order = jnp.argsort(boxes[:, 0] + boxes[:, 2])
-    return jnp.concatenate([boxes, look.what[:2]], 1)[order].ravel()
+    return jnp.concatenate([boxes, look.what[:2]], 1)[order]
 
 
 def stroke_codes(model: DRAW, image: jax.Array) -> jax.Array:
-    """The codes of all strokes."""
-    return model.look(image[..., 0]).code.ravel()
+    """[strokes, code]: of all strokes."""
+    return model.look(image[..., 0]).code
+
+
+def one_code(model: Any, image: jax.Array) -> jax.Array:
+    """[1, code]: the scene's code is its only part."""
+    return mean_code(model, image)[None]
 
 
 def curves(table: dict[str, Any]) -> Image.Image:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from jaxtyping import Array, Float, PRNGKeyArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -24,11 +25,37 @@ from subitize.core.networks import MLP
 from subitize.models.glance import Glance, GlanceSettings
 
 ASIDE = 5  # every so-manieth label chooses between the candidates
-DECAYS = (0.0, 1e-2, 1.0)  # of the weights of a network that reads codes, per unit of learning rate
+DECAYS = (0.0, 0.1, 1.0, 3.0)  # of the weights of a network that reads codes, per unit of learning rate
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
 STEPS, LOOKS = 4000, 20  # of training, and how often what is kept aside is looked at
-Labelled = tuple[np.ndarray, np.ndarray]  # codes [n, features] or pictures of bytes, and their labels [n]
+Labelled = tuple[np.ndarray, np.ndarray]  # codes, in parts or whole, or pictures of bytes; their labels [n]
+
+
+class PartsReader(eqx.Module):
+    """Reads a description in parts: of every part it makes the same, and then something of all.
+
+    What one part teaches so helps with the others.
+
+    Args:
+        parts: how many there are.
+        sizes: lengths of a part, and of the hidden layers that read it; the last one is also that of the
+            hidden layer that reads all.
+        classes: how many are told apart.
+        key: for the initial weights.
+    """
+
+    part: MLP
+    whole: MLP
+
+    def __init__(self, parts: int, sizes: tuple[int, ...], classes: int, *, key: PRNGKeyArray):
+        first, second = jr.split(key)
+        self.part = MLP(sizes, key=first)
+        self.whole = MLP((parts * sizes[-1], sizes[-1], classes), key=second)
+
+    def __call__(self, description: Float[Array, "parts features"]) -> Float[Array, " classes"]:
+        """Logits of the classes."""
+        return self.whole(jax.nn.relu(jax.vmap(self.part)(description)).ravel())
 
 
 def read_out(
@@ -37,7 +64,7 @@ def read_out(
     """Right answers of a network with hidden layers, trained on codes; in per cent of the test.
 
     Args:
-        seen: codes [n, features] with labels [n].
+        seen: codes [n, features], or in parts [n, parts, features], with labels [n].
         test: the same of other scenes.
         seed: of the initial weights and the order.
         hidden: widths of its layers.
@@ -50,15 +77,23 @@ def read_out(
 def reader(
     seen: Labelled, seed: int, hidden: tuple[int, ...] = (256,), steps: int = STEPS
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The read-out itself: from codes [n, features] to labels [n]. Arguments as there."""
+    """The read-out itself: from codes to labels [n]. Arguments as there."""
     codes, labels = seen
-    scaler = StandardScaler().fit(codes)
-    standard = lambda some: np.asarray(scaler.transform(some), np.float32)  # noqa: E731
-    sizes = (codes.shape[1], *hidden, int(labels.max()) + 1)
-    candidates = [
-        taught(lambda key: MLP(sizes, key=key), (standard(codes), labels), seed, steps, decay)
-        for decay in DECAYS
-    ]
+    sizes, classes = (codes.shape[-1], *hidden), int(labels.max()) + 1
+    scaler = StandardScaler().fit(codes.reshape(-1, sizes[0]))
+
+    def standard(some: np.ndarray) -> np.ndarray:
+        return np.asarray(scaler.transform(some.reshape(-1, sizes[0])), np.float32).reshape(some.shape)
+
+    def build(key: PRNGKeyArray) -> MLP | PartsReader:
+        in_parts = codes.ndim == 3
+        return (
+            PartsReader(codes.shape[1], sizes, classes, key=key)
+            if in_parts
+            else MLP((*sizes, classes), key=key)
+        )
+
+    candidates = [taught(build, (standard(codes), labels), seed, steps, decay) for decay in DECAYS]
     model, _ = max(candidates, key=lambda candidate: candidate[1])
     return lambda some: each(answer, model, standard(some))
 
