@@ -14,7 +14,7 @@ from subitize.claims.generalisation import unseen
 from subitize.claims.lab import as_json
 from subitize.claims.report import report
 from subitize.cli import main
-from subitize.core.errors import UsageError
+from subitize.core.errors import CheckpointError, UsageError
 from subitize.training.runs import WEIGHTS
 
 AT_LEAST, AT_MOST = Condition("right (%)", "about 80", 85), Condition("right (%)", "", 20, at_most=True)
@@ -96,6 +96,22 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     assert len(lines) == 2
     assert [sitting["date"] for sitting in found["sittings"]] == ["1999-01-01", date.today().isoformat()]
     assert "1999-01-01" in report(tmp_path, tmp_path)
+
+
+def test_a_damaged_note_is_named(tmp_path):
+    lab = Lab(tmp_path, (0,))
+    lab.noted("number", "options", lambda lab, seed: 1)
+    (note,) = tmp_path.glob("notes/*.json")
+    note.write_text(note.read_text()[:20])
+    with pytest.raises(CheckpointError, match=f"{note.name} is damaged. Delete it"):
+        lab.noted("number", "options", lambda lab, seed: 1)
+
+
+def test_a_note_tells_no_command(tmp_path):
+    """It is of any claim that asks for it, and arguments may name folders of somebody's machine."""
+    Lab(tmp_path, (0,)).noted("number", "options", lambda lab, seed: 1)
+    (note,) = tmp_path.glob("notes/*.json")
+    assert "command" not in json.loads(note.read_text())["provenance"]
 
 
 def test_other_options_are_measured_anew(tmp_path):

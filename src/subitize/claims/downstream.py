@@ -2,8 +2,8 @@
 
 Scenes of two digits are described without labels: by AIR, which was trained on none to two of them and gives
 a place and a code for each object; by DRAW, which gives a code for each of its strokes; and by an ordinary
-variational autoencoder, which gives one code for the scene. The same labels then teach a network to tell from
-each description, of whose parts it first makes the same of each,
+variational autoencoder, which gives one code for the scene. The same labels then teach a network, which
+reads every part of a description alike and then all together, to tell from each
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
@@ -25,6 +25,7 @@ from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.descent import Schedule, descended
 from subitize.claims.lab import Lab
 from subitize.claims.painting import SIZES, draw_of
+from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import each, glance, read_out
 from subitize.claims.subitizing import autoencoder_of, mean_code
 from subitize.figures.curves import Line, Panel, grid
@@ -44,7 +45,7 @@ TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labe
 AIR_STEPS, AIR_CODE = 20_000, 50
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
-OPTIONS = LABELS, TESTED, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_STEPS, AIR_CODE, STROKES, WHOLE
+OPTIONS = READING, LABELS, TESTED, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_STEPS, AIR_CODE, STROKES, WHOLE
 SEEDS = (0, 1, 2)
 INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
 

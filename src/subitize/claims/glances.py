@@ -26,6 +26,7 @@ from subitize import scenes
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.lab import Lab
 from subitize.claims.open_ended import CANVAS, LOOKS, MOST, options_of, run_of
+from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import STEPS, answer, each, reader, supervised
 from subitize.claims.subitizing import SCHEDULE, autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
@@ -38,7 +39,7 @@ PRIOR = "sticks"  # of DAIR's count
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
 TESTED = 250  # scenes of each number
 TIMED = 100  # of them
-OPTIONS = TOLD, SHOWN, LABELS, TESTED, TIMED, STEPS, SCHEDULE
+OPTIONS = READING, TOLD, SHOWN, LABELS, TESTED, TIMED, SCHEDULE
 SEEDS = (0, 1, 2)
 INKS = {"DAIR": ACCENT, "DAIR, one look": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
 CLOCKED = ("DAIR, one look", "supervised")

@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from subitize.claims.claim import Claim
+from subitize.core.errors import CheckpointError
 from subitize.scenes import AbstractScenes, Bits
 from subitize.training import Learner, Recipe, Run, fit, open_run, train
 from subitize.training.checkpoint import alone, write_atomically
@@ -118,15 +119,15 @@ class Lab:
 
     def noted_of(self, seed: int, name: str, options: Any, measure: Callable[["Lab", int], Any]) -> Any:
         """The same with one seed."""
-        path = self.note(f"{name}, {seed}", options, "json")
+        path = self.note_path(f"{name}, {seed}", options, "json")
         if path.is_file():
             self.say(f"measured before: {path}")
         else:
             inner = dataclasses.replace(self, spent={}, made=[])
             found = measure(inner, seed)
-            note = {"found": found, "seconds": inner.spent, "provenance": provenance()}
-            write_atomically(path, as_json(note))
-        note = json.loads(path.read_text())  # also what was just measured, for JSON makes words of keys
+            made = {word: value for word, value in provenance().items() if word != "command"}  # any claim's
+            write_atomically(path, as_json({"found": found, "seconds": inner.spent, "provenance": made}))
+        note = read_note(path)  # also what was just measured, for JSON makes words of keys
         self.spent.update(note["seconds"])
         self.made.append(note["provenance"])
         return note["found"]
@@ -139,14 +140,14 @@ class Lab:
             options: all that defines the picture but the seed.
             draw: () -> picture.
         """
-        path = self.note(f"{name}, {self.seeds[0]}", options, "png")
+        path = self.note_path(f"{name}, {self.seeds[0]}", options, "png")
         if not path.is_file():
             file = io.BytesIO()
             draw().save(file, "png")
             write_atomically(path, file.getvalue())
         return Image.open(path)
 
-    def note(self, name: str, options: Any, ending: str) -> Path:
+    def note_path(self, name: str, options: Any, ending: str) -> Path:
         """The file of a note."""
         folder = self.out / "notes"
         folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +183,7 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
         "details": finding.details,
         "minutes": round(sum(lab.spent.values()) / 60, 1),  # of training, in whatever sitting
         "provenance": provenance() | {"command": command(claim, lab)},
-        "sittings": sittings(lab.made),
+        "sittings": [made for i, made in enumerate(lab.made) if made not in lab.made[:i]],
     }
     write_atomically(lab.out / f"{claim.name}.json", as_json(found))
     if finding.picture is not None:
@@ -196,10 +197,17 @@ def as_json(found: dict[str, Any]) -> bytes:
     return re.sub(r"\[\s+[^][{}]*\]", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text).encode()
 
 
-def sittings(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of the provenances of notes, those that differ in more than the command."""
-    told = [{name: value for name, value in one.items() if name != "command"} for one in made]
-    return [one for i, one in enumerate(told) if one not in told[:i]]
+def read_note(path: Path) -> dict[str, Any]:
+    """What was noted: found, seconds of each training, provenance.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        note = json.loads(path.read_text())
+        return {word: note[word] for word in ("found", "seconds", "provenance")}
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"The note {path} is damaged. Delete it, and it is measured again.") from None
 
 
 def marked(*options: Any) -> str:

@@ -29,6 +29,7 @@ DECAYS = (0.0, 0.1, 1.0, 3.0)  # of the weights of a network that reads codes, p
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
 STEPS, LOOKS = 4000, 20  # of training, and how often what is kept aside is looked at
+OPTIONS = ASIDE, DECAYS, STRENGTHS, BATCH, RATE, STEPS, LOOKS  # that decide what is read
 Labelled = tuple[np.ndarray, np.ndarray]  # codes, in parts or whole, or pictures of bytes; their labels [n]
 
 
@@ -86,12 +87,9 @@ def reader(
         return np.asarray(scaler.transform(some.reshape(-1, sizes[0])), np.float32).reshape(some.shape)
 
     def build(key: PRNGKeyArray) -> MLP | PartsReader:
-        in_parts = codes.ndim == 3
-        return (
-            PartsReader(codes.shape[1], sizes, classes, key=key)
-            if in_parts
-            else MLP((*sizes, classes), key=key)
-        )
+        if codes.ndim == 3:
+            return PartsReader(codes.shape[1], sizes, classes, key=key)
+        return MLP((*sizes, classes), key=key)
 
     candidates = [taught(build, (standard(codes), labels), seed, steps, decay) for decay in DECAYS]
     model, _ = max(candidates, key=lambda candidate: candidate[1])

@@ -23,6 +23,7 @@ from PIL import Image
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.descent import Schedule, Subject, descended, mean_of
 from subitize.claims.lab import Lab
+from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import STEPS as TAUGHT
 from subitize.claims.readout import each, glance, linear_read_out, read_out
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
@@ -38,7 +39,7 @@ ASKED = 2000  # labels of the conditions
 SCHEDULE = Schedule(steps=8000, batch=64, clip=100.0)
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficients
 SLOPES = (0.05, 0.1, 0.2, 0.3)  # of brightness, per pixel
-OPTIONS = FEW, MANY, SHOWN, TESTED, LABELS, TAUGHT, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
+OPTIONS = READING, FEW, MANY, SHOWN, TESTED, LABELS, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
 SEEDS = (0, 1, 2)
 PAIRS = 10  # of pictures and their reconstructions
 ENLARGED = 2

@@ -37,8 +37,8 @@ from subitize.core.draws import Means, Samples
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 VISIBLE = 1.0  # nats
-# Deviations of the windows that are drawn, as a multiple of those of q(where). The mean bound of training
-# scenes is highest from 1.5 to 2.5.
+# Deviations of the windows that are drawn, as a multiple of those of q(where). When every look began
+# anew, the mean bound of training scenes was highest from 1.5 to 2.5.
 BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful step keeps one
 TOGETHER = 2  # most objects that are taken back at once
