@@ -31,10 +31,10 @@ def exclusive_or(n):
 
 def test_a_hidden_layer_reads_what_a_linear_function_cannot():
     seen, test = exclusive_or(800), exclusive_or(500)
-    assert read_out(seen, test, 0) > 85
+    assert read_out(seen, test, 0, steps=800) > 85
     assert linear_read_out(seen, test) < 65
     in_parts = [(codes.reshape(-1, 2, 2), labels) for codes, labels in (seen, test)]
-    assert read_out(*in_parts, 0) > 85
+    assert read_out(*in_parts, 0, steps=800) > 85
 
 
 def test_of_every_part_the_same_is_made():
@@ -52,7 +52,7 @@ def test_of_every_part_the_same_is_made():
 
 def test_nothing_is_read_where_nothing_is_written():
     seen, test = ((RNG.normal(size=(400, 4)), RNG.integers(0, 4, 400)) for _ in range(2))
-    for found in (read_out(seen, test, 0), linear_read_out(seen, test)):
+    for found in (read_out(seen, test, 0, steps=800), linear_read_out(seen, test)):
         assert abs(found - 25) < 100 * 5 * (0.25 * 0.75 / 400) ** 0.5
 
 
