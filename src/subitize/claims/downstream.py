@@ -42,10 +42,11 @@ FEW = 1000  # labels up to which AIR's codes must lead
 TESTED = 5000
 HIDDEN = (256, 256)  # of the read-outs
 TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labels: a share, and its bounds
-AIR_STEPS, AIR_CODE = 20_000, 50
+# Of AIR; with a pixel deviation below its default, codes hold finer detail.
+AIR_OPTIONS = {"what": 50, "pixel_deviation": 0.15, "steps": 20_000}
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
-OPTIONS = READING, LABELS, TESTED, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_STEPS, AIR_CODE, STROKES, WHOLE
+OPTIONS = READING, LABELS, TESTED, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_OPTIONS, STROKES, WHOLE
 SEEDS = (0, 1, 2)
 INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
 
@@ -124,7 +125,7 @@ def sum_and_order(scene: Scene) -> np.ndarray:
 def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Codes of the scenes of both splits, by each model."""
     _, height, width, channels = shown.pictures.shape
-    usual = {} if lab.tiny else {"what": AIR_CODE, "steps": AIR_STEPS}
+    usual: Any = {} if lab.tiny else AIR_OPTIONS
     air = lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
     small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {"glimpses": 16, "code": 20}
     strokes = draw_of(DRAWSettings(height, width, read=SIZES["read"], **small), shown.pictures)
