@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from subitize.claims.downstream import objects, sum_and_order
-from subitize.claims.readout import PartsReader, each, glance, linear_read_out, read_out
+from subitize.claims.readout import (
+    PartsReader,
+    agreed,
+    each,
+    glance,
+    kept_aside,
+    linear_read_out,
+    read_out,
+)
 from subitize.claims.subitizing import number_units, reach
 from subitize.scenes import Dots, Scene
 from subitize.scenes.stack import Drawn
@@ -33,8 +41,31 @@ def test_a_hidden_layer_reads_what_a_linear_function_cannot():
     seen, test = exclusive_or(800), exclusive_or(500)
     assert read_out(seen, test, 0, steps=800) > 85
     assert linear_read_out(seen, test) < 65
-    in_parts = [(codes.reshape(-1, 2, 2), labels) for codes, labels in (seen, test)]
+    in_parts = [(codes.reshape(-1, 1, 2, 2), labels) for codes, labels in (seen, test)]
     assert read_out(*in_parts, 0, steps=800) > 85
+
+
+def test_several_draws_tell_more_than_one():
+    def drawn(n, draws):
+        labels = RNG.integers(0, 2, n)
+        codes = RNG.normal(size=(n, draws, 1, 2)) + labels[:, None, None, None]
+        return codes, labels
+
+    told = [read_out(drawn(800, draws), drawn(500, draws), 0, steps=400) for draws in (1, 8)]
+    assert told[0] < 85  # Φ(1/√2) = 76 %
+    assert told[1] > 94  # Φ(√8/√2) = 98 %
+
+
+def test_draws_agree_on_the_class_with_the_largest_mean_probability():
+    """Two that lean one way give in to one that is certain of the other."""
+    logits = jnp.array([[0.1, 0.0], [0.1, 0.0], [-9.0, 9.0]])
+    assert agreed(lambda draw: draw, logits) == 1
+    assert agreed(lambda draw: draw, logits[:2]) == 0
+
+
+def test_a_fifth_is_kept_aside_but_not_more_than_some():
+    for n, wanted in ((5, 1), (50, 10), (10_000, 2000), (60_000, 2000)):
+        assert kept_aside(n).sum() == wanted
 
 
 def test_of_every_part_the_same_is_made():
@@ -128,8 +159,8 @@ def test_objects_come_from_left_to_right_whatever_the_order_of_attention():
     boxes = jnp.array([[30.0, 0, 40, 9], [2, 5, 11, 20], [0, 0, 1, 1]])
     what = jnp.array([[1.0], [2], [3]])
     air = SimpleNamespace(
-        look=lambda image: SimpleNamespace(boxes=boxes, what=what),
+        look_closely=lambda image, key: SimpleNamespace(boxes=boxes, what=what),
         settings=SimpleNamespace(width=50, height=25),
     )
-    code = objects(air, jnp.zeros((25, 50, 1)))
-    np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)
+    for code in objects(air, jnp.zeros((25, 50, 1))):
+        np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)

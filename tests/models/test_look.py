@@ -13,6 +13,7 @@ import pytest
 from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
+from subitize.core.glimpse import Window
 from subitize.models.air import AIR, GUIDES, Evidence
 from subitize.models.look import (
     Shifted,
@@ -25,6 +26,7 @@ from subitize.models.look import (
     sight,
     summed_up,
     taken_back,
+    without_the_others,
 )
 from subitize.models.settings import AIRSettings
 
@@ -192,3 +194,36 @@ def test_only_who_is_restless_looks_again():
         AIR(SMALL, key=jr.key(0)).extended(looks=2)
     with pytest.raises(UsageError, match="at least once"):
         dair().extended(looks=0)
+
+
+@pytest.mark.parametrize("word", GUIDES)
+def test_objects_seen_without_the_others_leave_less_unexplained(word):
+    model = AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    found = found._replace(posterior=jnp.array([0.0, 0.1, 0.9, 0.0]), what=found.what + 2.0)
+    patches = jax.vmap(lambda box, what: model.paint(window_of(box), what))(found.boxes, found.what)
+    found = found._replace(patches=patches)
+    unexplained = lambda found: float(jnp.sum((IMAGE - found.patches[:2].sum(0)) ** 2))  # noqa: E731
+    once = without_the_others(model, IMAGE, found, jnp.asarray(0))
+    assert unexplained(once) < unexplained(found)
+    left = jnp.clip(IMAGE - found.patches[1], 0, 1)
+    np.testing.assert_allclose(once.what[0], model.recognise(left, window_of(found.boxes[0])).loc, atol=1e-5)
+    np.testing.assert_allclose(once.what[1:], found.what[1:])
+    np.testing.assert_allclose(
+        once.patches[0], model.paint(window_of(found.boxes[0]), once.what[0]), atol=1e-5
+    )
+    jax.tree.map(
+        np.testing.assert_array_equal, without_the_others(model, IMAGE, found, jnp.asarray(2)), found
+    )
+
+
+def window_of(box):
+    return Window(box[2] - box[0], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+
+
+def test_close_looks_differ_by_their_windows_alone():
+    model = AIR(SMALL, key=jr.key(0))
+    looks = [model.look_closely(IMAGE, key) for key in jr.split(jr.key(3), 2)]
+    assert jnp.abs(looks[0].boxes - looks[1].boxes).max() > 0.1
+    again = model.look_closely(IMAGE, jr.split(jr.key(3), 2)[0])
+    jax.tree.map(np.testing.assert_array_equal, again, looks[0])

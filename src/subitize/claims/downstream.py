@@ -7,9 +7,11 @@ reads every part of a description alike and then all together, to tell from each
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
-and a convolutional network to tell it from the pixels. AIR's objects come in the order of its attention; they
-are handed on from left to right. DRAW and the autoencoder learn from the very scenes, without the labels; AIR
-learned before, from fresh scenes of none to two digits. Each of the three trains for about as long.
+and a convolutional network to tell it from the pixels. A description is drawn several times from what its
+model holds for possible; all draws teach, and the answer is that of their mean. AIR looks closely, and its
+objects, which come in the order of its attention, are handed on from left to right. DRAW and the autoencoder
+learn from the very scenes, without the labels; AIR learned before, from fresh scenes of none to two digits.
+Each of the three trains for about as long.
 """
 
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 from PIL import Image
 
@@ -27,7 +30,8 @@ from subitize.claims.lab import Lab
 from subitize.claims.painting import SIZES, draw_of
 from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import each, glance, read_out
-from subitize.claims.subitizing import autoencoder_of, mean_code
+from subitize.claims.subitizing import autoencoder_of
+from subitize.core.draws import Samples
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, WINDOWS
 from subitize.models.draw import DRAW, DRAWSettings
@@ -40,13 +44,13 @@ TASKS = {"sum": 19, "order": 2}  # and their classes
 LABELS = (50, 200, 1000, 5000, 20_000, 60_000)
 FEW = 1000  # labels up to which AIR's codes must lead
 TESTED = 5000
+DRAWS = 8  # of every description
 HIDDEN = (256, 256)  # of the read-outs
 TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labels: a share, and its bounds
-# Of AIR; with a pixel deviation below its default, codes hold finer detail.
-AIR_OPTIONS = {"what": 50, "pixel_deviation": 0.15, "steps": 20_000}
+AIR_OPTIONS = {"what": 50, "steps": 20_000}
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
-OPTIONS = READING, LABELS, TESTED, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_OPTIONS, STROKES, WHOLE
+OPTIONS = READING, LABELS, TESTED, DRAWS, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_OPTIONS, STROKES, WHOLE
 SEEDS = (0, 1, 2)
 INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
 
@@ -144,21 +148,31 @@ def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tu
 
 
 def objects(model: Any, image: jax.Array) -> jax.Array:
-    """[2, features]: places (in canvases) and codes of the first two objects, from left to right."""
-    look, s = model.look(image), model.settings
-    boxes = look.boxes[:2] / jnp.array([s.width, s.height, s.width, s.height])
-    order = jnp.argsort(boxes[:, 0] + boxes[:, 2])
-    return jnp.concatenate([boxes, look.what[:2]], 1)[order]
+    """[draws, 2, features]: places (in canvases) and codes of the first two objects, from left to right."""
+    size = jnp.array([model.settings.width, model.settings.height] * 2)
+
+    def described(key: jax.Array) -> jax.Array:
+        look = model.look_closely(image, key)
+        boxes = look.boxes[:2] / size
+        order = jnp.argsort(boxes[:, 0] + boxes[:, 2])
+        return jnp.concatenate([boxes, look.what[:2]], 1)[order]
+
+    return jax.vmap(described)(keys())
 
 
 def stroke_codes(model: DRAW, image: jax.Array) -> jax.Array:
-    """[strokes, code]: of all strokes."""
-    return model.look(image[..., 0]).code
+    """[draws, strokes, code]: of all strokes."""
+    return jax.vmap(lambda key: model.look(image[..., 0], Samples(key)).code)(keys())
 
 
 def one_code(model: Any, image: jax.Array) -> jax.Array:
-    """[1, code]: the scene's code is its only part."""
-    return mean_code(model, image)[None]
+    """[draws, 1, code]: the scene's code is its only part."""
+    return jax.vmap(lambda key: model.posterior(image).sample(key)[None])(keys())
+
+
+def keys() -> jax.Array:
+    """Of the draws, the same for every scene."""
+    return jr.split(jr.key(0), DRAWS)
 
 
 def curves(table: dict[str, Any]) -> Image.Image:

@@ -1,7 +1,9 @@
 """What can be read off a representation? The same few labels for everybody, and other scenes for the test.
 
-A network is trained on labelled codes, or on labelled pictures, for as many steps. A fifth of the labels is
-kept aside to choose when to stop, and how strongly to regularise; test labels are only counted.
+A network is trained on labelled codes, or on labelled pictures, for as many steps. A fifth of the labels, but
+not more than some, is kept aside to choose when to stop, and how strongly to regularise; test labels are only
+counted. Of a scene there may be several codes z_k, draws of one posterior: any of them teaches, and the
+answer is the class y with the largest Σ_k p(y | z_k).
 """
 
 import warnings
@@ -24,13 +26,13 @@ from sklearn.preprocessing import StandardScaler
 from subitize.core.networks import MLP
 from subitize.models.glance import Glance, GlanceSettings
 
-ASIDE = 5  # every so-manieth label chooses between the candidates
+ASIDE, MOST_ASIDE = 5, 2000  # every so-manieth label, but so many at most, chooses between the candidates
 DECAYS = (0.0, 0.1, 1.0, 3.0)  # of the weights of a network that reads codes, per unit of learning rate
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
 STEPS, LOOKS = 4000, 20  # of training, and how often what is kept aside is looked at
-OPTIONS = ASIDE, DECAYS, STRENGTHS, BATCH, RATE, STEPS, LOOKS  # that decide what is read
-Labelled = tuple[np.ndarray, np.ndarray]  # codes, in parts or whole, or pictures of bytes; their labels [n]
+OPTIONS = ASIDE, MOST_ASIDE, DECAYS, STRENGTHS, BATCH, RATE, STEPS, LOOKS  # that decide what is read
+Labelled = tuple[np.ndarray, np.ndarray]  # codes, draws of codes in parts, or pictures of bytes; labels [n]
 
 
 class PartsReader(eqx.Module):
@@ -65,7 +67,7 @@ def read_out(
     """Right answers of a network with hidden layers, trained on codes; in per cent of the test.
 
     Args:
-        seen: codes [n, features], or in parts [n, parts, features], with labels [n].
+        seen: codes [n, features], or draws of codes in parts [n, draws, parts, features], with labels [n].
         test: the same of other scenes.
         seed: of the initial weights and the order.
         hidden: widths of its layers.
@@ -84,21 +86,22 @@ def reader(
     scaler = StandardScaler().fit(codes.reshape(-1, sizes[0]))
 
     def standard(some: np.ndarray) -> np.ndarray:
-        return np.asarray(scaler.transform(some.reshape(-1, sizes[0])), np.float32).reshape(some.shape)
+        scaled = np.asarray(scaler.transform(some.reshape(-1, sizes[0])), np.float32).reshape(some.shape)
+        return scaled if some.ndim == 4 else scaled[:, None]
 
     def build(key: PRNGKeyArray) -> MLP | PartsReader:
-        if codes.ndim == 3:
-            return PartsReader(codes.shape[1], sizes, classes, key=key)
+        if codes.ndim == 4:
+            return PartsReader(codes.shape[2], sizes, classes, key=key)
         return MLP((*sizes, classes), key=key)
 
     candidates = [taught(build, (standard(codes), labels), seed, steps, decay) for decay in DECAYS]
     model, _ = max(candidates, key=lambda candidate: candidate[1])
-    return lambda some: each(answer, model, standard(some))
+    return lambda some: each(agreed, model, standard(some))
 
 
 def linear_read_out(seen: Labelled, test: Labelled) -> float:
     """Right answers of a softmax of a linear function, in per cent of the test; arguments as there."""
-    (codes, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
+    (codes, labels), aside = seen, kept_aside(len(seen[1]))
     candidates = [
         make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
         for strength in STRENGTHS
@@ -121,13 +124,14 @@ def glance(seen: Labelled, test: Labelled, classes: int, seed: int, steps: int =
         seed: of the initial weights and the order.
         steps: of training.
     """
-    return 100 * right(supervised(seen, classes, seed, steps), *test)
+    return 100 * right(supervised(seen, classes, seed, steps), test[0][:, None], test[1])
 
 
 def supervised(seen: Labelled, classes: int, seed: int, steps: int = STEPS) -> Glance:
     """The convolutional network itself; arguments as there."""
-    settings = GlanceSettings(*seen[0].shape[1:], classes=classes)
-    return taught(lambda key: Glance(settings, key=key), seen, seed, steps)[0]
+    pictures, labels = seen
+    settings = GlanceSettings(*pictures.shape[1:], classes=classes)
+    return taught(lambda key: Glance(settings, key=key), (pictures[:, None], labels), seed, steps)[0]
 
 
 def taught(
@@ -137,12 +141,12 @@ def taught(
 
     Args:
         build: key -> network, which makes logits of one picture or code.
-        seen: pictures or codes, with labels.
+        seen: draws of pictures or codes [n, draws, …], with labels [n].
         seed: of the initial weights and the order.
         steps: of training.
         decay: of the weights, per step and unit of learning rate.
     """
-    (shown, labels), aside = seen, np.arange(len(seen[1])) % ASIDE == 0
+    (shown, labels), aside = seen, kept_aside(len(seen[1]))
     first, order = jr.split(jr.key(seed))
     lesson = jnp.asarray(shown[~aside]), jnp.asarray(labels[~aside])
     optimizer, chunk, model = descent(steps), max(steps // LOOKS, 1), build(first)
@@ -156,6 +160,12 @@ def taught(
     return best, most
 
 
+def kept_aside(number: int) -> np.ndarray:
+    """Which of so many labels choose between the candidates."""
+    place = np.arange(number)
+    return (place % ASIDE == 0) & (place < ASIDE * MOST_ASIDE)
+
+
 @cache  # so that networks of one shape are compiled once, whatever their decay
 def descent(steps: int) -> optax.GradientTransformation:
     """Adam with a rate that falls along half a cosine; its decay of the weights lies in its memory."""
@@ -165,16 +175,18 @@ def descent(steps: int) -> optax.GradientTransformation:
 
 @eqx.filter_jit
 def follow(optimizer: optax.GradientTransformation, steps: int, state: Any, lesson: Any, key: Any) -> Any:
-    """So many steps down the cross-entropy of random batches."""
+    """So many steps down the cross-entropy of random batches, one draw of each scene."""
     shown, labels = lesson
 
-    def cost(model, rows):
-        logits = jax.vmap(model)(in_units(shown[rows]))
+    def cost(model, rows, draws):
+        logits = jax.vmap(model)(in_units(shown[rows, draws]))
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
 
     def step(state, key):
         model, memory = state
-        gradient = jax.grad(cost)(model, jr.randint(key, (BATCH,), 0, len(labels)))
+        rows = jr.randint(key, (BATCH,), 0, len(labels))
+        draws = jr.randint(jr.fold_in(key, 1), (BATCH,), 0, shown.shape[1])
+        gradient = jax.grad(cost)(model, rows, draws)
         change, memory = optimizer.update(gradient, memory, model)
         return (optax.apply_updates(model, change), memory), None
 
@@ -182,12 +194,17 @@ def follow(optimizer: optax.GradientTransformation, steps: int, state: Any, less
 
 
 def right(model: Any, shown: np.ndarray, labels: np.ndarray) -> float:
-    """Share of right answers."""
-    return float(np.mean(each(answer, model, shown) == labels))
+    """Share of right answers to draws of pictures or codes."""
+    return float(np.mean(each(agreed, model, shown) == labels))
+
+
+def agreed(model: Any, draws: jax.Array) -> jax.Array:
+    """The most probable class, by the mean over draws."""
+    return jnp.argmax(jax.nn.softmax(jax.vmap(model)(draws)).mean(0))
 
 
 def answer(model: Any, shown: jax.Array) -> jax.Array:
-    """The most probable class."""
+    """The most probable class of one picture or code."""
     return jnp.argmax(model(shown))
 
 
@@ -204,7 +221,7 @@ def each(
     Args:
         look: (model, picture in 0 … 1 or code) -> array; a function with a name, since it is compiled once.
         model: to look with.
-        shown: pictures of bytes [n, height, width, channels], or codes [n, features].
+        shown: pictures of bytes [n, height, width, channels], or codes [n, features], or draws of either.
         batch: looked at together.
     """
     starts = range(0, len(shown), batch)

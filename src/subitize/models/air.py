@@ -40,7 +40,7 @@ from subitize.core.networks import MLP, deviation
 from subitize.core.words import spoken
 from subitize.models.dair import Difference
 from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
-from subitize.models.look import Look, look
+from subitize.models.look import Look, look, look_closely
 from subitize.models.settings import AIRSettings
 
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
@@ -152,11 +152,16 @@ class AIR(eqx.Module):
         side = min(s.height, s.width) / jnp.maximum(where[0], 1.0)
         return Window(side, (1 + where[1]) * s.width / 2, (1 + where[2]) * s.height / 2)
 
-    def paint(self, where: Float[Array, "3"], what: Float[Array, " what"]) -> Float[Array, "H W c"]:
+    def paint(self, window: Window, what: Float[Array, " what"]) -> Float[Array, "H W c"]:
         """One object on an empty canvas."""
         s = self.settings
         patch = jax.nn.sigmoid(self.decoder(what) + DARK).reshape(s.window, s.window, s.channels)
-        return paint(patch, self.window(where), s.height, s.width)
+        return paint(patch, window, s.height, s.width)
+
+    def recognise(self, image: Float[Array, "H W c"], window: Window) -> Normal:
+        """q(what) of what is seen through a window."""
+        loc, scale = jnp.split(self.encoder(read(image, window, self.settings.window).ravel()), 2)
+        return Normal(loc, deviation(scale))
 
     def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
         """All N steps, each as if its object were there; draws what `begin` and `advance` do."""
@@ -195,16 +200,23 @@ class AIR(eqx.Module):
         loc, scale = attention.where.loc, attention.where.scale
         q_where = Normal(prior.loc + prior.scale * loc, prior.scale * scale)
         where = draw("where", q_where)
-        glimpse = read(image, self.window(where), self.settings.window)
-        loc, scale = jnp.split(self.encoder(glimpse.ravel()), 2)
-        q_what = Normal(loc, deviation(scale))
+        window = self.window(where)
+        q_what = self.recognise(image, window)
         what = draw("what", q_what)
         kl = q_where.kl(prior) + q_what.kl(self.prior_what())
-        return Step(attention.go_on, where, what, self.paint(where, what), jnp.zeros(()), kl)
+        return Step(attention.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl)
 
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with `where` and `what` at their means: deterministic."""
         return look(self, image)
+
+    def look_closely(self, image: Float[Array, "height width channels"], key: PRNGKeyArray) -> Look:
+        """Look once, at windows drawn from q(where), and then at each object without the others.
+
+        What is near an object is in its window and blurs its code; explained away it does not. Several such
+        looks are draws of what a picture may be, and tell more of it than the one at the means.
+        """
+        return look_closely(self, image, key)
 
     def dream(
         self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None
@@ -216,7 +228,7 @@ class AIR(eqx.Module):
 
         def one(t):
             at = draw.at(t)
-            return self.paint(at("where", self.prior_where()), at("what", self.prior_what()))
+            return self.paint(self.window(at("where", self.prior_where())), at("what", self.prior_what()))
 
         patches = jax.vmap(one)(jnp.arange(s.max_objects))
         return jnp.tensordot((jnp.arange(s.max_objects) < count).astype(patches.dtype), patches, 1), count

@@ -159,16 +159,16 @@ class DRAW(eqx.Module):
         canvas = memory.canvas + filters.write(stroke.reshape(s.write, s.write))
         return memory._replace(decoder=state, canvas=canvas), filters.window
 
-    def look(self, image: Float[Array, "height width"]) -> Glances:
-        """Every step with its code at its mean: deterministic."""
+    def look(self, image: Float[Array, "height width"], draw: Any = Means()) -> Glances:  # noqa: B008
+        """Every step, with the codes that `draw` gives out: at their means, or sampled."""
 
-        def step(memory, _):
+        def step(memory, t):
             q, memory, read = self.see(memory, image)
-            code = Means()("code", q)
+            code = draw.at(t)("code", q)
             memory, written = self.paint(memory, code)
             return memory, Glances(code, jax.nn.sigmoid(memory.canvas), read, written)
 
-        return jax.lax.scan(step, self.begin(), length=self.settings.glimpses)[1]
+        return jax.lax.scan(step, self.begin(), jnp.arange(self.settings.glimpses))[1]
 
     def dream(self, key: PRNGKeyArray) -> Float[Array, "glimpses height width"]:
         """Sample a picture: probabilities of its pixels after each step."""

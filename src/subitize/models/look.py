@@ -21,6 +21,9 @@ two be joined, whatever else there is. It keeps what explains the picture better
 count:
 
     log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t.
+
+A close look asks what is seen rather than how much. Its windows are drawn, and every object is recognised
+again in x - Σ_{s≠t} y_s, without the others.
 """
 
 from collections.abc import Callable
@@ -34,6 +37,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
+from subitize.core.glimpse import Window
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
 VISIBLE = 1.0  # nats
@@ -42,6 +46,7 @@ VISIBLE = 1.0  # nats
 BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful step keeps one
 TOGETHER = 2  # most objects that are taken back at once
+SWEEPS = 2  # times that a close look explains each object without the others
 Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
 
 
@@ -102,6 +107,31 @@ def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
         again = jnp.arange(air.settings.looks - 1)
         found, _ = jax.lax.scan(lambda found, i: (reconsidered(air, image, found, i), None), found, again)
     return summed_up(air, found)
+
+
+def look_closely(air: Any, image: Float[Array, "height width channels"], key: PRNGKeyArray) -> Look:
+    """Look once, at windows drawn from q(where), and then at each object without the others."""
+
+    def advance(t: Array | int, progress: Any) -> tuple[Any, Any]:
+        return air.advance(t, progress, image, Shifted(jr.normal(jr.fold_in(key, t), (3,))))
+
+    found = sight(air, image, air.begin(image, Samples(key)), advance)
+    objects = jnp.tile(jnp.arange(len(found.kl)), SWEEPS)
+    found, _ = jax.lax.scan(lambda found, t: (without_the_others(air, image, found, t), None), found, objects)
+    return summed_up(air, found)
+
+
+def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) -> Sight:
+    """Object t recognised again in what the other counted ones leave, if so less remains unexplained."""
+    counts = jnp.arange(len(found.kl)) < counted(found)
+    left = image - jnp.tensordot((counts.at[t].set(False)).astype(image.dtype), found.patches, 1)
+    x0, y0, x1, y1 = found.boxes[t]
+    window = Window(x1 - x0, (x0 + x1) / 2, (y0 + y1) / 2)
+    what = air.recognise(jnp.clip(left, 0, 1), window).loc
+    patch = air.paint(window, what)
+    better = counts[t] & (jnp.sum((left - patch) ** 2) < jnp.sum((left - found.patches[t]) ** 2))
+    changed = found._replace(what=found.what.at[t].set(what), patches=found.patches.at[t].set(patch))
+    return jax.tree.map(partial(jnp.where, better), changed, found)
 
 
 def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
