@@ -39,8 +39,8 @@ def said_of(found: dict[str, Any]) -> str:
 def place(made: dict[str, Any]) -> str:
     """Hardware, day, version and commit."""
     version = made["versions"]["subitize"]  # None of what ran from its sources
-    named = f"version {version}, " if version else ""
-    return f"{made['device']} {made['cpu']}, {made['date']}, {named}commit {(made['commit'] or 'unknown')[:7]}"
+    code = f"version {version}, " * bool(version) + f"commit {(made['commit'] or 'unknown')[:7]}"
+    return f"{made['device']} {made['cpu']}, {made['date']}, {code}"
 
 
 def conditions(found: dict[str, Any]) -> str:
