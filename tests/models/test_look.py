@@ -22,8 +22,11 @@ from subitize.models.look import (
     carefully,
     evidence,
     first_to_last,
+    one_more,
     reconsidered,
+    refined,
     sight,
+    standard_where,
     summed_up,
     taken_back,
     without_the_others,
@@ -201,24 +204,22 @@ def test_objects_seen_without_the_others_leave_less_unexplained(word):
     model = AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
     found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
     found = found._replace(posterior=jnp.array([0.0, 0.1, 0.9, 0.0]), what=found.what + 2.0)
-    patches = jax.vmap(lambda box, what: model.paint(window_of(box), what))(found.boxes, found.what)
+    patches = jax.vmap(lambda box, what: model.paint(Window.of_box(box), what))(found.boxes, found.what)
     found = found._replace(patches=patches)
     unexplained = lambda found: float(jnp.sum((IMAGE - found.patches[:2].sum(0)) ** 2))  # noqa: E731
     once = without_the_others(model, IMAGE, found, jnp.asarray(0))
     assert unexplained(once) < unexplained(found)
     left = jnp.clip(IMAGE - found.patches[1], 0, 1)
-    np.testing.assert_allclose(once.what[0], model.recognise(left, window_of(found.boxes[0])).loc, atol=1e-5)
+    np.testing.assert_allclose(
+        once.what[0], model.recognise(left, Window.of_box(found.boxes[0])).loc, atol=1e-5
+    )
     np.testing.assert_allclose(once.what[1:], found.what[1:])
     np.testing.assert_allclose(
-        once.patches[0], model.paint(window_of(found.boxes[0]), once.what[0]), atol=1e-5
+        once.patches[0], model.paint(Window.of_box(found.boxes[0]), once.what[0]), atol=1e-5
     )
     jax.tree.map(
         np.testing.assert_array_equal, without_the_others(model, IMAGE, found, jnp.asarray(2)), found
     )
-
-
-def window_of(box):
-    return Window(box[2] - box[0], (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
 
 
 def test_close_looks_differ_by_their_windows_alone():
@@ -227,3 +228,39 @@ def test_close_looks_differ_by_their_windows_alone():
     assert jnp.abs(looks[0].boxes - looks[1].boxes).max() > 0.1
     again = model.look_closely(IMAGE, jr.split(jr.key(3), 2)[0])
     jax.tree.map(np.testing.assert_array_equal, again, looks[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "taken", "wanted"),
+    [(1, 3, 2), (1, 2, 2), (1, 1, 1), (0, 1, 1), (3, 3, 3), (3, 5, 4), (5, 5, 5)],
+)
+def test_one_more_is_counted_if_a_step_was_taken_for_it(count, taken, wanted):
+    found = four(count)._replace(taken=jnp.asarray(taken))
+    more = one_more(found)
+    assert jnp.argmax(more.posterior) == wanted
+    np.testing.assert_allclose(jnp.sort(more.posterior), jnp.sort(found.posterior))
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "moving"), [(0, 2, [0, 1]), (1, 3, [1, 2]), (2, 2, []), (3, 5, [3, 4])]
+)
+def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
+    """The rest stays, the bound rises, and divergences follow the means."""
+    model = AIR(dataclasses.replace(SMALL, model="dair", max_objects=5), key=jr.key(0))
+    model = eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(9.0))
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    assert found.taken == 5
+    found = found._replace(posterior=jnp.full(6, 0.1).at[count].set(0.5))
+    moved = refined(model, IMAGE, found, jnp.asarray(first))
+    gained = float(evidence(model, IMAGE, moved) - evidence(model, IMAGE, found))
+    assert gained > 0.1 if moving else gained == 0
+    for place in range(5):
+        stays = np.array_equal(moved.patches[place], found.patches[place])
+        assert stays == (place not in moving)
+        means = [
+            jnp.concatenate([standard_where(model, s.boxes)[place], s.what[place]]) for s in (found, moved)
+        ]
+        by_means = 0.5 * float(jnp.sum(means[1] ** 2) - jnp.sum(means[0] ** 2))
+        np.testing.assert_allclose(moved.kl[place] - found.kl[place], by_means, atol=1e-3)
+        painted = model.paint(Window.of_box(moved.boxes[place]), moved.what[place])
+        np.testing.assert_allclose(moved.patches[place], painted, atol=1e-4)

@@ -22,6 +22,7 @@ from subitize.core.errors import UsageError
 from subitize.evaluation.counting import confusion
 from subitize.figures.board import board
 from subitize.figures.style import stacked
+from subitize.models.look import OPTIONS as FURTHER_LOOKS
 from subitize.training import Run
 from subitize.training.health import counts
 
@@ -83,7 +84,7 @@ def tested(lab: Lab, way: str, trained_on: tuple, tested_on: tuple) -> list[np.n
         lab.say(f"{way}, seed {seed}: {told}")
         return table.tolist()
 
-    options = options_of(way, trained_on), WAYS[way], MOST, PICTURES, tested_on
+    options = options_of(way, trained_on), looking(way), MOST, PICTURES, tested_on
     return [np.array(table) for table in lab.noted(f"confusion, {way}", options, measured)]
 
 
@@ -109,6 +110,11 @@ def options_of(way: str, trained_on: tuple) -> dict[str, Any]:
     model, _ = WAYS[way]
     alone = {"sums": 0} if model == "published" else {}
     return {"model": model, "counts": trained_on, "max_objects": trained_on[-1] + 1, "steps": STEPS} | alone
+
+
+def looking(way: str) -> tuple[Any, ...]:
+    """All that decides how it looks: further looks are a matter of their own."""
+    return (*WAYS[way], FURTHER_LOOKS) if WAYS[way][1] > 1 else WAYS[way]
 
 
 def ways(lab: Lab) -> tuple[str, ...]:
@@ -158,7 +164,9 @@ def picture(lab: Lab, trained_on: tuple, n: int, compared: tuple[str, ...]) -> I
         draw = lambda way=way, title=title: picture_of(  # noqa: E731
             lab, run_of(lab, way, trained_on, lab.seeds[0]), n, title
         )
-        sheets.append(lab.drawn(f"board, {way}", (title, options_of(way, trained_on), WAYS[way], MOST), draw))
+        sheets.append(
+            lab.drawn(f"board, {way}", (title, options_of(way, trained_on), looking(way), MOST), draw)
+        )
     return stacked(sheets)
 
 

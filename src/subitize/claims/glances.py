@@ -31,6 +31,7 @@ from subitize.claims.readout import STEPS, answer, each, reader, supervised
 from subitize.claims.subitizing import SCHEDULE, autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
+from subitize.models.look import OPTIONS as FURTHER_LOOKS
 from subitize.scenes.stack import Drawn
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -60,7 +61,7 @@ class Watcher(NamedTuple):
 def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
-    options = OPTIONS, options_of(PRIOR), MOST, LOOKS, numbers
+    options = OPTIONS, options_of(PRIOR), MOST, LOOKS, FURTHER_LOOKS, numbers
     found = {
         name: lab.noted(
             f"glances, {name}", options, lambda lab, seed, name=name: watched(lab, name, numbers, seed)

@@ -14,6 +14,7 @@ import numpy as np
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.generalisation import LOOKS, confused, picture_of
 from subitize.claims.lab import Lab
+from subitize.models.look import OPTIONS as FURTHER_LOOKS
 from subitize.training import Run
 
 PRIORS = {
@@ -60,7 +61,7 @@ def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
         lab.say(f"{prior}, seed {seed}: {told}")
         return table.tolist()
 
-    options = options_of(prior), MOST, LOOKS, PICTURES, tested_on(lab)
+    options = options_of(prior), MOST, LOOKS, FURTHER_LOOKS, PICTURES, tested_on(lab)
     return [np.array(table) for table in lab.noted(f"confusion, {prior}", options, measured)]
 
 
@@ -104,7 +105,7 @@ def shown(lab: Lab) -> Any:
     """The first held-out scenes of six, as the first seed sees them."""
     seed, title = lab.seeds[0], f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
     draw = lambda: picture_of(lab, run_of(lab, "sticks", seed), ASKED, title, canvas=CANVAS)  # noqa: E731
-    return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS), draw)
+    return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS, FURTHER_LOOKS), draw)
 
 
 CLAIMS = (

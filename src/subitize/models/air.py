@@ -152,6 +152,12 @@ class AIR(eqx.Module):
         side = min(s.height, s.width) / jnp.maximum(where[0], 1.0)
         return Window(side, (1 + where[1]) * s.width / 2, (1 + where[2]) * s.height / 2)
 
+    def where(self, window: Window) -> Float[Array, "3"]:
+        """The `where` that speaks of a window: the inverse of `window`."""
+        s = self.settings
+        shifts = 2 * window.x / s.width - 1, 2 * window.y / s.height - 1
+        return jnp.stack([min(s.height, s.width) / window.side, *shifts])
+
     def paint(self, window: Window, what: Float[Array, " what"]) -> Float[Array, "H W c"]:
         """One object on an empty canvas."""
         s = self.settings

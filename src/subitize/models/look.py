@@ -16,11 +16,14 @@ care: of several windows drawn at a step it keeps the one that leaves least to e
 
     log Normal(x; Σ_{s≤t} y_s, σ) - KL_t.
 
-Two objects that touch and were taken for one may so be told apart, and the halves of one that were taken for
-two be joined, whatever else there is. It keeps what explains the picture better, by the bound at its own
-count:
+At some looks it insists on one object more than it would count. What it finds anew it refines, climbing with
+the means of where_t and what_t the bound at its count,
 
-    log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t.
+    log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t,
+
+by which it keeps the better explanation. Two objects that touch and were taken for one may so be told apart,
+though a window around both hid how they look, and the halves of one that were taken for two be joined,
+whatever else there is.
 
 A close look asks what is seen rather than how much. Its windows are drawn, and every object is recognised
 again in x - Σ_{s≠t} y_s, without the others.
@@ -33,6 +36,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
@@ -46,7 +50,9 @@ VISIBLE = 1.0  # nats
 BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful step keeps one
 TOGETHER = 2  # most objects that are taken back at once
+REFINED, REFINEMENTS, RATE = 3, 20, 0.05  # most objects; steps of Adam; their size, in the prior's deviations
 SWEEPS = 2  # times that a close look explains each object without the others
+OPTIONS = UNLIKELY, VISIBLE, BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what is seen
 Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
 
 
@@ -124,9 +130,8 @@ def look_closely(air: Any, image: Float[Array, "height width channels"], key: PR
 def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) -> Sight:
     """Object t recognised again in what the other counted ones leave, if so less remains unexplained."""
     counts = jnp.arange(len(found.kl)) < counted(found)
-    left = image - jnp.tensordot((counts.at[t].set(False)).astype(image.dtype), found.patches, 1)
-    x0, y0, x1, y1 = found.boxes[t]
-    window = Window(x1 - x0, (x0 + x1) / 2, (y0 + y1) / 2)
+    left = image - jnp.tensordot(counts.at[t].set(False).astype(image.dtype), found.patches, 1)
+    window = Window.of_box(found.boxes[t])
     what = air.recognise(jnp.clip(left, 0, 1), window).loc
     patch = air.paint(window, what)
     better = counts[t] & (jnp.sum((left - patch) ** 2) < jnp.sum((left - found.patches[t]) ** 2))
@@ -137,6 +142,8 @@ def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) 
 def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
     """Take back every object, alone or with its neighbours, and look on from there with care.
 
+    It takes back one, then two, then both again, insisting on one object more.
+
     Args:
         air: the model.
         image: the picture.
@@ -144,6 +151,7 @@ def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
         time: from 0, how often it was already.
     """
     sweep, together = jr.fold_in(jr.key(0), time), 1 + time % TOGETHER
+    insists = time // TOGETHER % 2 == 1
 
     def may_think(thinking: tuple[Array, Sight]) -> Array:
         thought, found = thinking
@@ -155,6 +163,8 @@ def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
         left = taken_back(found, together)
         progress = air.begin(image, Samples(key))._replace(canvas=left.patches.sum(0))
         other = look_on(air, image, progress, carefully(air, image, key), left)
+        other = jax.tree.map(partial(jnp.where, insists), one_more(other), other)
+        other = refined(air, image, other, left.taken)
         better = evidence(air, image, other) > evidence(air, image, found)
         return thought + 1, jax.tree.map(partial(jnp.where, better), other, first_to_last(found))
 
@@ -185,6 +195,67 @@ def first_to_last(found: Sight) -> Sight:
     order = jnp.argsort(jnp.where(place == 0, counted(found) - 0.5, place))
     boxes, what, patches, kl = (x[order] for x in (found.boxes, found.what, found.patches, found.kl))
     return found._replace(boxes=boxes, what=what, patches=patches, kl=kl)
+
+
+def one_more(found: Sight) -> Sight:
+    """The same, counting one more if a step was taken for it: the two counts' probabilities are swapped."""
+    count, most = counted(found), len(found.posterior) - 1
+    swapped = jnp.stack([count, jnp.where(found.taken > count, jnp.minimum(count + 1, most), count)])
+    return found._replace(posterior=found.posterior.at[swapped].set(found.posterior[swapped[::-1]]))
+
+
+def refined(air: Any, image: Array, found: Sight, first: Int[Array, ""]) -> Sight:
+    """The counted objects from the first on, but not more than some, moved up the evidence by Adam.
+
+    The scales of q stay, so that the divergences change by the means alone:
+
+        KL(N(μ, s) || N(m, S)) = ½ ((μ - m) / S)² + what s says.
+    """
+    place = jnp.minimum(first, max(len(found.kl) - REFINED, 0)) + jnp.arange(min(REFINED, len(found.kl)))
+    counts = jnp.arange(len(found.kl)) < counted(found)
+    moves = (counts[place] & (place >= first)).astype(image.dtype)
+    stay = counts.astype(image.dtype).at[place].add(-moves)
+    left, prior = image - jnp.tensordot(stay, found.patches, 1), air.prior_where()
+
+    def windows(where: Array) -> Window:
+        return jax.vmap(lambda one: air.window(prior.loc + prior.scale * one))(where)
+
+    def unlikely(where: Array, what: Array) -> Array:
+        return 0.5 * (jnp.sum(where**2, 1) + jnp.sum(what**2, 1))
+
+    def cost(latents: tuple[Array, Array]) -> Array:
+        where, what = latents
+        missed = left - jnp.tensordot(moves, jax.vmap(air.paint)(windows(where), what), 1)
+        return jnp.sum(missed**2) / (2 * air.settings.pixel_deviation**2) + moves @ unlikely(where, what)
+
+    def climb(state: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+        latents, memory = state
+        change, memory = optimizer.update(jax.grad(cost)(latents), memory)
+        return (optax.apply_updates(latents, change), memory), None
+
+    def moved(after: Array, before: Array) -> Array:
+        return jnp.where(moves > 0, after.T, before.T).T
+
+    optimizer = optax.adam(RATE)
+    before = (moved(standard_where(air, found.boxes[place]), jnp.zeros((len(place), 3))), found.what[place])
+    (after, _), _ = jax.lax.scan(climb, (before, optimizer.init(before)), length=REFINEMENTS)
+    seen = windows(after[0])
+    patches = jax.vmap(air.paint)(seen, after[1])
+    changed = found._replace(
+        boxes=found.boxes.at[place].set(moved(jax.vmap(Window.box)(seen), found.boxes[place])),
+        what=found.what.at[place].set(after[1]),
+        patches=found.patches.at[place].set(moved(patches, found.patches[place])),
+        kl=found.kl.at[place].add(moves * (unlikely(*after) - unlikely(*before))),
+    )
+    better = evidence(air, image, changed) > evidence(air, image, found)
+    return jax.tree.map(partial(jnp.where, better), changed, found)
+
+
+def standard_where(air: Any, boxes: Float[Array, "steps 4"]) -> Float[Array, "steps 3"]:
+    """`where` of the windows with these edges, in deviations of its prior."""
+    prior = air.prior_where()
+    where = jax.vmap(lambda box: air.where(Window.of_box(box)))(boxes)
+    return (where - prior.loc) / prior.scale
 
 
 def calmly(air: Any, image: Array) -> Advance:
