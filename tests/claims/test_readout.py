@@ -57,8 +57,8 @@ def test_several_draws_tell_more_than_one():
 
 
 def test_draws_agree_on_the_class_with_the_largest_mean_probability():
-    """Two that lean one way give in to one that is certain of the other."""
-    logits = jnp.array([[0.1, 0.0], [0.1, 0.0], [-9.0, 9.0]])
+    """One that is very certain does not outvote two that are quite sure of another."""
+    logits = jnp.array([[20.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
     assert agreed(lambda draw: draw, logits) == 1
     assert agreed(lambda draw: draw, logits[:2]) == 0
 
