@@ -132,7 +132,7 @@ def test_the_first_is_taken_back_and_those_next_to_it(found, number, left):
     kept, n = taken_back(found, jnp.asarray(number)), len(left)
     assert kept.taken == n
     np.testing.assert_array_equal(kept.what[:, 0], [*left, *[0] * (5 - n)])
-    np.testing.assert_array_equal(kept.kl, 10 * kept.what[:, 0])
+    np.testing.assert_array_equal(kept.cost, 10 * kept.what[:, 0])
     np.testing.assert_array_equal(kept.patches.max((1, 2, 3)), kept.what[:, 0])
     np.testing.assert_array_equal(kept.boxes[n:], 0)
     np.testing.assert_allclose(kept.posterior[:n], found.posterior[:n])
@@ -151,7 +151,7 @@ def test_whoever_goes_first_goes_last():
 
 def cost(model, step):
     """What a step leaves to explain, and what it says itself, in nats."""
-    return float(step.error / (2 * model.settings.pixel_deviation**2) + step.kl)
+    return float(step.error / (2 * model.settings.pixel_deviation**2) + step.kl + step.noise)
 
 
 def test_a_careful_step_explains_at_least_as_much_as_the_window_at_the_mean():
@@ -173,14 +173,31 @@ def test_a_window_is_shifted_by_deviations_of_where_and_of_nothing_else():
     np.testing.assert_array_equal(draw("what", q), q.loc)
 
 
-def test_the_evidence_is_the_bound_at_that_count():
+def test_an_object_costs_what_laplace_says():
+    """½ Σ (μ - m)² / S² - log(s² / S²) over the latents."""
+    model, sites = dair(), {}
+
+    def draw(name, dist):
+        sites[name] = dist
+        return dist.loc
+
+    attention, _ = model.guide.attend(0, model.guide.begin(IMAGE, Means()), IMAGE, 0 * IMAGE, jnp.zeros(6))
+    step = model.infer(IMAGE, attention, draw)
+    pairs = (sites["where"], model.prior_where()), (sites["what"], model.prior_what())
+    halves = [
+        0.5 * np.sum((q.loc - p.loc) ** 2 / p.scale**2 - np.log(q.scale**2 / p.scale**2)) for q, p in pairs
+    ]
+    np.testing.assert_allclose(step.kl + step.noise, sum(halves), rtol=1e-5)
+
+
+def test_the_evidence_is_that_of_its_count():
     model = dair()
     found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
     n = int(jnp.argmax(found.posterior))
     steps = model.roll_out(IMAGE, Means())
     whole = Evidence.of(model, IMAGE, model.log_prior(), steps)
     constant = IMAGE.size * (np.log(SMALL.pixel_deviation) + 0.5 * np.log(2 * np.pi))
-    wanted = whole.log_likelihood[n] - steps.kl[:n].sum() + whole.log_prior[n] + constant
+    wanted = whole.log_likelihood[n] - (steps.kl + steps.noise)[:n].sum() + whole.log_prior[n] + constant
     assert np.isclose(evidence(model, IMAGE, found), wanted)
 
 
@@ -253,6 +270,6 @@ def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
             jnp.concatenate([standard_where(model, s.boxes)[place], s.what[place]]) for s in (found, moved)
         ]
         by_means = 0.5 * float(jnp.sum(means[1] ** 2) - jnp.sum(means[0] ** 2))
-        np.testing.assert_allclose(moved.kl[place] - found.kl[place], by_means, atol=1e-3)
+        np.testing.assert_allclose(moved.cost[place] - found.cost[place], by_means, atol=1e-3)
         painted = model.paint(Window.of_box(moved.boxes[place]), moved.what[place])
         np.testing.assert_allclose(moved.patches[place], painted, atol=1e-4)

@@ -14,12 +14,14 @@ what it has found, and look on from there as if it had found the rest alone. At 
 back every object in turn, now alone and now with the nearest one, and looks on in another order and with
 care: of several windows drawn at a step it keeps the one that leaves least to explain,
 
-    log Normal(x; Σ_{s≤t} y_s, σ) - KL_t.
+    log Normal(x; Σ_{s≤t} y_s, σ) - cost_t,    cost_t = KL_t + ½ Σ (1 - s² / S²).
 
+With scales s of q and S of the prior, cost_t is half the sum of (μ - m)² / S² - log(s² / S²): Laplace's price
+of an object that is seen at its mean μ, and not the divergence alone, which would forget what sampling costs.
 At some looks it insists on one object more than it would count. What it finds anew it refines, climbing with
-the means of where_t and what_t the bound at its count,
+the means of where_t and what_t the evidence at its count,
 
-    log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} KL_t,
+    log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} cost_t,
 
 by which it keeps the better explanation. Two objects that touch and were taken for one may so be told apart,
 though a window around both hid how they look, and the halves of one that were taken for two be joined,
@@ -50,7 +52,7 @@ VISIBLE = 1.0  # nats
 BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful step keeps one
 TOGETHER = 2  # most objects that are taken back at once
-REFINED, REFINEMENTS, RATE = 3, 20, 0.05  # most objects; steps of Adam; their size, in the prior's deviations
+REFINED, REFINEMENTS, RATE = 3, 60, 0.05  # most objects; steps of Adam; their size, in the prior's deviations
 SWEEPS = 2  # times that a close look explains each object without the others
 OPTIONS = UNLIKELY, VISIBLE, BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what is seen
 Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
@@ -79,7 +81,7 @@ class Sight(NamedTuple):
     boxes: Float[Array, "steps 4"]
     what: Float[Array, "steps what"]
     patches: Float[Array, "steps height width channels"]
-    kl: Float[Array, " steps"]  # of where and what, in nats
+    cost: Float[Array, " steps"]  # of where and what, in nats
     taken: Int[Array, ""]  # steps; of the others nobody knows how they would look
 
 
@@ -122,14 +124,14 @@ def look_closely(air: Any, image: Float[Array, "height width channels"], key: PR
         return air.advance(t, progress, image, Shifted(jr.normal(jr.fold_in(key, t), (3,))))
 
     found = sight(air, image, air.begin(image, Samples(key)), advance)
-    objects = jnp.tile(jnp.arange(len(found.kl)), SWEEPS)
+    objects = jnp.tile(jnp.arange(len(found.cost)), SWEEPS)
     found, _ = jax.lax.scan(lambda found, t: (without_the_others(air, image, found, t), None), found, objects)
     return summed_up(air, found)
 
 
 def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) -> Sight:
     """Object t recognised again in what the other counted ones leave, if so less remains unexplained."""
-    counts = jnp.arange(len(found.kl)) < counted(found)
+    counts = jnp.arange(len(found.cost)) < counted(found)
     left = image - jnp.tensordot(counts.at[t].set(False).astype(image.dtype), found.patches, 1)
     window = Window.of_box(found.boxes[t])
     what = air.recognise(jnp.clip(left, 0, 1), window).loc
@@ -178,23 +180,23 @@ def counted(found: Sight) -> Int[Array, ""]:
 
 def taken_back(found: Sight, number: Int[Array, ""]) -> Sight:
     """What is left of the counted objects without the first one and those nearest to it, so many in all."""
-    place, middles = jnp.arange(len(found.kl)), found.boxes[:, :2] + found.boxes[:, 2:]
+    place, middles = jnp.arange(len(found.cost)), found.boxes[:, :2] + found.boxes[:, 2:]
     distance = jnp.sum((middles - middles[0]) ** 2, -1).at[0].set(-1.0)
     nearness = jnp.argsort(jnp.argsort(jnp.where(place < counted(found), distance, jnp.inf)))
     kept = (place < counted(found)) & (nearness >= number)
     first, taken = jnp.argsort(~kept, stable=True), kept.sum()
-    parts = (found.boxes, found.what, found.patches, found.kl)
-    boxes, what, patches, kl = ((x[first].T * (place < taken)).T for x in parts)
+    parts = (found.boxes, found.what, found.patches, found.cost)
+    boxes, what, patches, cost = ((x[first].T * (place < taken)).T for x in parts)
     fewer = jnp.where(jnp.arange(len(found.posterior)) < taken, found.posterior, 0)
-    return Sight(fewer.at[taken].set(1 - fewer.sum()), boxes, what, patches, kl, taken)
+    return Sight(fewer.at[taken].set(1 - fewer.sum()), boxes, what, patches, cost, taken)
 
 
 def first_to_last(found: Sight) -> Sight:
     """The same with the first of the counted objects behind the others."""
-    place = jnp.arange(len(found.kl))
+    place = jnp.arange(len(found.cost))
     order = jnp.argsort(jnp.where(place == 0, counted(found) - 0.5, place))
-    boxes, what, patches, kl = (x[order] for x in (found.boxes, found.what, found.patches, found.kl))
-    return found._replace(boxes=boxes, what=what, patches=patches, kl=kl)
+    boxes, what, patches, cost = (x[order] for x in (found.boxes, found.what, found.patches, found.cost))
+    return found._replace(boxes=boxes, what=what, patches=patches, cost=cost)
 
 
 def one_more(found: Sight) -> Sight:
@@ -207,12 +209,10 @@ def one_more(found: Sight) -> Sight:
 def refined(air: Any, image: Array, found: Sight, first: Int[Array, ""]) -> Sight:
     """The counted objects from the first on, but not more than some, moved up the evidence by Adam.
 
-    The scales of q stay, so that the divergences change by the means alone:
-
-        KL(N(μ, s) || N(m, S)) = ½ ((μ - m) / S)² + what s says.
+    The scales of q stay, so that costs change by the means alone, ½ Σ (μ - m)² / S².
     """
-    place = jnp.minimum(first, max(len(found.kl) - REFINED, 0)) + jnp.arange(min(REFINED, len(found.kl)))
-    counts = jnp.arange(len(found.kl)) < counted(found)
+    place = jnp.minimum(first, max(len(found.cost) - REFINED, 0)) + jnp.arange(min(REFINED, len(found.cost)))
+    counts = jnp.arange(len(found.cost)) < counted(found)
     moves = (counts[place] & (place >= first)).astype(image.dtype)
     stay = counts.astype(image.dtype).at[place].add(-moves)
     left, prior = image - jnp.tensordot(stay, found.patches, 1), air.prior_where()
@@ -245,7 +245,7 @@ def refined(air: Any, image: Array, found: Sight, first: Int[Array, ""]) -> Sigh
         boxes=found.boxes.at[place].set(moved(jax.vmap(Window.box)(seen), found.boxes[place])),
         what=found.what.at[place].set(after[1]),
         patches=found.patches.at[place].set(moved(patches, found.patches[place])),
-        kl=found.kl.at[place].add(moves * (unlikely(*after) - unlikely(*before))),
+        cost=found.cost.at[place].add(moves * (unlikely(*after) - unlikely(*before))),
     )
     better = evidence(air, image, changed) > evidence(air, image, found)
     return jax.tree.map(partial(jnp.where, better), changed, found)
@@ -269,7 +269,7 @@ def carefully(air: Any, image: Array, key: PRNGKeyArray) -> Advance:
     def advance(t: Array | int, progress: Any) -> tuple[Any, Any]:
         shifts = BOLDNESS * jr.normal(jr.fold_in(key, t), (TRIES, 3)).at[0].set(0.0)
         tried = jax.vmap(lambda shift: air.advance(t, progress, image, Shifted(shift)))(shifts)
-        costs = tried[0].error / (2 * air.settings.pixel_deviation**2) + tried[0].kl
+        costs = tried[0].error / (2 * air.settings.pixel_deviation**2) + tried[0].kl + tried[0].noise
         return jax.tree.map(lambda x: x[jnp.argmin(costs)], tried)
 
     return advance
@@ -286,7 +286,7 @@ def look_at_all(air: Any, image: Array, beginning: Any, advance: Advance) -> Sig
     steps = air.roll_on(beginning, advance)
     boxes = jax.vmap(lambda where: air.window(where).box())(steps.where)
     posterior, most = Stopping(steps.go_on).probs(), jnp.asarray(air.settings.max_objects)
-    return Sight(posterior, boxes, steps.what, steps.patch, steps.kl, most)
+    return Sight(posterior, boxes, steps.what, steps.patch, steps.kl + steps.noise, most)
 
 
 def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sight | None = None) -> Sight:
@@ -311,7 +311,7 @@ def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sig
             boxes=found.boxes.at[t].set(air.window(step.where).box()),
             what=found.what.at[t].set(step.what),
             patches=found.patches.at[t].set(step.patch),
-            kl=found.kl.at[t].set(step.kl),
+            cost=found.cost.at[t].set(step.kl + step.noise),
             taken=t + 1,
         )
         return Looking(progress, more, found)
@@ -321,7 +321,7 @@ def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sig
         boxes=jnp.zeros((most, 4)),
         what=jnp.zeros((most, what)),
         patches=jnp.zeros((most, *image.shape), image.dtype),
-        kl=jnp.zeros(most),
+        cost=jnp.zeros(most),
         taken=jnp.asarray(0),
     )
     _, more, found = jax.lax.while_loop(may_go_on, go_on, Looking(beginning, jnp.zeros(()), found or nothing))
@@ -331,11 +331,11 @@ def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sig
 
 
 def evidence(air: Any, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
-    """The bound at the most probable count of a roll-out without q(count), in nats up to a constant."""
+    """Laplace's log-evidence at the most probable count of a roll-out, in nats up to a constant."""
     count = counted(found)
-    kept = (jnp.arange(len(found.kl)) < count).astype(image.dtype)
+    kept = (jnp.arange(len(found.cost)) < count).astype(image.dtype)
     missed = jnp.sum((image - jnp.tensordot(kept, found.patches, 1)) ** 2)
-    return air.log_prior()[count] - kept @ found.kl - missed / (2 * air.settings.pixel_deviation**2)
+    return air.log_prior()[count] - kept @ found.cost - missed / (2 * air.settings.pixel_deviation**2)
 
 
 def summed_up(air: Any, found: Sight) -> Look:
