@@ -144,7 +144,7 @@ def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) 
 def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
     """Take back every object, alone or with its neighbours, and look on from there with care.
 
-    It takes back one, then two, then both again, insisting on one object more.
+    At one time it takes back one, at the next two; at the next two times again, insisting on one object more.
 
     Args:
         air: the model.
