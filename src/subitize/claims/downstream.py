@@ -57,12 +57,16 @@ INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
 
 def downstream(lab: Lab) -> Finding:
     """Both tasks, by every description, for every number of labels."""
-    found = lab.noted("downstream", OPTIONS, answered)
-    names = found[0][next(iter(TASKS))]
+    found = {
+        name: lab.noted(
+            f"downstream, {name}", OPTIONS, lambda lab, seed, name=name: answered(lab, name, seed)
+        )
+        for name in INKS
+    }
     table = {
         task: {
-            name: {n: [own[task][name][n] for own in found] for n in map(str, labels_of(lab))}
-            for name in names
+            name: {n: [own[task][n] for own in seeds] for n in map(str, labels_of(lab))}
+            for name, seeds in found.items()
         }
         for task in TASKS
     }
@@ -71,25 +75,26 @@ def downstream(lab: Lab) -> Finding:
     return Finding(values, {"accuracy": table}, curves(table))
 
 
-def answered(lab: Lab, seed: int) -> dict[str, dict[str, dict[int, float]]]:
-    """Right answers with one seed, in per cent: by task, description and number of labels."""
+def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
+    """Right answers from one description with one seed, in per cent: by task and number of labels."""
     shown, test = pairs_of(lab, "train", LABELS[-1], seed), pairs_of(lab, "test", TESTED, seed)
-    described = descriptions(lab, shown, test, seed)
-    pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
-    table: dict[str, dict[str, dict[int, float]]] = {task: {} for task in TASKS}
+    views = [np.asarray(world.pictures) for world in (shown, test)]
+    if name in DESCRIBED:
+        look, model_of = DESCRIBED[name]
+        model = model_of(lab, shown, seed)
+        views = [each(look, model, view) for view in views]
+    table: dict[str, dict[int, float]] = {task: {} for task in TASKS}
     for column, (task, classes) in enumerate(TASKS.items()):
-        answers, right = shown.known[:, column], test.known[:, column]
+        asked = views[1], test.known[:, column]
         for n in labels_of(lab):
+            seen = views[0][:n], shown.known[:n, column]
             steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
-            found = {
-                name: read_out((codes[:n], answers[:n]), (test_codes, right), seed, HIDDEN, steps)
-                for name, (codes, test_codes) in described.items()
-            }
-            found["cnn"] = glance((pictures[:n], answers[:n]), (test_pictures, right), classes, seed, steps)
-            for name, accuracy in found.items():
-                table[task].setdefault(name, {})[n] = accuracy
-            said = ", ".join(f"{name} {accuracy:.1f} %" for name, accuracy in found.items())
-            lab.say(f"seed {seed}, {task}, {n} labels: {said}")
+            table[task][n] = (
+                read_out(seen, asked, seed, HIDDEN, steps)
+                if name in DESCRIBED
+                else glance(seen, asked, classes, seed, steps)
+            )
+            lab.say(f"{name}, seed {seed}, {task}, {n} labels: {table[task][n]:.1f} %")
     return table
 
 
@@ -126,25 +131,26 @@ def sum_and_order(scene: Scene) -> np.ndarray:
     return np.stack([digits.sum(1), digits[:, 0] <= digits[:, 1]], 1).astype(int)
 
 
-def descriptions(lab: Lab, shown: Drawn, test: Drawn, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Codes of the scenes of both splits, by each model."""
-    _, height, width, channels = shown.pictures.shape
+def attentive(lab: Lab, shown: Drawn, seed: int) -> Any:
+    """A trained AIR."""
     usual: Any = {} if lab.tiny else AIR_OPTIONS
-    air = lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
+    return lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
+
+
+def painting(lab: Lab, shown: Drawn, seed: int) -> DRAW:
+    """A DRAW that has learned these scenes."""
+    _, height, width, _ = shown.pictures.shape
     small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {"glimpses": 16, "code": 20}
     strokes = draw_of(DRAWSettings(height, width, read=SIZES["read"], **small), shown.pictures)
-    small = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
+    return descended(lab, strokes, STROKES, shown, seed)[0]
+
+
+def autoencoding(lab: Lab, shown: Drawn, seed: int) -> Any:
+    """An autoencoder that has learned these scenes."""
+    _, height, width, channels = shown.pictures.shape
+    small: Any = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
     settings = SubitizingVAESettings(height, width, channels, judge=(), perceptual=0.0, **small)
-    whole = autoencoder_of("pair-vae", settings, shown.pictures)
-    models: dict[str, tuple[Callable, Any]] = {
-        "air": (objects, air),
-        "draw": (stroke_codes, descended(lab, strokes, STROKES, shown, seed)[0]),
-        "vae": (one_code, descended(lab, whole, WHOLE, shown, seed)[0]),
-    }
-    return {
-        name: tuple(each(look, model, np.asarray(world.pictures)) for world in (shown, test))
-        for name, (look, model) in models.items()
-    }  # pyright: ignore[reportReturnType]
+    return descended(lab, autoencoder_of("pair-vae", settings, shown.pictures), WHOLE, shown, seed)[0]
 
 
 def objects(model: Any, image: jax.Array) -> jax.Array:
@@ -190,6 +196,11 @@ def curves(table: dict[str, Any]) -> Image.Image:
     return grid(panels, 2, "Right answers on held-out scenes (%)", size=(420, 260))
 
 
+DESCRIBED: dict[str, tuple[Callable[..., jax.Array], Callable[[Lab, Drawn, int], Any]]] = {
+    "air": (objects, attentive),
+    "draw": (stroke_codes, painting),
+    "vae": (one_code, autoencoding),
+}
 CLAIMS = (
     Claim(
         "downstream",
