@@ -142,9 +142,10 @@ def result(name: str) -> dict[str, Any] | None:
 
 
 def where(result: dict[str, Any]) -> str:
-    """Command, hardware and day of a result."""
-    made = result["provenance"]
-    return f"`{made['command']}`, {made['device']} {made['cpu']}, {made['date']}"
+    """Command of a result, and hardware and days of all its measurements."""
+    sittings = result.get("sittings") or [result["provenance"]]
+    places = dict.fromkeys(f"{made['device']} {made['cpu']}, {made['date']}" for made in sittings)
+    return f"`{result['provenance']['command']}`, {'; '.join(places)}"
 
 
 def highlights() -> str:

@@ -95,7 +95,7 @@ def test_a_glance_learns_what_it_is_told():
             picture[:, 4 * label : 4 * label + 4] += 120
         return pictures.astype(np.uint8), labels
 
-    assert glance(told(300), told(200), 3, seed=0, steps=60) > 95
+    assert glance(told(300), told(200), seed=0, steps=60) > 95
 
 
 def test_each_picture_is_looked_at_once_and_in_order():

@@ -13,7 +13,6 @@ from scipy import stats
 from subitize.core.counts import Geometric
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
-from subitize.core.glimpse import Window
 from subitize.gradients import expectation
 from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
 from subitize.models.guide import pooled
@@ -190,11 +189,3 @@ def test_any_canvas_any_depth_any_number(height, width, channels, most):
     look = jax.jit(lambda key: AIR(settings, key=key).look(jnp.zeros((height, width, channels))))(jr.key(0))
     assert look.posterior.shape == (most + 1,)
     assert np.isfinite(look.posterior).all()
-
-
-def test_a_window_and_its_where_say_the_same():
-    for where in ([3.0, 0.2, -0.4], [1.5, -0.9, 0.0]):
-        window = MODEL.window(jnp.array(where))
-        np.testing.assert_allclose(MODEL.where(window), where, rtol=1e-6)
-        for a, b in zip(Window.of_box(window.box()), window, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-6)

@@ -162,7 +162,7 @@ def unrolled(model, image):
 
 @pytest.mark.parametrize("word", ["dair", "published"])
 def test_looking_on_is_the_roll_out_as_far_as_it_goes(word, monkeypatch):
-    monkeypatch.setattr("subitize.models.look.UNLIKELY", 0.0)
+    monkeypatch.setattr("subitize.models.sight.UNLIKELY", 0.0)
     model = model_of(word).extended(5)
     posterior, steps, canvas = unrolled(model, IMAGE)
     look = model.look(IMAGE)
@@ -178,7 +178,7 @@ def test_nobody_looks_for_what_is_unlikely(monkeypatch):
     posterior, *_ = unrolled(model, IMAGE)
     beyond = 1 - jnp.cumsum(posterior)  # of more than n objects
     for bar in (0.3, 0.01):
-        monkeypatch.setattr("subitize.models.look.UNLIKELY", bar)
+        monkeypatch.setattr("subitize.models.sight.UNLIKELY", bar)
         look = model.look(IMAGE)
         last = int(jnp.argmax(beyond < bar)) + 1
         assert np.allclose(look.posterior[:last], posterior[:last], atol=1e-6)

@@ -1,7 +1,6 @@
 """Looks: what nobody can see is not counted, and a better explanation is kept when it is found."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import equinox as eqx
 import jax
@@ -13,25 +12,18 @@ import pytest
 from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
-from subitize.core.glimpse import Window
 from subitize.models.air import AIR, GUIDES, Evidence
-from subitize.models.look import (
-    Shifted,
-    Sight,
-    calmly,
+from subitize.models.look import summed_up, without_the_others
+from subitize.models.reconsider import (
     carefully,
-    evidence,
     first_to_last,
-    one_more,
+    of_one_more,
     reconsidered,
     refined,
-    sight,
-    standard_where,
-    summed_up,
     taken_back,
-    without_the_others,
 )
 from subitize.models.settings import AIRSettings
+from subitize.models.sight import Objects, Shifted, Sight, calmly, evidence, sight
 
 SMALL = AIRSettings(
     height=20, width=24, max_objects=3, object_size=9.0, window=6, what=3, recurrent=8, head=7,
@@ -45,9 +37,9 @@ def seen(light, taken=3):
     """A look with patches whose squared norm is `light`, in units of 2σ²."""
     σ = SMALL.pixel_deviation
     patches = jnp.zeros((3, 4, 4, 1)).at[:, 1, 2, 0].set(jnp.sqrt(2 * σ**2 * jnp.array(light)))
-    boxes, what = jnp.arange(12.0).reshape(3, 4), jnp.arange(3.0)[:, None]
-    found = Sight(POSTERIOR, boxes, what, patches, jnp.zeros(3), jnp.asarray(taken))
-    return summed_up(SimpleNamespace(settings=SMALL), found)
+    where, what = jnp.array([[2.0, -0.5, 0.0], [2.0, 0.0, 0.0], [2.0, 0.5, 0.0]]), jnp.arange(3.0)[:, None]
+    found = Sight(POSTERIOR, Objects(where, what, patches, jnp.zeros(3)), jnp.asarray(taken))
+    return summed_up(AIR(SMALL, key=jr.key(0)), found)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +58,9 @@ def test_only_the_visible_are_counted(light, posterior, order):
     np.testing.assert_allclose(look.posterior, posterior, atol=1e-6)
     assert look.count == np.argmax(posterior)
     np.testing.assert_array_equal(look.what[:, 0], order)
-    np.testing.assert_array_equal(look.boxes[:, 0], 4.0 * np.array(order))
+    np.testing.assert_allclose(
+        look.boxes[:, 0], 1 + 6.0 * np.array(order), atol=1e-5
+    )  # of windows of 10 pixels
     np.testing.assert_allclose(look.reconstruction, look.patches[: int(look.count)].sum(0))
 
 
@@ -109,10 +103,10 @@ def four(count=3):
     """Four objects in a row at 0, 10, 12 and 30, of which `count` are counted."""
     x, most = jnp.array([0.0, 10, 12, 30]), 5
     posterior = jnp.full(most + 1, 0.04).at[count].set(0.8)
-    boxes = jnp.zeros((most, 4)).at[:4, 0].set(x).at[:4, 2].set(x + 4)
+    where = jnp.zeros((most, 3)).at[:4, 1].set(x)
     values = jnp.arange(1.0, most + 1)
     patches = values[:, None, None, None] * jnp.ones((most, 2, 2, 1))
-    return Sight(posterior, boxes, values[:, None], patches, 10 * values, jnp.asarray(4))
+    return Sight(posterior, Objects(where, values[:, None], patches, 10 * values), jnp.asarray(4))
 
 
 @pytest.mark.parametrize(
@@ -131,10 +125,10 @@ def four(count=3):
 def test_the_first_is_taken_back_and_those_next_to_it(found, number, left):
     kept, n = taken_back(found, jnp.asarray(number)), len(left)
     assert kept.taken == n
-    np.testing.assert_array_equal(kept.what[:, 0], [*left, *[0] * (5 - n)])
-    np.testing.assert_array_equal(kept.cost, 10 * kept.what[:, 0])
-    np.testing.assert_array_equal(kept.patches.max((1, 2, 3)), kept.what[:, 0])
-    np.testing.assert_array_equal(kept.boxes[n:], 0)
+    np.testing.assert_array_equal(kept.objects.what[:, 0], [*left, *[0] * (5 - n)])
+    np.testing.assert_array_equal(kept.objects.cost, 10 * kept.objects.what[:, 0])
+    np.testing.assert_array_equal(kept.objects.patches.max((1, 2, 3)), kept.objects.what[:, 0])
+    np.testing.assert_array_equal(kept.objects.where[n:], 0)
     np.testing.assert_allclose(kept.posterior[:n], found.posterior[:n])
     np.testing.assert_allclose(kept.posterior.sum(), 1, rtol=1e-6)
     np.testing.assert_array_equal(kept.posterior[n + 1 :], 0)
@@ -143,7 +137,7 @@ def test_the_first_is_taken_back_and_those_next_to_it(found, number, left):
 def test_whoever_goes_first_goes_last():
     """As often as there are objects, and all are as they were; those not counted stay."""
     found = four(3)
-    assert first_to_last(found).what[:, 0].tolist() == [2, 3, 1, 4, 5]
+    assert first_to_last(found).objects.what[:, 0].tolist() == [2, 3, 1, 4, 5]
     for _ in range(3):
         found = first_to_last(found)
     jax.tree.map(np.testing.assert_array_equal, found, four(3))
@@ -151,7 +145,7 @@ def test_whoever_goes_first_goes_last():
 
 def cost(model, step):
     """What a step leaves to explain, and what it says itself, in nats."""
-    return float(step.error / (2 * model.settings.pixel_deviation**2) + step.kl + step.noise)
+    return float(step.error / (2 * model.settings.pixel_deviation**2) + step.cost)
 
 
 def test_a_careful_step_explains_at_least_as_much_as_the_window_at_the_mean():
@@ -187,7 +181,7 @@ def test_an_object_costs_what_laplace_says():
     halves = [
         0.5 * np.sum((q.loc - p.loc) ** 2 / p.scale**2 - np.log(q.scale**2 / p.scale**2)) for q, p in pairs
     ]
-    np.testing.assert_allclose(step.kl + step.noise, sum(halves), rtol=1e-5)
+    np.testing.assert_allclose(step.cost, sum(halves), rtol=1e-5)
 
 
 def test_the_evidence_is_that_of_its_count():
@@ -197,7 +191,7 @@ def test_the_evidence_is_that_of_its_count():
     steps = model.roll_out(IMAGE, Means())
     whole = Evidence.of(model, IMAGE, model.log_prior(), steps)
     constant = IMAGE.size * (np.log(SMALL.pixel_deviation) + 0.5 * np.log(2 * np.pi))
-    wanted = whole.log_likelihood[n] - (steps.kl + steps.noise)[:n].sum() + whole.log_prior[n] + constant
+    wanted = whole.log_likelihood[n] - steps.cost[:n].sum() + whole.log_prior[n] + constant
     assert np.isclose(evidence(model, IMAGE, found), wanted)
 
 
@@ -212,23 +206,21 @@ def test_only_who_is_restless_looks_again():
 def test_objects_seen_without_the_others_leave_less_unexplained(word):
     model = AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
     found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
-    found = found._replace(posterior=jnp.array([0.0, 0.1, 0.9, 0.0]), what=found.what + 2.0)
-    patches = jax.vmap(lambda box, what: model.paint(Window.of_box(box), what))(found.boxes, found.what)
-    found = found._replace(patches=patches)
-    unexplained = lambda found: float(jnp.sum((IMAGE - found.patches[:2].sum(0)) ** 2))  # noqa: E731
+    windows = [model.window(where) for where in found.objects.where]
+    what = found.objects.what + 2.0
+    patches = jnp.stack([model.paint(*pair) for pair in zip(windows, what, strict=True)])
+    objects = found.objects._replace(what=what, patches=patches)
+    found = found._replace(posterior=jnp.array([0.0, 0.1, 0.9, 0.0]), objects=objects)
+    unexplained = lambda found: float(jnp.sum((IMAGE - found.objects.patches[:2].sum(0)) ** 2))  # noqa: E731
     once = without_the_others(model, IMAGE, found, jnp.asarray(0))
     assert unexplained(once) < unexplained(found)
-    left = jnp.clip(IMAGE - found.patches[1], 0, 1)
-    np.testing.assert_allclose(
-        once.what[0], model.recognise(left, Window.of_box(found.boxes[0])).loc, atol=1e-5
-    )
-    np.testing.assert_allclose(once.what[1:], found.what[1:])
-    np.testing.assert_allclose(
-        once.patches[0], model.paint(Window.of_box(found.boxes[0]), once.what[0]), atol=1e-5
-    )
-    jax.tree.map(
-        np.testing.assert_array_equal, without_the_others(model, IMAGE, found, jnp.asarray(2)), found
-    )
+    left = jnp.clip(IMAGE - patches[1], 0, 1)
+    np.testing.assert_allclose(once.objects.what[0], model.recognise(left, windows[0]).loc, atol=1e-5)
+    np.testing.assert_allclose(once.objects.what[1:], what[1:])
+    painted = model.paint(windows[0], once.objects.what[0])
+    np.testing.assert_allclose(once.objects.patches[0], painted, atol=1e-5)
+    uncounted = without_the_others(model, IMAGE, found, jnp.asarray(2))
+    jax.tree.map(np.testing.assert_array_equal, uncounted, found)
 
 
 def test_close_looks_differ_by_their_windows_alone():
@@ -245,9 +237,9 @@ def test_close_looks_differ_by_their_windows_alone():
 )
 def test_one_more_is_counted_if_a_step_was_taken_for_it(count, taken, wanted):
     found = four(count)._replace(taken=jnp.asarray(taken))
-    more = one_more(found)
-    assert jnp.argmax(more.posterior) == wanted
-    np.testing.assert_allclose(jnp.sort(more.posterior), jnp.sort(found.posterior))
+    more = of_one_more(found)
+    assert jnp.argmax(more) == wanted
+    np.testing.assert_allclose(jnp.sort(more), jnp.sort(found.posterior))
 
 
 @pytest.mark.parametrize(
@@ -263,13 +255,11 @@ def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
     moved = refined(model, IMAGE, found, jnp.asarray(first))
     gained = float(evidence(model, IMAGE, moved) - evidence(model, IMAGE, found))
     assert gained > 0.1 if moving else gained == 0
+    before, after = found.objects, moved.objects
+    standard = lambda where: (where - model.prior_where().loc) / model.prior_where().scale  # noqa: E731
+    unlikely = lambda seen: 0.5 * (jnp.sum(standard(seen.where) ** 2, 1) + jnp.sum(seen.what**2, 1))  # noqa: E731
+    np.testing.assert_allclose(after.cost - before.cost, unlikely(after) - unlikely(before), atol=1e-3)
     for place in range(5):
-        stays = np.array_equal(moved.patches[place], found.patches[place])
-        assert stays == (place not in moving)
-        means = [
-            jnp.concatenate([standard_where(model, s.boxes)[place], s.what[place]]) for s in (found, moved)
-        ]
-        by_means = 0.5 * float(jnp.sum(means[1] ** 2) - jnp.sum(means[0] ** 2))
-        np.testing.assert_allclose(moved.cost[place] - found.cost[place], by_means, atol=1e-3)
-        painted = model.paint(Window.of_box(moved.boxes[place]), moved.what[place])
-        np.testing.assert_allclose(moved.patches[place], painted, atol=1e-4)
+        assert np.array_equal(after.patches[place], before.patches[place]) == (place not in moving)
+        painted = model.paint(model.window(after.where[place]), after.what[place])
+        np.testing.assert_allclose(after.patches[place], painted, atol=1e-4)

@@ -15,6 +15,7 @@ Each of the three trains for about as long.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -35,12 +36,13 @@ from subitize.core.draws import Samples
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, WINDOWS
 from subitize.models.draw import DRAW, DRAWSettings
+from subitize.models.look import SWEEPS
 from subitize.models.subitizing_vae import SubitizingVAESettings
 from subitize.scenes import Scene
 from subitize.scenes.stack import Drawn
 
 SOURCE = "Eslami et al. 2016, as others read it"
-TASKS = {"sum": 19, "order": 2}  # and their classes
+TASKS = ("sum", "order")
 LABELS = (50, 200, 1000, 5000, 20_000, 60_000)
 FEW = 1000  # labels up to which AIR's codes must lead
 TESTED = 5000
@@ -50,7 +52,19 @@ TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labe
 AIR_OPTIONS = {"what": 50, "steps": 20_000}
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
-OPTIONS = READING, LABELS, TESTED, DRAWS, HIDDEN, TAUGHT_PER_LABEL, TAUGHT, AIR_OPTIONS, STROKES, WHOLE
+OPTIONS = (
+    READING,
+    LABELS,
+    TESTED,
+    DRAWS,
+    HIDDEN,
+    TAUGHT_PER_LABEL,
+    TAUGHT,
+    AIR_OPTIONS,
+    SWEEPS,
+    STROKES,
+    WHOLE,
+)
 SEEDS = (0, 1, 2)
 INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
 
@@ -83,17 +97,14 @@ def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
         look, model_of = DESCRIBED[name]
         model = model_of(lab, shown, seed)
         views = [each(look, model, view) for view in views]
+    read = partial(read_out, hidden=HIDDEN) if name in DESCRIBED else glance
     table: dict[str, dict[int, float]] = {task: {} for task in TASKS}
-    for column, (task, classes) in enumerate(TASKS.items()):
+    for column, task in enumerate(TASKS):
         asked = views[1], test.known[:, column]
         for n in labels_of(lab):
             seen = views[0][:n], shown.known[:n, column]
             steps = 4 if lab.tiny else int(np.clip(TAUGHT_PER_LABEL * n, *TAUGHT))
-            table[task][n] = (
-                read_out(seen, asked, seed, HIDDEN, steps)
-                if name in DESCRIBED
-                else glance(seen, asked, classes, seed, steps)
-            )
+            table[task][n] = read(seen, asked, seed, steps=steps)
             lab.say(f"{name}, seed {seed}, {task}, {n} labels: {table[task][n]:.1f} %")
     return table
 

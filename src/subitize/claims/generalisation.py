@@ -22,7 +22,7 @@ from subitize.core.errors import UsageError
 from subitize.evaluation.counting import confusion
 from subitize.figures.board import board
 from subitize.figures.style import stacked
-from subitize.models.look import OPTIONS as FURTHER_LOOKS
+from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
 from subitize.training import Run
 from subitize.training.health import counts
 

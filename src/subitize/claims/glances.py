@@ -31,7 +31,7 @@ from subitize.claims.readout import STEPS, answer, each, reader, supervised
 from subitize.claims.subitizing import SCHEDULE, autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
-from subitize.models.look import OPTIONS as FURTHER_LOOKS
+from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
 from subitize.scenes.stack import Drawn
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -104,7 +104,7 @@ def dair_once(lab: Lab, seed: int) -> Watcher:
 def told_apart(lab: Lab, seed: int) -> Watcher:
     """A supervised network."""
     world = shown(lab, "train", SHOWN, seed, TOLD)
-    told = supervised(labelled(lab, world), len(TOLD), seed, steps_of(lab))
+    told = supervised(labelled(lab, world), seed, steps_of(lab))
     return Watcher(answer, told, lambda seen: seen + TOLD[0])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.generalisation import LOOKS, confused, picture_of
 from subitize.claims.lab import Lab
-from subitize.models.look import OPTIONS as FURTHER_LOOKS
+from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
 from subitize.training import Run
 
 PRIORS = {

@@ -114,23 +114,22 @@ def linear_read_out(seen: Labelled, test: Labelled) -> float:
     return 100 * float(best.score(*test))
 
 
-def glance(seen: Labelled, test: Labelled, classes: int, seed: int, steps: int = STEPS) -> float:
+def glance(seen: Labelled, test: Labelled, seed: int, steps: int = STEPS) -> float:
     """Right answers of a supervised convolutional network, in per cent of the test.
 
     Args:
         seen: pictures [n, height, width, channels] as bytes, with labels [n].
         test: the same of other scenes.
-        classes: how many labels there are.
         seed: of the initial weights and the order.
         steps: of training.
     """
-    return 100 * right(supervised(seen, classes, seed, steps), test[0][:, None], test[1])
+    return 100 * right(supervised(seen, seed, steps), test[0][:, None], test[1])
 
 
-def supervised(seen: Labelled, classes: int, seed: int, steps: int = STEPS) -> Glance:
+def supervised(seen: Labelled, seed: int, steps: int = STEPS) -> Glance:
     """The convolutional network itself; arguments as there."""
     pictures, labels = seen
-    settings = GlanceSettings(*pictures.shape[1:], classes=classes)
+    settings = GlanceSettings(*pictures.shape[1:], classes=int(labels.max()) + 1)
     return taught(lambda key: Glance(settings, key=key), (pictures[:, None], labels), seed, steps)[0]
 
 

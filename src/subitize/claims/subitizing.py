@@ -97,7 +97,7 @@ def read_off(
         "untrained code": read_out(*both(lambda some: each(mean_code, untrained, some)), seed, steps=steps),
         "edges": read_out(*both(edges), seed, steps=steps),
         "pixels, linear": linear_read_out(*both(lambda some: some.reshape(len(some), -1))),
-        "supervised": glance(*both(lambda some: some), CLASSES, seed, steps),
+        "supervised": glance(*both(lambda some: some), seed, steps),
     }
 
 

@@ -24,12 +24,6 @@ class Window(NamedTuple):
     x: Float[Array, ""]  # of its centre; pixel i covers i … i + 1
     y: Float[Array, ""]
 
-    @staticmethod
-    def of_box(box: Float[Array, "4"]) -> "Window":
-        """The one with these edges (x0, y0, x1, y1)."""
-        x0, y0, x1, y1 = box
-        return Window(x1 - x0, (x0 + x1) / 2, (y0 + y1) / 2)
-
     def box(self) -> Float[Array, "4"]:
         """Edges (x0, y0, x1, y1)."""
         half = self.side / 2

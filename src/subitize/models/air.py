@@ -57,9 +57,12 @@ class Step(NamedTuple):
     patch: Float[Array, "*steps height width channels"]  # painted on an empty canvas
     error: Float[Array, "*steps"]  # squared error of the canvas that keeps this and all earlier patches
     kl: Float[Array, "*steps"]  # of where and what, in nats
-    noise: Float[
-        Array, "*steps"
-    ]  # nats of the likelihood that sampling them costs, if their scales are right
+    noise: Float[Array, "*steps"]  # nats of likelihood that sampling them costs
+
+    @property
+    def cost(self) -> Float[Array, "*steps"]:
+        """Laplace's price of an object that is seen at its means (`subitize.models.sight`)."""
+        return self.kl + self.noise
 
 
 class Progress(NamedTuple):
@@ -154,12 +157,6 @@ class AIR(eqx.Module):
         s = self.settings
         side = min(s.height, s.width) / jnp.maximum(where[0], 1.0)
         return Window(side, (1 + where[1]) * s.width / 2, (1 + where[2]) * s.height / 2)
-
-    def where(self, window: Window) -> Float[Array, "3"]:
-        """The `where` that speaks of a window: the inverse of `window`."""
-        s = self.settings
-        shifts = 2 * window.x / s.width - 1, 2 * window.y / s.height - 1
-        return jnp.stack([min(s.height, s.width) / window.side, *shifts])
 
     def paint(self, window: Window, what: Float[Array, " what"]) -> Float[Array, "H W c"]:
         """One object on an empty canvas."""

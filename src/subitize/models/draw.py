@@ -159,8 +159,9 @@ class DRAW(eqx.Module):
         canvas = memory.canvas + filters.write(stroke.reshape(s.write, s.write))
         return memory._replace(decoder=state, canvas=canvas), filters.window
 
-    def look(self, image: Float[Array, "height width"], draw: Any = Means()) -> Glances:  # noqa: B008
-        """Every step, with the codes that `draw` gives out: at their means, or sampled."""
+    def look(self, image: Float[Array, "height width"], draw: Any = None) -> Glances:
+        """Every step, with the codes that `draw` gives out; by default they are at their means."""
+        draw = Means() if draw is None else draw
 
         def step(memory, t):
             q, memory, read = self.see(memory, image)

@@ -1,0 +1,145 @@
+"""Sight: one roll-out of a trained AIR, and how well it explains the picture.
+
+A guide that knows only the steps it was trained for takes them all. One that may take any number looks for
+one more object while that has a probability of at least `UNLIKELY`, and at most N times.
+
+An object whose where and what are seen at their means μ costs, with scales s of q, means m and scales S of
+the prior,
+
+    cost_t = KL_t + ½ Σ (1 - s² / S²) = ½ Σ (μ - m)² / S² - log(s² / S²),
+
+which is Laplace's price: the divergence alone would forget what sampling costs the likelihood. The evidence
+at a count n is
+
+    log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} cost_t.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from subitize.core.distributions import Stopping
+from subitize.core.draws import Means
+
+UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
+Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
+
+
+class Objects(NamedTuple):
+    """What is seen, one after the other; zeros behind the last."""
+
+    where: Float[Array, "steps 3"]
+    what: Float[Array, "steps what"]
+    patches: Float[Array, "steps height width channels"]
+    cost: Float[Array, " steps"]  # nats
+
+    @staticmethod
+    def of(steps: Any) -> "Objects":
+        """Those of a `Step`, or of many."""
+        return Objects(steps.where, steps.what, steps.patch, steps.cost)
+
+
+class Sight(NamedTuple):
+    """One roll-out."""
+
+    posterior: Float[Array, " counts"]  # q(0) … q(N) of steps, whatever they paint
+    objects: Objects
+    taken: Int[Array, ""]  # steps; of the others nobody knows how they would look
+
+    @property
+    def count(self) -> Int[Array, ""]:
+        """The most probable."""
+        return jnp.argmax(self.posterior)
+
+    @property
+    def counts(self) -> Array:
+        """Which objects are counted."""
+        return jnp.arange(len(self.objects.cost)) < self.count
+
+
+class Looking(NamedTuple):
+    """A roll-out under way, with as many steps as it takes."""
+
+    progress: Any  # what the last step left to the next
+    more: Float[Array, ""]  # probability with which the step before went on
+    found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
+
+
+class Shifted(NamedTuple):
+    """Continuous sites at their means, but for `where`, which is so many deviations beside it."""
+
+    shift: Float[Array, "3"]
+
+    def __call__(self, name: str, dist: Any) -> Array:
+        """The value of a normal site."""
+        mean = Means()(name, dist)
+        return mean + self.shift * dist.scale if name == "where" else mean
+
+    def at(self, step: Any) -> "Shifted":
+        """The same at every step."""
+        return self
+
+
+def calmly(air: Any, image: Array) -> Advance:
+    """Steps whose `where` and `what` are at their means."""
+    return lambda t, progress: air.advance(t, progress, image, Means())
+
+
+def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any, advance: Advance) -> Sight:
+    """One roll-out of as many steps as the guide can take, from the `Progress` before the first."""
+    way = look_on if air.guide.extends else look_at_all
+    return way(air, image, beginning, advance)
+
+
+def look_at_all(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
+    """Look at all N objects, each as if it were there."""
+    steps = air.roll_on(beginning, advance)
+    most = jnp.asarray(air.settings.max_objects)
+    return Sight(Stopping(steps.go_on).probs(), Objects.of(steps), most)
+
+
+def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sight | None = None) -> Sight:
+    """Look at one object after the other for as long as there may be one more, but at most N times.
+
+    It goes on from what is found, if anything. What little probability is left in the end is shared out as if
+    all further steps were like the last.
+    """
+    most = air.settings.max_objects
+
+    def may_go_on(looking: Looking) -> Array:
+        t = looking.found.taken
+        return (t < most) & (looking.found.posterior[t] >= UNLIKELY)
+
+    def go_on(looking: Looking) -> Looking:
+        progress, _, found = looking
+        t = found.taken
+        step, progress = advance(t, progress)
+        more, reached = jax.nn.sigmoid(step.go_on), found.posterior[t]
+        posterior = found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more)
+        objects = jax.tree.map(lambda all, one: all.at[t].set(one), found.objects, Objects.of(step))
+        return Looking(progress, more, Sight(posterior, objects, t + 1))
+
+    found = nothing(air, image) if found is None else found
+    _, more, found = jax.lax.while_loop(may_go_on, go_on, Looking(beginning, jnp.zeros(()), found))
+    n, rest = jnp.arange(most + 1), found.posterior[found.taken]
+    tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
+    return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))
+
+
+def nothing(air: Any, image: Array) -> Sight:
+    """Before the first step."""
+    most, what = air.settings.max_objects, air.settings.what
+    patches = jnp.zeros((most, *image.shape), image.dtype)
+    objects = Objects(jnp.zeros((most, 3)), jnp.zeros((most, what)), patches, jnp.zeros(most))
+    return Sight(jnp.zeros(most + 1).at[0].set(1.0), objects, jnp.asarray(0))
+
+
+def evidence(air: Any, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
+    """Laplace's log-evidence at the most probable count of a roll-out, in nats up to a constant."""
+    kept = found.counts.astype(image.dtype)
+    missed = jnp.sum((image - jnp.tensordot(kept, found.objects.patches, 1)) ** 2)
+    price = kept @ found.objects.cost + missed / (2 * air.settings.pixel_deviation**2)
+    return air.log_prior()[found.count] - price
