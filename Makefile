@@ -4,6 +4,8 @@ BIN := .venv/bin
 SUBITIZE := $(BIN)/subitize
 # Halves the time to compile AIR; of the locked version: others may not know it, and tests need it not.
 QUICK := --xla_cpu_use_fusion_emitters=false
+# Tests start many processes: without bytecode, each would compile all packages anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint docs lock clean
 

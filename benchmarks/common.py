@@ -16,7 +16,7 @@ from filelock import FileLock
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
-TINY = {  # the tested mode; the size of objects is given, so that one compilation serves every seed
+TINY = {  # the tested mode: soon compiled, and of given size, so that one program serves every seed
     "restarts": 0,
     "steps": 10,
     "chunk": 5,
@@ -24,6 +24,7 @@ TINY = {  # the tested mode; the size of objects is given, so that one compilati
     "look_every": 5,
     "look_at": 60,
     "scenes": "digits",
+    "max_objects": 2,
     "object_size": 24.0,
 }
 FOLLOW = {"look_every": 100, "look_at": 2000}

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["--scenes", "digits", "--steps", "80", "--chunk", "5", "--save-every", "10", "--batch", "8"]
+WORDS = ["--scenes", "digits", "--max-objects", "2", "--steps", "60", "--chunk", "5", "--save-every", "10"]
+WORDS += ["--batch", "8", "--look-at", "60"]
 FILES = ("weights.safetensors", "records.jsonl")
 
 

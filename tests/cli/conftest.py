@@ -13,6 +13,7 @@ from PIL import Image
 from subitize.cli import main
 
 TINY = ("--scenes", "digits", "--steps", "2", "--chunk", "1", "--batch", "8", "--restarts", "0")
+TINY += ("--max-objects", "2", "--look-at", "60")
 
 
 @pytest.fixture(autouse=True)

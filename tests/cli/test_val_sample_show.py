@@ -14,7 +14,7 @@ def test_val_prints_one_json_object_and_nothing_else(run, command):
     assert set(FIXED) <= set(found)
     assert (found["n"], found["seed"]) == (40, 5)
     assert np.sum(found["confusion"]) == 40
-    assert np.shape(found["confusion"])[1] == 4
+    assert np.shape(found["confusion"])[1] == 3
     assert set(found["accuracy_by_count"]) == {"0", "1", "2"}
 
 

@@ -25,7 +25,8 @@ from subitize.training.lesson import air_lesson, prior_shift
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
-TINY = Recipe(scenes="digits", steps=4, chunk=2, batch=4, look_every=2, look_at=40, save_every=2, sums=2)
+SHORT = {"steps": 4, "chunk": 2, "batch": 4, "look_every": 2, "look_at": 40, "save_every": 2}
+TINY = Recipe(scenes="digits", max_objects=2, sums=2, **SHORT)
 SINGLE = dataclasses.replace(TINY, max_objects=1, sums=0)  # soon compiled
 
 
@@ -166,8 +167,9 @@ def test_squares_give_their_side_as_size():
 
 
 def test_annealing_moves_the_prior_from_one_to_the_other():
-    shift = prior_shift(dataclasses.replace(TINY, anneal_from="uniform", anneal_steps=100))
-    last = spoken(TINY.count_prior, COUNT_PRIORS, "count prior").log_probs(TINY.max_objects)
+    recipe = dataclasses.replace(TINY, max_objects=3, anneal_from="uniform", anneal_steps=100)
+    shift = prior_shift(recipe)
+    last = spoken(recipe.count_prior, COUNT_PRIORS, "count prior").log_probs(3)
     prior = lambda step: last + shift(step)  # noqa: E731
     assert np.allclose(prior(jnp.asarray(0)), -np.log(4), atol=1e-5)
     assert np.allclose(prior(jnp.asarray(100)), last)
@@ -182,7 +184,7 @@ def test_a_concentration_follows_the_bound_only_if_it_may(tmp_path, learned):
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
-    lesson = air_lesson(dataclasses.replace(TINY, sums=2, summands=3, contrast=7.0))
+    lesson = air_lesson(dataclasses.replace(TINY, max_objects=3, sums=2, summands=3, contrast=7.0))
     images = jnp.ones((4, 8, 8, 1))
     examples = lesson.examples(lesson.begin(images), images, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == (6, 8, 8, 1)

@@ -3,7 +3,7 @@
 Scenes of two digits are described without labels: by AIR, which was trained on none to two of them and gives
 a place and a code for each object; by DRAW, which gives a code for each of its strokes; and by an ordinary
 variational autoencoder, which gives one code for the scene. The same labels then teach a network, which
-reads every part of a description alike and then all together, to tell from each
+reads AIR's objects alike and then all together, and of the others all at once, to tell from each
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
@@ -47,7 +47,7 @@ LABELS = (50, 200, 1000, 5000, 20_000, 60_000)
 FEW = 1000  # labels up to which AIR's codes must lead
 TESTED = 5000
 DRAWS = 8  # of every description
-HIDDEN = (256, 256)  # of the read-outs
+HIDDEN = (512, 512, 512)  # of the read-outs
 TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labels: a share, and its bounds
 AIR_OPTIONS = {"what": 50, "steps": 20_000}
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
@@ -178,8 +178,8 @@ def objects(model: Any, image: jax.Array) -> jax.Array:
 
 
 def stroke_codes(model: DRAW, image: jax.Array) -> jax.Array:
-    """[draws, strokes, code]: of all strokes."""
-    return jax.vmap(lambda key: model.look(image[..., 0], Samples(key)).code)(keys())
+    """[draws, 1, codes]: of all strokes as one part, since what a stroke says depends on those before it."""
+    return jax.vmap(lambda key: model.look(image[..., 0], Samples(key)).code.reshape(1, -1))(keys())
 
 
 def one_code(model: Any, image: jax.Array) -> jax.Array:

@@ -27,7 +27,7 @@ from subitize.core.networks import MLP
 from subitize.models.glance import Glance, GlanceSettings
 
 ASIDE, MOST_ASIDE = 5, 2000  # every so-manieth label, but so many at most, chooses between the candidates
-DECAYS = (0.0, 0.1, 1.0, 3.0)  # of the weights of a network that reads codes, per unit of learning rate
+DECAYS = (0.1, 1.0)  # of the weights of a network that reads codes, per unit of learning rate
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
 STEPS, LOOKS = 4000, 20  # of training, and how often what is kept aside is looked at
