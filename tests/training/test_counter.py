@@ -25,8 +25,9 @@ from subitize.training.lesson import air_lesson, prior_shift
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
-SHORT = {"steps": 4, "chunk": 2, "batch": 4, "look_every": 2, "look_at": 40, "save_every": 2}
-TINY = Recipe(scenes="digits", max_objects=2, sums=2, **SHORT)
+TINY = Recipe(
+    scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
+)
 SINGLE = dataclasses.replace(TINY, max_objects=1, sums=0)  # soon compiled
 
 

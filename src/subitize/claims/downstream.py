@@ -3,7 +3,7 @@
 Scenes of two digits are described without labels: by AIR, which was trained on none to two of them and gives
 a place and a code for each object; by DRAW, which gives a code for each of its strokes; and by an ordinary
 variational autoencoder, which gives one code for the scene. The same labels then teach a network, which
-reads AIR's objects alike and then all together, and of the others all at once, to tell from each
+reads AIR's objects alike and then together, and the codes of the others at once, to tell from each
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
