@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SUBITIZE := $(BIN)/subitize
-# Halves the time to compile AIR; of the locked version: others may not know it, and tests need it not.
-QUICK := --xla_cpu_use_fusion_emitters=false
+# Halve the time to compile AIR, and use one core, since tests use all; of the locked version: others may not
+# know them, and tests need them not.
+QUICK := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 # Tests start many processes: without bytecode, each would compile all packages anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -19,7 +20,7 @@ demo: .venv/base
 
 test: .venv/dev lint
 	$(BIN)/mkdocs build --quiet --strict
-	XLA_FLAGS=$(QUICK) $(BIN)/python -m pytest --numprocesses auto
+	XLA_FLAGS='$(QUICK)' $(BIN)/python -m pytest --numprocesses auto
 
 lint: .venv/dev
 	$(BIN)/ruff check .

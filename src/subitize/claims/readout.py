@@ -1,9 +1,9 @@
 """What can be read off a representation? The same few labels for everybody, and other scenes for the test.
 
 A network is trained on labelled codes, or on labelled pictures, for as many steps. A fifth of the labels, but
-not more than some, is kept aside to choose when to stop, and how strongly to regularise; test labels are only
-counted. Of a scene there may be several codes z_k, draws of one posterior: any of them teaches, and the
-answer is the class y with the largest Σ_k p(y | z_k).
+not more than some, is kept aside to choose when to stop; test labels are only counted. Of a scene there may
+be several codes z_k, draws of one posterior, and several networks p_j read them: any draw teaches, and the
+answer is the class y with the largest Σ_jk p_j(y | z_k).
 """
 
 import warnings
@@ -27,7 +27,7 @@ from subitize.core.networks import MLP
 from subitize.models.glance import Glance, GlanceSettings
 
 ASIDE, MOST_ASIDE = 5, 2000  # every so-manieth label, but so many at most, chooses between the candidates
-DECAYS = (0.1, 1.0)  # of the weights of a network that reads codes, per unit of learning rate
+DECAYS = (0.1, 1.0)  # of the weights of each network that reads codes, per unit of learning rate
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
 STEPS, LOOKS = 4000, 20  # of training, and how often what is kept aside is looked at
@@ -64,7 +64,7 @@ class PartsReader(eqx.Module):
 def read_out(
     seen: Labelled, test: Labelled, seed: int, hidden: tuple[int, ...] = (256,), steps: int = STEPS
 ) -> float:
-    """Right answers of a network with hidden layers, trained on codes; in per cent of the test.
+    """Right answers of networks with hidden layers, trained on codes; in per cent of the test.
 
     Args:
         seen: codes [n, features], or draws of codes in parts [n, draws, parts, features], with labels [n].
@@ -80,7 +80,11 @@ def read_out(
 def reader(
     seen: Labelled, seed: int, hidden: tuple[int, ...] = (256,), steps: int = STEPS
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """The read-out itself: from codes to labels [n]. Arguments as there."""
+    """The read-out itself: from codes to labels [n]. Arguments as there.
+
+    A network for every decay, each from other weights and in another order. They answer together: to choose
+    one would take labels, and together they err less than the best.
+    """
     codes, labels = seen
     sizes, classes = (codes.shape[-1], *hidden), int(labels.max()) + 1
     scaler = StandardScaler().fit(codes.reshape(-1, sizes[0]))
@@ -94,9 +98,9 @@ def reader(
             return PartsReader(codes.shape[2], sizes, classes, key=key)
         return MLP((*sizes, classes), key=key)
 
-    candidates = [taught(build, (standard(codes), labels), seed, steps, decay) for decay in DECAYS]
-    model, _ = max(candidates, key=lambda candidate: candidate[1])
-    return lambda some: each(agreed, model, standard(some))
+    lesson, keys = (standard(codes), labels), jr.split(jr.key(seed), len(DECAYS))
+    networks = [taught(build, lesson, key, steps, decay) for key, decay in zip(keys, DECAYS, strict=True)]
+    return lambda some: np.sum([each(chances, own, standard(some)) for own in networks], 0).argmax(-1)
 
 
 def linear_read_out(seen: Labelled, test: Labelled) -> float:
@@ -130,23 +134,23 @@ def supervised(seen: Labelled, seed: int, steps: int = STEPS) -> Glance:
     """The convolutional network itself; arguments as there."""
     pictures, labels = seen
     settings = GlanceSettings(*pictures.shape[1:], classes=int(labels.max()) + 1)
-    return taught(lambda key: Glance(settings, key=key), (pictures[:, None], labels), seed, steps)[0]
+    return taught(lambda key: Glance(settings, key=key), (pictures[:, None], labels), jr.key(seed), steps)
 
 
 def taught(
-    build: Callable[[jax.Array], Any], seen: Labelled, seed: int, steps: int, decay: float = 0.0
-) -> tuple[Any, float]:
-    """A network as it was when it did best on what was kept aside, and its share of right answers there.
+    build: Callable[[jax.Array], Any], seen: Labelled, key: PRNGKeyArray, steps: int, decay: float = 0.0
+) -> Any:
+    """A network as it was when it did best on what was kept aside.
 
     Args:
         build: key -> network, which makes logits of one picture or code.
         seen: draws of pictures or codes [n, draws, …], with labels [n].
-        seed: of the initial weights and the order.
+        key: for the initial weights and the order.
         steps: of training.
         decay: of the weights, per step and unit of learning rate.
     """
     (shown, labels), aside = seen, kept_aside(len(seen[1]))
-    first, order = jr.split(jr.key(seed))
+    first, order = jr.split(key)
     lesson = jnp.asarray(shown[~aside]), jnp.asarray(labels[~aside])
     optimizer, chunk, model = descent(steps), max(steps // LOOKS, 1), build(first)
     memory: Any = optimizer.init(model)
@@ -156,7 +160,7 @@ def taught(
         state = follow(optimizer, chunk, state, lesson, jr.fold_in(order, look))
         if (found := right(state[0], shown[aside], labels[aside])) > most:
             best, most = state[0], found
-    return best, most
+    return best
 
 
 def kept_aside(number: int) -> np.ndarray:
@@ -197,9 +201,14 @@ def right(model: Any, shown: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(each(agreed, model, shown) == labels))
 
 
+def chances(model: Any, draws: jax.Array) -> jax.Array:
+    """[classes]: how probable each is, in the mean over draws."""
+    return jax.nn.softmax(jax.vmap(model)(draws)).mean(0)
+
+
 def agreed(model: Any, draws: jax.Array) -> jax.Array:
     """The most probable class, by the mean over draws."""
-    return jnp.argmax(jax.nn.softmax(jax.vmap(model)(draws)).mean(0))
+    return jnp.argmax(chances(model, draws))
 
 
 def answer(model: Any, shown: jax.Array) -> jax.Array:
