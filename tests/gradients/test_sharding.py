@@ -36,7 +36,7 @@ print(json.dumps(worst))
 def test_sharded_is_single():
     words = [word for word in ESTIMATORS if word not in ("pathwise", "mvd", "arsm")]  # not for coins
     flags = {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2",
         "JAX_ENABLE_X64": "1",
         "JAX_PLATFORMS": "cpu",
     }
