@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from subitize.claims import readout
 from subitize.claims.downstream import objects, sum_and_order
 from subitize.claims.readout import (
     PartsReader,
@@ -61,6 +62,26 @@ def test_draws_agree_on_the_class_with_the_largest_mean_probability():
     logits = jnp.array([[20.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
     assert agreed(lambda draw: draw, logits) == 1
     assert agreed(lambda draw: draw, logits[:2]) == 0
+
+
+def test_networks_answer_together_and_each_learns_by_itself(monkeypatch):
+    """Of two, the one that is surer is heard, whichever comes first; no two begin with the same key."""
+
+    def sure_of(logits):
+        return lambda code: jnp.array(logits)
+
+    seen = np.zeros((4, 2)), np.array([0, 1, 0, 1])
+    for networks in ([[2.0, 0.0], [0.0, 9.0]], [[0.0, 9.0], [2.0, 0.0]]):
+        keys, waiting = [], [sure_of(logits) for logits in networks]
+
+        def taught(build, lesson, key, steps, decay, keys=keys, waiting=waiting):
+            keys.append((tuple(jax.random.key_data(key).tolist()), decay))
+            return waiting.pop(0)
+
+        monkeypatch.setattr(readout, "taught", taught)
+        assert readout.reader(seen, 0)(seen[0]).tolist() == [1, 1, 1, 1]
+        assert len({key for key, _ in keys}) == len(keys) == 2
+        assert [decay for _, decay in keys] == list(readout.DECAYS)
 
 
 def test_a_fifth_is_kept_aside_but_not_more_than_some():

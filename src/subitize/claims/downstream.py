@@ -2,16 +2,16 @@
 
 Scenes of two digits are described without labels: by AIR, which was trained on none to two of them and gives
 a place and a code for each object; by DRAW, which gives a code for each of its strokes; and by an ordinary
-variational autoencoder, which gives one code for the scene. The same labels then teach a network, which
-reads AIR's objects alike and then together, and the codes of the others at once, to tell from each
+variational autoencoder, which gives one code for the scene. The same labels then teach networks, which
+read AIR's objects alike and then together, and the codes of the others at once, to tell from each
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
 and a convolutional network to tell it from the pixels. A description is drawn several times from what its
-model holds for possible; all draws teach, and the answer is that of their mean. AIR looks closely, and its
-objects, which come in the order of its attention, are handed on from left to right. DRAW and the autoencoder
-learn from the very scenes, without the labels; AIR learned before, from fresh scenes of none to two digits.
-Each of the three trains for about as long.
+model holds for possible; any draw teaches, and the networks answer to all draws together. AIR looks closely,
+and its objects, which come in the order of its attention, are handed on from left to right. DRAW and the
+autoencoder learn from the very scenes, without the labels; AIR learned before, from fresh scenes of none to
+two digits. Each of the three trains for about as long.
 """
 
 from collections.abc import Callable

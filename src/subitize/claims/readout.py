@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from subitize.core.networks import MLP
 from subitize.models.glance import Glance, GlanceSettings
 
-ASIDE, MOST_ASIDE = 5, 2000  # every so-manieth label, but so many at most, chooses between the candidates
+ASIDE, MOST_ASIDE = 5, 2000  # every so-manieth label, but so many at most: when to stop, or which penalty
 DECAYS = (0.1, 1.0)  # of the weights of each network that reads codes, per unit of learning rate
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse, of a linear read-out's penalty
 BATCH, RATE = 64, 1e-3
@@ -82,8 +82,8 @@ def reader(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The read-out itself: from codes to labels [n]. Arguments as there.
 
-    A network for every decay, each from other weights and in another order. They answer together: to choose
-    one would take labels, and together they err less than the best.
+    A network for every decay, each from other weights and in another order. They answer together, since to
+    choose one would take labels.
     """
     codes, labels = seen
     sizes, classes = (codes.shape[-1], *hidden), int(labels.max()) + 1
