@@ -33,18 +33,19 @@ def main() -> None:
     world = scenes.load(recipe.scenes, "train")
     recipe = completed(recipe, world)
     learner = air_learner(recipe, settings_for(recipe, world))
-    state = jax.jit(lambda world: first_state(learner, recipe.batch, world, recipe.seed, 0))(world)
-    chunk = jax.jit(
-        lambda world, state: run_chunk(learner, recipe.batch, length, world, recipe.seed, 0, state)
-    )
-    work = products(jax.make_jaxpr(chunk)(world, state).jaxpr) / length
+    state = first_state(learner, recipe.batch, world, recipe.seed, 0)
+
+    def chunk(state):
+        return run_chunk(learner, recipe.batch, length, world, recipe.seed, 0, state)
+
+    work = products(jax.make_jaxpr(chunk)(state).jaxpr) / length
     product = jax.jit(lambda a: a @ a)
     large = jnp.asarray(np.random.default_rng(0).normal(size=(SIDE, SIDE)), jnp.float32)
-    state = jax.block_until_ready(chunk(world, state))[0]
+    state = jax.block_until_ready(chunk(state))[0]
     jax.block_until_ready(product(large))
     pairs = []
     for _ in range(rounds):
-        seconds, (state, _) = timed(lambda state=state: chunk(world, state))
+        seconds, (state, _) = timed(lambda state=state: chunk(state))
         ceiling = statistics.median(timed(lambda: product(large))[0] for _ in range(5))
         pairs.append((length / seconds, 2 * SIDE**3 / ceiling))
     shares = [steps * work / ceiling for steps, ceiling in pairs]

@@ -4,6 +4,7 @@ What they compile is small and runs once, so compilation is told not to try hard
 processes share one cache of compiled programs.
 """
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -17,3 +18,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # mo
 import jax
 
 jax.config.update("jax_enable_x64", True)
+
+
+def pytest_sessionstart() -> None:
+    """As the command does; not sooner, since what is imported before pytest begins is not type-checked."""
+    from subitize.cli import SELDOM
+
+    gc.set_threshold(*SELDOM)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from subitize.core.distributions import Bernoulli, Categorical, Normal
 from subitize.core.errors import UsageError
@@ -63,7 +64,7 @@ def named(word):
 
 def breaks_of(dist, words):
     """Where each coordinate of a site's noise makes something change, as a list per coordinate."""
-    p = np.ravel(jax.nn.sigmoid(dist.coins().logits))
+    p = expit(np.ravel(dist.coins().logits))
     breaks = [[1 - q] for q in p]
     if any(named(word) in ("arm", "disarm") for word in words):  # the mirror image changes too
         breaks = [[1 - q, q] for q in p]

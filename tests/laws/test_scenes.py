@@ -56,11 +56,6 @@ def build(case, split="train"):
 
 
 @jax.jit
-def draw(scenes, seed, indices):
-    return scenes.batch(seed, indices)
-
-
-@jax.jit
 def take_apart(scenes, keys):
     pieces = jax.vmap(scenes.pieces)(keys)
     return pieces, jax.vmap(scenes.paint)(pieces)
@@ -88,11 +83,11 @@ def test_every_family_is_here():
 @pytest.mark.parametrize("family", SCENES)
 def test_scene_i_of_seed_s_is_the_same_in_whatever_batch(drawn, family):
     scenes, _, whole = drawn(family)
-    some = draw(scenes, 1, np.array([12, 3, 5, 399]))
+    some = scenes.batch(1, np.array([12, 3, 5, 399]))
     for row, index in enumerate((12, 3, 5, 399)):
         for a, b in zip(some, whole, strict=True):
             np.testing.assert_allclose(a[row], b[index], atol=1e-5)
-    assert not np.allclose(draw(scenes, 2, np.array([12, 3, 5, 399])).image, some.image)
+    assert not np.allclose(scenes.batch(2, np.array([12, 3, 5, 399])).image, some.image)
 
 
 def test_jit_and_batching_change_nothing(drawn):
@@ -183,7 +178,7 @@ def test_training_and_held_out_scenes_share_no_picture(drawn, family):
     train, _, scene = drawn(family)
     test = build(family, split="test")
     if family in ("sprites", "dots"):  # nothing is stored: the streams must differ
-        assert not np.allclose(draw(test, 1, np.array([12, 3, 5, 399])).image, scene.image[[12, 3, 5, 399]])
+        assert not np.allclose(test.batch(1, np.array([12, 3, 5, 399])).image, scene.image[[12, 3, 5, 399]])
         return
     train, test = ({p.tobytes() for p in np.asarray(part.pictures)} for part in (train, test))
     assert len(train) > 20
@@ -215,7 +210,7 @@ def test_sizes_follow_size_and_jitter(family):
     longest = {}
     for size in (10.0, 20.0):
         scenes = load(family, counts=(1,), canvas=64, size=size, jitter=0.0)
-        boxes = np.asarray(draw(scenes, 0, np.arange(60)).boxes)
+        boxes = np.asarray(scenes.batch(0, np.arange(60)).boxes)
         longest[size] = (boxes[..., 2:] - boxes[..., :2]).max(-1)
     assert 1.7 < longest[20.0].mean() / longest[10.0].mean() < 2.3
     assert longest[20.0].max() <= 20

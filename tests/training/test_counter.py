@@ -20,8 +20,9 @@ from subitize.core.words import spoken
 from subitize.models.air import AIR, AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, open_run, train
-from subitize.training.counter import claimed, completed, open_folder
+from subitize.training.counter import air_learner, claimed, completed, open_folder, settings_for
 from subitize.training.lesson import air_lesson, prior_shift
+from subitize.training.loop import first_state, run_chunk
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
@@ -178,10 +179,14 @@ def test_annealing_moves_the_prior_from_one_to_the_other():
 
 
 @pytest.mark.parametrize("learned", [True, False])
-def test_a_concentration_follows_the_bound_only_if_it_may(tmp_path, learned):
+def test_a_concentration_follows_the_bound_only_if_it_may(learned):
+    world = Digits("train")
     word = f"sticks(concentration=0.5, learned={learned})"
-    model = train(dataclasses.replace(SINGLE, count_prior=word), tmp_path / "run").model
-    assert (float(model.count_prior.log_concentration) == np.log(np.float32(0.5))) is not learned
+    recipe = completed(dataclasses.replace(SINGLE, count_prior=word), world)
+    learner = air_learner(recipe, settings_for(recipe, world))
+    state = first_state(learner, recipe.batch, world, recipe.seed, 0)
+    state, _ = run_chunk(learner, recipe.batch, 1, world, recipe.seed, 0, state)
+    assert (float(state.model.count_prior.log_concentration) == np.log(0.5)) is not learned
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():

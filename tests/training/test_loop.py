@@ -15,7 +15,16 @@ from subitize.core.errors import DivergedError, UsageError
 from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.learner import STREAK, Info, Learner
-from subitize.training.loop import LARGEST_SEED, SLOWER, Interrupted, Plan, Training, best_state, fit
+from subitize.training.loop import (
+    LARGEST_SEED,
+    SLOWER,
+    Interrupted,
+    Plan,
+    best_state,
+    first_state,
+    fit,
+    run_chunk,
+)
 
 SCENES = Digits("train")
 PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
@@ -65,12 +74,11 @@ def rows(folder):
 def test_one_compilation_serves_every_seed(tmp_path):
     """The cache of compiled programs goes by their text, in which no seed may stand."""
 
+    learner, state = walk(), run(tmp_path)
+
     def texts(seed):
-        training = Training(walk(), SCENES, Plan(40, 2, seed, 5, 10), tmp_path, lambda row: None)
-        training.begin(resume=False)
-        fresh = training._fresh.lower(SCENES, seed, 0, 1.0)
-        chunk = training._chunk.lower(5, SCENES, seed, 0, training.state)
-        return fresh.as_text(), chunk.as_text()
+        fresh = first_state.lower(learner, 2, SCENES, seed, 0, 1.0)
+        return fresh.as_text(), run_chunk.lower(learner, 2, 5, SCENES, seed, 0, state).as_text()
 
     assert texts(3) == texts(LARGEST_SEED)
 

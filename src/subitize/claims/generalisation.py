@@ -131,8 +131,7 @@ def pictures_of(world: str, n: int, number: int, **options: Any) -> jax.Array:
 
 def scenes_of(world: str, n: int, number: int, **options: Any) -> scenes.Scene:
     """The scenes of `pictures_of`, with what is true of them."""
-    family = scenes.load(world, "test", counts=(n,), **options)
-    return jax.jit(lambda family, indices: family.batch(n, indices))(family, jnp.arange(number))
+    return scenes.load(world, "test", counts=(n,), **options).batch(n, np.arange(number))
 
 
 def share(table: np.ndarray, n: int) -> float:

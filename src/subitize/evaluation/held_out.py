@@ -8,11 +8,9 @@ pictures, each held-out picture is looked at once and only what needs no truth i
 from collections.abc import Iterator
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
@@ -90,11 +88,5 @@ def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Any]:
             yield jax.tree.map(np.asarray, unknown)
         return
     for start in range(0, n, CHUNK):
-        drawn = draw_scenes(scenes, seed, start + jnp.arange(CHUNK))
+        drawn = scenes.batch(seed, start + np.arange(CHUNK))
         yield jax.tree.map(lambda part, last=n - start: np.asarray(part)[:last], drawn)
-
-
-@eqx.filter_jit
-def draw_scenes(scenes: AbstractScenes, seed: int, indices: Array) -> Scene:
-    """`AbstractScenes.batch`, compiled."""
-    return scenes.batch(seed, indices)

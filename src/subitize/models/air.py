@@ -158,12 +158,14 @@ class AIR(eqx.Module):
         side = min(s.height, s.width) / jnp.maximum(where[0], 1.0)
         return Window(side, (1 + where[1]) * s.width / 2, (1 + where[2]) * s.height / 2)
 
+    @jax.jit
     def paint(self, window: Window, what: Float[Array, " what"]) -> Float[Array, "H W c"]:
         """One object on an empty canvas."""
         s = self.settings
         patch = jax.nn.sigmoid(self.decoder(what) + DARK).reshape(s.window, s.window, s.channels)
         return paint(patch, window, s.height, s.width)
 
+    @jax.jit
     def recognise(self, image: Float[Array, "H W c"], window: Window) -> Normal:
         """q(what) of what is seen through a window."""
         loc, scale = jnp.split(self.encoder(read(image, window, self.settings.window).ravel()), 2)
@@ -213,6 +215,7 @@ class AIR(eqx.Module):
         noise = sampled(q_where, prior) + sampled(q_what, self.prior_what())
         return Step(attention.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
 
+    @jax.jit
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with `where` and `what` at their means: deterministic."""
         return look(self, image)

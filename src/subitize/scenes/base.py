@@ -71,10 +71,17 @@ class AbstractScenes(eqx.Module):
     def scene(self, key: PRNGKeyArray) -> Scene:
         """One scene, a pure function of its key."""
 
+    @jax.jit
     def batch(
         self, seed: int | np.integer | Int[Array, ""], indices: Int[Array | np.ndarray, "batch"]
     ) -> Scene:
-        """Scenes number `indices` of `seed`; to jit it, pass this module as an argument."""
+        """Scenes number `indices` of `seed`."""
         root = jr.key(seed)
         keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
-        return jax.vmap(self.scene)(keys)
+        return jax.vmap(one, (None, 0))(self, keys)
+
+
+@jax.jit
+def one(world: AbstractScenes, key: PRNGKeyArray) -> Scene:
+    """One scene; traced once for batches of every size."""
+    return world.scene(key)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, PRNGKeyArray, UInt8
 
 from subitize.scenes.base import AbstractScenes, Scene
 
@@ -76,7 +76,7 @@ class Drawn(AbstractStack):
         begins = np.cumsum([0] + [number for _, number in worlds])  # no two worlds share a key
         for (world, number), begin in zip(worlds, begins, strict=False):
             for first in range(0, number, batch):
-                scene = jax.tree.map(np.asarray, drawn(world, seed, begin + first + jnp.arange(batch)))
+                scene = jax.tree.map(np.asarray, world.batch(seed, begin + first + np.arange(batch)))
                 last = number - first
                 pictures.append(np.round(255 * scene.image).astype(np.uint8)[:last])
                 known.append(tell(scene)[:last])
@@ -89,9 +89,3 @@ class Drawn(AbstractStack):
     def options(self) -> dict[str, Any]:
         """From which worlds it was drawn, in words; `load` does not know how to draw it again."""
         return {"origin": self.origin}
-
-
-@jax.jit
-def drawn(world: AbstractScenes, seed: Array | int, indices: Int[Array, "batch"]) -> Scene:
-    """`AbstractScenes.batch`, compiled."""
-    return world.batch(seed, indices)

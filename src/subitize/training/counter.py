@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,8 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
     size, sums, summands = recipe.object_size, recipe.sums, recipe.summands
     where = recipe.scenes if recipe.scenes in scenes.WORLDS else str(Path(recipe.scenes).absolute())
     if size is None:
-        draw = jax.jit(lambda world, seed: world.batch(seed, jnp.arange(MEASURED)).image)
-        size = round(window_size(np.asarray(draw(train_scenes, recipe.seed))), 1)
+        images = train_scenes.batch(recipe.seed, np.arange(MEASURED)).image
+        size = round(window_size(np.asarray(images)), 1)
     several = [n for n in train_scenes.counts if 1 < n <= recipe.max_objects]
     if sums is None:
         adds_up = train_scenes.has_truth and recipe.overlap != "any"
@@ -168,7 +169,13 @@ def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSett
 
 
 def air_learner(recipe: Recipe, settings: AIRSettings) -> Learner:
-    """The AIR of a completed recipe as a learner."""
+    """The AIR of a completed recipe as a learner; the same for every seed, so that it is compiled once."""
+    return learner_of(dataclasses.replace(recipe, seed=0), settings)
+
+
+@lru_cache(maxsize=8)
+def learner_of(recipe: Recipe, settings: AIRSettings) -> Learner:
+    """The learner itself; the recipe's seed plays no part."""
 
     def rate(step):
         fall = jnp.clip((step / recipe.steps - recipe.hold) / max(1 - recipe.hold, 1e-6), 0, 1)
@@ -206,9 +213,9 @@ def follow(
     The signs need no truth; they are read off scenes of the training world that training does not reach, and
     only they may end a run. The accuracy, on held-out scenes, is for people to read.
     """
-    draw = jax.jit(lambda world, seed, first: world.batch(seed, first + jnp.arange(recipe.look_at)))
-    unreached = draw(train_scenes, recipe.seed, recipe.steps * recipe.batch).image
-    shown = draw(held_out, recipe.seed, 0)
+    looked_at = np.arange(recipe.look_at)
+    unreached = train_scenes.batch(recipe.seed, recipe.steps * recipe.batch + looked_at).image
+    shown = held_out.batch(recipe.seed, looked_at)
     truth = np.asarray(shown.count)
 
     def inspect(state, step):

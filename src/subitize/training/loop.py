@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,23 +142,13 @@ class Training:
     """One run under way."""
 
     def __init__(self, learner: Learner, scenes: AbstractScenes, plan: Plan, folder: Path, watch: Callable):
-        self.scenes, self.plan = scenes, plan
+        self.learner, self.scenes, self.plan = learner, scenes, plan
         self.saves = folder / "checkpoints"
         self.saves.mkdir(parents=True, exist_ok=True)
         self.records = Records(folder, watch)
         self.progress = Progress()
         self.step = self.saved_at = 0
         self.told: str | None = None
-        # the seed is an argument, not a constant: a cache of compiled programs serves every seed
-        self._fresh = jax.jit(
-            lambda scenes, seed, attempt, pace: first_state(learner, plan.batch, scenes, seed, attempt, pace)
-        )
-        self._chunk = jax.jit(
-            lambda length, scenes, seed, attempt, state: run_chunk(
-                learner, plan.batch, length, scenes, seed, attempt, state
-            ),
-            static_argnums=0,
-        )
 
     def begin(self, *, resume: bool) -> None:
         """Start from the newest whole checkpoint, or afresh."""
@@ -172,9 +163,10 @@ class Training:
 
     def advance(self, inspect: Callable[[PyTree, int], dict[str, Any]]) -> None:
         """Run one chunk, record it, and act on what it shows."""
-        length, began = min(self.plan.chunk, self.plan.steps - self.step), time.perf_counter()
-        self.state, means = self._chunk(
-            length, self.scenes, self.plan.seed, self.progress.attempt, self.state
+        plan, began = self.plan, time.perf_counter()
+        length, attempt = min(plan.chunk, plan.steps - self.step), self.progress.attempt
+        self.state, means = run_chunk(
+            self.learner, plan.batch, length, self.scenes, plan.seed, attempt, self.state
         )
         if int(self.state.streak) >= STREAK:
             self._go_back()
@@ -184,10 +176,10 @@ class Training:
         found = inspect(self.state, self.step)
         row = {"step": self.step, "attempt": self.progress.attempt, "restarts": self.progress.restarts}
         row |= {"skipped": int(self.state.skipped)} | means_of(means) | found
-        self.records.write(row, steps=self.plan.steps, steps_per_second=length / seconds, seconds=seconds)
+        self.records.write(row, steps=plan.steps, steps_per_second=length / seconds, seconds=seconds)
         self._tell(found.get("warning"))
         self._judge(found.get("criterion"))
-        if found.get("failed") and self.progress.restarts < self.plan.restarts:
+        if found.get("failed") and self.progress.restarts < plan.restarts:
             self._start_again(found["failed"])
         elif found.get("failed"):
             self._tell(f"{found['failed']} No restart is left; this run has failed.")
@@ -234,7 +226,9 @@ class Training:
     def _start(self) -> None:
         """The state before the first step of an attempt."""
         pace = SLOWER**self.progress.restarts
-        self.state = self._fresh(self.scenes, self.plan.seed, self.progress.attempt, pace)
+        self.state = first_state(
+            self.learner, self.plan.batch, self.scenes, self.plan.seed, self.progress.attempt, pace
+        )
 
     def _go_back(self) -> None:
         """Return to the last checkpoint, and go on with other noise."""
@@ -249,6 +243,9 @@ class Training:
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
+# The seed is an argument and no constant: what is compiled for a learner serves every seed, in this process
+# and by the cache of compiled programs in others.
+@partial(jax.jit, static_argnames=("learner", "batch"))
 def first_state(
     learner: Learner,
     batch: int,
@@ -262,6 +259,7 @@ def first_state(
     return learner.init(jr.fold_in(attempt_key(seed, attempt), 0), images, pace)
 
 
+@partial(jax.jit, static_argnames=("learner", "batch", "length"))
 def run_chunk(
     learner: Learner,
     batch: int,
