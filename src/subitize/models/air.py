@@ -215,7 +215,6 @@ class AIR(eqx.Module):
         noise = sampled(q_where, prior) + sampled(q_what, self.prior_what())
         return Step(attention.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
 
-    @jax.jit
     def look(self, image: Float[Array, "height width channels"]) -> Look:
         """Count what is in one picture, with `where` and `what` at their means: deterministic."""
         return look(self, image)
