@@ -178,6 +178,15 @@ def test_annealing_moves_the_prior_from_one_to_the_other():
     assert prior(jnp.asarray(0))[3] > prior(jnp.asarray(50))[3] > prior(jnp.asarray(100))[3]
 
 
+def test_one_learner_serves_every_seed():
+    """What is compiled goes by the learner, so that a second seed is not compiled again."""
+    recipe = completed(TINY, Digits("train"))
+    settings = settings_for(recipe, Digits("train"))
+    learner = air_learner(recipe, settings)
+    assert air_learner(dataclasses.replace(recipe, seed=recipe.seed + 1), settings) is learner
+    assert air_learner(dataclasses.replace(recipe, clip=recipe.clip + 1), settings) is not learner
+
+
 @pytest.mark.parametrize("learned", [True, False])
 def test_a_concentration_follows_the_bound_only_if_it_may(learned):
     world = Digits("train")
