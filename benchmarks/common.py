@@ -24,9 +24,7 @@ TINY = {  # the tested mode: soon compiled, and of given size, so that one progr
     "look_every": 5,
     "look_at": 60,
     "scenes": "digits",
-    "counts": (0, 1),
-    "max_objects": 1,
-    "sums": 0,
+    "max_objects": 2,
     "object_size": 24.0,
 }
 FOLLOW = {"look_every": 100, "look_at": 2000}
@@ -180,8 +178,5 @@ def median_reached(runs: list[dict[str, Any]]) -> dict[str, float | None]:
 
 
 def options(**values: Any) -> list[str]:
-    """Options of the command line: steps=40, counts=(0, 1) becomes --steps 40 --counts 0 1."""
-    words = []
-    for name, value in values.items():
-        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return words
+    """Options of the command line: steps=40 becomes --steps 40."""
+    return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]

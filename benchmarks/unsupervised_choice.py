@@ -30,8 +30,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for number, choice in enumerate(choices[:1] if args.tiny else choices):
             out = Path(name) / str(number)
-            own = recipe | choice | {"out": out, "seed": SEED, "sums": 0}
-            subitize("train", *options(**own), cache=Path(name) / "cache")
+            subitize(
+                "train", *options(out=out, seed=SEED, sums=0, **recipe, **choice), cache=Path(name) / "cache"
+            )
             last = json.loads((out / "records.jsonl").read_text().splitlines()[-1])
             signs = ("count_accuracy", "discord", "additive", "crowded", "unseen", "elbo", "warning")
             runs.append(choice | {sign: last[sign] for sign in signs})

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["--scenes", "digits", "--counts", "0", "1", "--max-objects", "1", "--sums", "0"]  # soon traced
-WORDS += ["--steps", "60", "--chunk", "5", "--save-every", "10"]
+WORDS = ["--scenes", "digits", "--max-objects", "2", "--steps", "60", "--chunk", "5", "--save-every", "10"]
 WORDS += ["--batch", "8", "--look-at", "60"]
 FILES = ("weights.safetensors", "records.jsonl")
 

@@ -158,7 +158,7 @@ class AIR(eqx.Module):
         side = min(s.height, s.width) / jnp.maximum(where[0], 1.0)
         return Window(side, (1 + where[1]) * s.width / 2, (1 + where[2]) * s.height / 2)
 
-    @jax.jit  # as `recognise` and `attend`: traced once for all steps, so that a roll-out compiles sooner
+    @jax.jit
     def paint(self, window: Window, what: Float[Array, " what"]) -> Float[Array, "H W c"]:
         """One object on an empty canvas."""
         s = self.settings
@@ -253,7 +253,7 @@ def sampled(q: Normal, prior: Normal) -> Float[Array, ""]:
 
 @jax.jit
 def attend(guide: AbstractGuide, *seen: Any) -> tuple[Attention, Any]:
-    """What the guide attends to."""
+    """What the guide attends to; traced once for all steps, so that a roll-out compiles sooner."""
     return guide.attend(*seen)
 
 
