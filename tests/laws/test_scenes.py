@@ -90,6 +90,12 @@ def test_scene_i_of_seed_s_is_the_same_in_whatever_batch(drawn, family):
     assert not np.allclose(scenes.batch(2, np.array([12, 3, 5, 399])).image, some.image)
 
 
+def test_one_program_draws_every_seed(drawn):
+    scenes, _, _ = drawn("sprites")
+    first, other = (type(scenes).batch.lower(scenes, seed, np.arange(2)).as_text() for seed in (0, 2**31 - 1))
+    assert first == other
+
+
 def test_jit_and_batching_change_nothing(drawn):
     scenes, _, whole = drawn("sprites")
     alone = scenes.scene(jr.fold_in(jr.key(1), 7))

@@ -75,13 +75,13 @@ class AbstractScenes(eqx.Module):
     def batch(
         self, seed: int | np.integer | Int[Array, ""], indices: Int[Array | np.ndarray, "batch"]
     ) -> Scene:
-        """Scenes number `indices` of `seed`."""
+        """Scenes number `indices` of `seed`, which is from 0 to 2^31 - 1; compiled once for all seeds."""
         root = jr.key(seed)
         keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
-        return jax.vmap(one, (None, 0))(self, keys)
+        return jax.vmap(scene_of, (None, 0))(self, keys)
 
 
 @jax.jit
-def one(world: AbstractScenes, key: PRNGKeyArray) -> Scene:
+def scene_of(world: AbstractScenes, key: PRNGKeyArray) -> Scene:
     """One scene; traced once for batches of every size."""
     return world.scene(key)
