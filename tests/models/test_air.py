@@ -76,7 +76,11 @@ def mean_gradient(word, draws):
     loss = expectation(negative_elbo, word)
     memory = beginning(loss, IMAGE)
     batch = jnp.broadcast_to(IMAGE, (draws, *IMAGE.shape))
-    return jax.jit(jax.grad(lambda m: loss(m, memory, batch, jr.key(4))[0]))(MODEL).guide.count.bias
+
+    def value(bias, batch):
+        return loss(eqx.tree_at(lambda m: m.guide.count.bias, MODEL, bias), memory, batch, jr.key(4))[0]
+
+    return jax.jit(jax.grad(value))(MODEL.guide.count.bias, batch)
 
 
 @pytest.fixture(scope="module")
