@@ -8,7 +8,7 @@ QUICK := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_co
 # Tests start many processes: without bytecode, each would compile all packages anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint docs lock clean
+.PHONY: demo test laws lint pages docs lock clean
 
 # Train on the bundled digits, count pictures never seen, and name the picture that shows it.
 demo: .venv/base
@@ -18,9 +18,15 @@ demo: .venv/base
 	$(SUBITIZE) count demo/pictures --model demo/run --out demo/counts
 	@echo "Look at $(CURDIR)/demo/run/pictures/board.png and $(CURDIR)/demo/counts/overlays"
 
-test: .venv/dev lint
-	$(BIN)/mkdocs build --quiet --strict
+# At once, since types and pages keep only one core busy.
+test: .venv/dev
+	$(MAKE) --jobs laws lint pages
+
+laws: .venv/dev
 	XLA_FLAGS='$(QUICK)' $(BIN)/python -m pytest --numprocesses auto
+
+pages: .venv/dev
+	$(BIN)/mkdocs build --quiet --strict
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -89,11 +89,12 @@ def test_a_seed_that_the_device_cannot_hold_is_refused(seed):
         Plan(40, 2, seed, 5, 10)
 
 
-def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path):
+@pytest.mark.parametrize("step", [5, 25], ids=["before anything is saved", "after"])
+def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path, step):
     whole = run(tmp_path / "whole")
 
     def stop(row):
-        if row.get("step") == 25:
+        if row.get("step") == step:
             raise RuntimeError("pulled the plug")
 
     with pytest.raises(RuntimeError):
