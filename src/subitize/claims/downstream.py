@@ -7,10 +7,11 @@ read AIR's objects alike and then together, and the codes of the others at once,
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
-and a convolutional network to tell it from the pixels. A description is drawn several times from what its
-model holds for possible; any draw teaches, and the networks answer to all draws together. AIR looks closely,
-and its objects, which come in the order of its attention, are handed on from left to right. DRAW and the
-autoencoder learn from the very scenes, without the labels; AIR learned before, from fresh scenes of none to
+and a convolutional network to tell it from the pixels. A description is drawn several times; any draw
+teaches, and the networks answer to all draws together. Codes of DRAW and of the autoencoder are drawn from
+their posteriors; AIR looks closely from several random places, and describes what it then sees by the means of
+its posterior. Its objects, which come in the order of its attention, are handed on from left to right. DRAW and
+the autoencoder learn from the very scenes, without the labels; AIR learned before, from fresh scenes of none to
 two digits. Each of the three trains for about as long.
 """
 
