@@ -9,10 +9,10 @@ read AIR's objects alike and then together, and the codes of the others at once,
 
 and a convolutional network to tell it from the pixels. A description is drawn several times; any draw
 teaches, and the networks answer to all draws together. Codes of DRAW and of the autoencoder are drawn from
-their posteriors; AIR looks closely from several random places, and describes what it then sees by the means of
-its posterior. Its objects, which come in the order of its attention, are handed on from left to right. DRAW and
-the autoencoder learn from the very scenes, without the labels; AIR learned before, from fresh scenes of none to
-two digits. Each of the three trains for about as long.
+their posteriors; AIR looks closely from several random places, and describes what it then sees by the means
+of its posterior. Its objects, which come in the order of its attention, are handed on from left to right.
+DRAW and the autoencoder learn from the very scenes, without the labels; AIR learned before, from fresh scenes
+of none to two digits. Each of the three trains for about as long.
 """
 
 from collections.abc import Callable

@@ -4,8 +4,8 @@ DAIR is trained on scenes of up to three digits on a canvas with room for more, 
 one more object as long as there may be one, and several times. Its prior breaks a stick for ever and so knows
 no largest count; with a small concentration it is as strict as the geometric prior of Eslami et al. (2016),
 and a second one learns its concentration. Beside them that geometric prior and the binomial one, which end
-with the objects that are looked for. A first look asks q alone, which the prior has shaped in training; further
-looks ask the prior too, and the binomial one of twelve objects then thinks six likeliest.
+with the objects that are looked for. A first look asks q alone, which the prior has shaped in training;
+further looks ask the prior too, and the binomial one of twelve objects then thinks six likeliest.
 """
 
 from typing import Any
