@@ -18,9 +18,9 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    makers = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
-    makers = (*makers, verdicts, untested, extrapolated, going_on, patched_memories, interpolated, draw_curve)
-    for make in makers:
+    of_claims = (verdicts, untested, extrapolated, going_on, patched_memories, interpolated, draw_curve)
+    others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
+    for make in (*of_claims, *others):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -164,13 +164,16 @@ def highlights() -> str:
             f"compilation included, median of the same {s['seeds']} seeds."
         )
     if beyond := tested("extrapolation"):
-        right = {way: shares(table) for way, table in beyond["details"]["confusion"].items()}
-        dair, once, published = (right[way] for way in ("dair", "dair, one look", "published"))
+        from subitize.claims.generalisation import LOOKS
+
+        tables = beyond["details"]["confusion"]
+        dair, once, published = (tables[way] for way in ("dair", "dair, one look", "published"))
         lines.append(
             f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits and on "
-            f"sums of ones, our DAIR counts three right in {dair[3]:.0f}% of held-out scenes and four in "
-            f"{dair[4]:.0f}% if it looks eight times, in {once[3]:.0f}% and {once[4]:.0f}% at one look; AIR "
-            f"as rebuilt from its paper, with one look and no sums, counts three in {published[3]:.0f}%; "
+            f"sums of ones, our DAIR counts three right in {right(dair, 3):.0f}% of held-out scenes and four "
+            f"in {right(dair, 4):.0f}% if it looks {LOOKS} times, in {right(once, 3):.0f}% and "
+            f"{right(once, 4):.0f}% at one look; AIR as rebuilt from its paper, with one look and no sums, "
+            f"counts three in {right(published, 3):.0f}%; "
             f"means of {len(beyond['seeds'])} seeds ({where(beyond)})."
         )
     if kills := result("survives_kills"):
@@ -212,16 +215,16 @@ def untested() -> str:
 
 
 WAYS = {
-    "dair": "DAIR, eight looks",
+    "dair": "DAIR",
     "dair, one look": "DAIR, one look",
     "air": "our AIR",
     "published": "the paper's AIR",
 }
 
 
-def shares(table: list[list[int]]) -> list[float]:
-    """For each true count how often it was told, in per cent; a count that does not occur has none."""
-    return [100 * own[n] / sum(own) if sum(own) else 0.0 for n, own in enumerate(table)]
+def right(table: list[list[int]], n: int) -> float:
+    """How often scenes of n are told right, in per cent."""
+    return 100 * table[n][n] / sum(table[n])
 
 
 def extrapolated() -> str:
@@ -234,9 +237,11 @@ def extrapolated() -> str:
     rows = [f"| | {' | '.join(f'{n} right' for n in counts)} | of {counts[-1]} without end |"]
     rows.append(f"|{'---|' * (len(counts) + 2)}")
     for way, name in WAYS.items():
-        right, last = shares(tables[way]), tables[way][counts[-1]]
+        last = tables[way][counts[-1]]
         endless = f"{100 * last[-1] / sum(last):.1f} %" if len(last) > counts[-1] + 1 else "-"
-        rows.append(f"| {name} | {' | '.join(f'{right[n]:.1f} %' for n in counts)} | {endless} |")
+        rows.append(
+            f"| {name} | {' | '.join(f'{right(tables[way], n):.1f} %' for n in counts)} | {endless} |"
+        )
     return "\n".join(rows)
 
 

@@ -59,8 +59,9 @@ def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(tmp_path):
     whole, often = tmp_path / "whole", tmp_path / "often"
     finished(start(whole))
 
-    finished(start_and_stop(often, signal.SIGKILL, further=15), -signal.SIGKILL)  # saved at 10, not since
-    said = finished(start_and_stop(often, signal.SIGTERM, further=10), 128 + signal.SIGTERM)
+    for further in (5, 15):  # before anything is saved, and after
+        finished(start_and_stop(often, signal.SIGKILL, further), -signal.SIGKILL)
+    said = finished(start_and_stop(often, signal.SIGTERM, further=5), 128 + signal.SIGTERM)
     assert "Go on with --out" in said
     assert "Traceback" not in said
 
