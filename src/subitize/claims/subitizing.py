@@ -209,7 +209,7 @@ CLAIMS = (
             "learned": Condition("ahead of the code of an untrained network (points)", "", 5),
             "units": Condition("units that follow number, not area or hull", "1 to 2 of 182, area only", 1),
         },
-        60,
+        150,
         SEEDS,
         subitizing,
     ),
