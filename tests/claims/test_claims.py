@@ -98,6 +98,29 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
     assert "1999-01-01" in report(tmp_path, tmp_path)
 
 
+def test_what_is_noted_in_parts_goes_on_within_and_says_where_all_were_made(tmp_path):
+    asked = []
+
+    def measure(lab, seed):
+        def part(lab, seed):
+            asked.append(len(asked))
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+            return 1
+
+        return sum(lab.noted_of(seed, f"part {i}", "options", part) for i in range(3))
+
+    with pytest.raises(KeyboardInterrupt):
+        Lab(tmp_path, (0,)).noted("whole", "options", measure)
+    (note,) = tmp_path.glob("notes/*.json")
+    note.write_text(note.read_text().replace(date.today().isoformat(), "1999-01-01"))
+    for _ in range(2):
+        lab = Lab(tmp_path, (0,))
+        assert lab.noted("whole", "options", measure) == [3]
+        assert asked == [0, 1, 2, 3]
+        assert [made["date"] for made in lab.made] == ["1999-01-01"] + 3 * [date.today().isoformat()]
+
+
 def test_a_damaged_note_is_named(tmp_path):
     lab = Lab(tmp_path, (0,))
     lab.noted("number", "options", lambda lab, seed: 1)

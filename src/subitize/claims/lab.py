@@ -118,7 +118,7 @@ class Lab:
         return [self.noted_of(seed, name, options, measure) for seed in self.seeds]
 
     def noted_of(self, seed: int, name: str, options: Any, measure: Callable[["Lab", int], Any]) -> Any:
-        """The same with one seed."""
+        """The same with one seed; `measure` may itself note parts with its lab, which are then not lost."""
         path = self.note_path(f"{name}, {seed}", options, "json")
         if path.is_file():
             self.say(f"measured before: {path}")
@@ -126,10 +126,11 @@ class Lab:
             inner = dataclasses.replace(self, spent={}, made=[])
             found = measure(inner, seed)
             made = {word: value for word, value in provenance().items() if word != "command"}  # any claim's
-            write_atomically(path, as_json({"found": found, "seconds": inner.spent, "provenance": made}))
+            note = {"found": found, "seconds": inner.spent, "provenance": made, "parts": inner.made}
+            write_atomically(path, as_json(note))
         note = read_note(path)  # also what was just measured, for JSON makes words of keys
         self.spent.update(note["seconds"])
-        self.made.append(note["provenance"])
+        self.made.extend([*note["parts"], note["provenance"]])
         return note["found"]
 
     def drawn(self, name: str, options: Any, draw: Callable[[], Image.Image]) -> Image.Image:
@@ -198,14 +199,14 @@ def as_json(found: dict[str, Any]) -> bytes:
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """What was noted: found, seconds of each training, provenance.
+    """What was noted: found, seconds of each training, provenance, and those of notes within, if any.
 
     Raises:
         CheckpointError: the file is damaged.
     """
     try:
-        note = json.loads(path.read_text())
-        return {word: note[word] for word in ("found", "seconds", "provenance")}
+        note = {"parts": []} | json.loads(path.read_text())
+        return {word: note[word] for word in ("found", "seconds", "provenance", "parts")}
     except (ValueError, KeyError, TypeError):
         raise CheckpointError(f"The note {path} is damaged. Delete it, and it is measured again.") from None
 
