@@ -44,7 +44,7 @@ def main(words: Sequence[str]) -> int:
     from subitize.training.runs import device, new_folder
 
     folder = (options.out or new_folder(options.recipe.scenes)).absolute()
-    print(f"run: {folder}", f"device: {device()}, compiling...", sep="\n", flush=True)
+    print(f"run: {folder}", f"device: {device()}", sep="\n", flush=True)
     with Watch("train") as watch:
         train(options.recipe, folder, options.resume, watch)
     run = open_run(folder)

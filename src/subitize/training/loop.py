@@ -114,6 +114,8 @@ def fit(
     """
     training = Training(learner, scenes, plan, folder, watch)
     training.begin(resume=resume)
+    if training.step < plan.steps:
+        watch({"event": "compiling..."})  # before a silence of up to a minute
     with stoppable() as stops:
         while training.step < plan.steps:
             training.advance(inspect)
