@@ -6,21 +6,20 @@ mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in th
 import json
 import re
 from pathlib import Path
-from statistics import mean
 from typing import Any
+
+from claim_tables import CLAIM_TABLES, right, tested
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 EXPERIMENTS = ROOT / "experiments" / "results"
-TESTED_CLAIMS = EXPERIMENTS / "claims"  # what `subitize reproduce` wrote
 README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    of_claims = (verdicts, untested, extrapolated, going_on, patched_memories, interpolated, draw_curve)
     others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
-    for make in (*of_claims, *others):
+    for make in (*CLAIM_TABLES, *others):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
@@ -191,138 +190,6 @@ def highlights() -> str:
             f"{last['logged']:.1f} ({where(anchor)})."
         )
     return "\n".join(lines)
-
-
-def verdicts() -> str:
-    """The claims that were put to the test, and their pictures."""
-    from subitize.claims.report import report
-
-    return report(TESTED_CLAIMS, ROOT / "docs" / "claims", "claims/") or "None yet."
-
-
-def untested() -> str:
-    """The claims that were not, and what would count as true."""
-    from subitize.claims import CLAIMS
-
-    rows = [
-        f"| {claim.statement} | {claim.source} | "
-        + "; ".join(f"{c.what} {'≤' if c.at_most else '≥'} {c.bar:g}" for c in claim.conditions.values())
-        + f" | `subitize reproduce {name}`, about {claim.minutes} minutes on two cores |"
-        for name, claim in CLAIMS.items()
-        if not (TESTED_CLAIMS / f"{name}.json").exists()
-    ]
-    return "\n".join(["| claim | source | would be true if | command |\n|---|---|---|---|", *rows])
-
-
-WAYS = {
-    "dair": "DAIR",
-    "dair, one look": "DAIR, one look",
-    "air": "our AIR",
-    "published": "the paper's AIR",
-}
-
-
-def right(table: list[list[int]], n: int) -> float:
-    """How often scenes of n are told right, in per cent."""
-    return 100 * table[n][n] / sum(table[n])
-
-
-def extrapolated() -> str:
-    """How often each model, trained on none, one and two, is right, and how often it never stops."""
-    found = tested("extrapolation")
-    if found is None:
-        return "Not yet run: `subitize reproduce extrapolation`."
-    tables = found["details"]["confusion"]
-    counts = [n for n, own in enumerate(tables["dair"]) if sum(own)]
-    rows = [f"| | {' | '.join(f'{n} right' for n in counts)} | of {counts[-1]} without end |"]
-    rows.append(f"|{'---|' * (len(counts) + 2)}")
-    for way, name in WAYS.items():
-        last = tables[way][counts[-1]]
-        endless = f"{100 * last[-1] / sum(last):.1f} %" if len(last) > counts[-1] + 1 else "-"
-        rows.append(
-            f"| {name} | {' | '.join(f'{right(tables[way], n):.1f} %' for n in counts)} | {endless} |"
-        )
-    return "\n".join(rows)
-
-
-def going_on() -> str:
-    """How likely each model goes on, by objects in the scene and step; and what it finds if made to go on."""
-    found = tested("stopping")
-    if found is None:
-        return NOT_STOPPED
-    answers = found["details"]["answers"]
-    steps = range(1, len(answers["published"][0]["go_on"][0]) + 1)
-    head = f"| objects | model | {' | '.join(f'to step {t}' for t in steps)} | as many windows, one on each |"
-    rows = [head, f"|{'---|' * (len(steps) + 3)}"]
-    for i, n in enumerate(answers["published"][0]["all_found"]):
-        for name, word in (("the paper's AIR", "published"), ("DAIR", "dair")):
-            on = [mean(own["go_on"][i][t - 1] for own in answers[word]) for t in steps]
-            all_found = mean(own["all_found"][n] for own in answers[word])
-            rows.append(f"| {n} | {name} | {' | '.join(f'{x:.0f} %' for x in on)} | {all_found:.0f} % |")
-    return "\n".join(rows)
-
-
-def patched_memories() -> str:
-    """Whether the paper's AIR goes on with another scene's memory: rows are what is seen."""
-    found = tested("stopping")
-    if found is None:
-        return NOT_STOPPED
-    answers = found["details"]["answers"]
-    seen = list(answers["published"][0]["all_found"])
-    kinds = {  # what is asked: which answers, and their suffix
-        "goes on to a second": ("second", ""),
-        "to a third, memory after one step": ("third", ", one step"),
-        "to a third, memory after two": ("third", ", two steps"),
-    }
-    tables = []
-    for title, (asked, suffix) in kinds.items():
-        head = f"| seen | {' | '.join(f'memory of a scene of {other}' for other in seen)} |"
-        rows = [f"{title.capitalize()}:\n", head, f"|{'---|' * (len(seen) + 1)}"]
-        for n in seen:
-            words = [f"{n} after {other}{suffix}" for other in seen]
-            on = [mean(own[asked][word] for own in answers["published"]) for word in words]
-            rows.append(f"| {n} | {' | '.join(f'{x:.0f} %' for x in on)} |")
-        tables.append("\n".join(rows))
-    return "\n\n".join(tables)
-
-
-def interpolated() -> str:
-    """What each model, trained on none, one and three, counts: less, right and more, over all seeds."""
-    found = tested("interpolation")
-    if found is None:
-        return "Not yet run: `subitize reproduce interpolation`."
-    tables = {WAYS[way]: table for way, table in found["details"]["confusion"].items()}
-    for seed, table in zip(found["seeds"], found["details"]["confusion_by_seed"]["published"], strict=True):
-        tables[f"{WAYS['published']}, seed {seed}"] = table
-    counts = [n for n, row in enumerate(tables[WAYS["dair"]]) if sum(row)]
-    rows = [f"| | {' | '.join(f'of {n}' for n in counts)} |", f"|{'---|' * (len(counts) + 1)}"]
-    for way, table in tables.items():
-        outcomes = [(sum(table[n][:n]), table[n][n], sum(table[n][n + 1 :])) for n in counts]
-        cells = [" / ".join(f"{100 * part / sum(own):.1f}" for part in own) for own in outcomes]
-        rows.append(f"| {way} | {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def draw_curve() -> str:
-    """DRAW's bound on test digits while it learns, for every seed."""
-    found = tested("draw_bound")
-    if found is None:
-        return "Not yet run: `subitize reproduce draw_bound`."
-    curves = [{row["step"]: row["test_nats"] for row in curve} for curve in found["details"]["curve"]]
-    steps = [step for step in curves[0] if step == 1000 or step % 3000 == 0]
-    rows = [f"| step | {' | '.join(f'{step:,}' for step in steps)} |", f"|{'---|' * (len(steps) + 1)}"]
-    for seed, curve in zip(found["seeds"], curves, strict=True):
-        rows.append(f"| seed {seed} | {' | '.join(f'{curve[step]:.1f}' for step in steps)} |")
-    return "\n".join(rows)
-
-
-NOT_STOPPED = "Not yet run: `subitize reproduce stopping`."
-
-
-def tested(claim: str) -> dict[str, Any] | None:
-    """What was found of a claim; None if it was not put to the test."""
-    path = TESTED_CLAIMS / f"{claim}.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def numbers() -> str:

@@ -14,7 +14,9 @@ ROOT = Path(__file__).parent.parent
 def hooks():
     spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")  # as mkdocs does
+        spec.loader.exec_module(module)
     return module
 
 
