@@ -317,8 +317,15 @@ def draw_race(out: Path, minutes: str, runs: list[dict]) -> None:
             name: [curve(run, along, scale) for run in runs if run["estimator"] == name] for name in order
         }
         best = [Line(x, y, QUIET, 1) for x, y in lines[order[0]]]
+        all_reach = (0.0, max(x[-1] for own in lines.values() for x, _ in own))
         panels = [
-            Panel(name, [*best, *(Line(x, y, ACCENT) for x, y in lines[name])], SHOWN_BOUNDS, unit)
+            Panel(
+                titled(name),
+                [*best, *(Line(x, y, ACCENT) for x, y in lines[name])],
+                SHOWN_BOUNDS,
+                unit,
+                all_reach,
+            )
             for name in order
         ]
         title = f"training bound in nats along {along}, {minutes} minutes each, best first; grey: {order[0]}"
@@ -326,9 +333,16 @@ def draw_race(out: Path, minutes: str, runs: list[dict]) -> None:
         grid(panels, 5, title, (190, 110)).save(path)
 
 
+def titled(name: str) -> str:
+    """An estimator, and whether it follows another gradient than the bound's."""
+    if name == "concrete":
+        return "concrete (another bound)"
+    return f"{name} (biased)" if name in ESTIMATORS and not ESTIMATORS[name]().unbiased else name
+
+
 def curve(run: dict, along: str, scale: float) -> tuple[list[float], list[float]]:
     """The bound of one run, where it can be seen."""
-    points = [(round(at[along] / scale, 2), max(at["train_bound"], SHOWN_BOUNDS[0])) for at in run["curve"]]
+    points = [(at[along] / scale, max(at["train_bound"], SHOWN_BOUNDS[0])) for at in run["curve"]]
     return [x for x, _ in points], [y for _, y in points]
 
 

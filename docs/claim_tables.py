@@ -70,7 +70,7 @@ def extrapolated(found: dict[str, Any]) -> str:
     """How often each model, trained on none, one and two, is right, and how often it never stops."""
     tables = found["details"]["confusion"]
     counts = [n for n, own in enumerate(tables["dair"]) if sum(own)]
-    rows = [f"| | {' | '.join(f'{n} right' for n in counts)} | of {counts[-1]} without end |"]
+    rows = [f"| | {' | '.join(f'{n} right' for n in counts)} | of {counts[-1]}: all steps taken |"]
     rows.append(f"|{'---|' * (len(counts) + 2)}")
     for way, name in WAYS.items():
         last = tables[way][counts[-1]]
@@ -135,13 +135,17 @@ def interpolated(found: dict[str, Any]) -> str:
 
 @of_claim("draw_bound")
 def draw_curve(found: dict[str, Any]) -> str:
-    """DRAW's bound on test digits while it learns, for every seed."""
+    """DRAW's bound on test digits while it learns, for every seed, and how large it is."""
+    from subitize.models.draw import DRAWSettings
+
     curves = [{row["step"]: row["test_nats"] for row in curve} for curve in found["details"]["curve"]]
     steps = [step for step in curves[0] if step == 1000 or step % 3000 == 0]
     rows = [f"| step | {' | '.join(f'{step:,}' for step in steps)} |", f"|{'---|' * (len(steps) + 1)}"]
     for seed, curve in zip(found["seeds"], curves, strict=True):
         rows.append(f"| seed {seed} | {' | '.join(f'{curve[step]:.1f}' for step in steps)} |")
-    return "\n".join(rows)
+    ours, theirs = found["details"], DRAWSettings()
+    sizes = f"Here it takes {ours['glimpses']} glimpses and reads {ours['read']}×{ours['read']} points"
+    return "\n".join([*rows, "", f"{sizes}; in the paper {theirs.glimpses} and {theirs.read}×{theirs.read}."])
 
 
 NAMES = {"air": "AIR", "draw": "DRAW", "vae": "an autoencoder", "cnn": "pixels"}
@@ -150,17 +154,30 @@ NAMES = {"air": "AIR", "draw": "DRAW", "vae": "an autoencoder", "cnn": "pixels"}
 @of_claim("downstream")
 def read_off(found: dict[str, Any]) -> str:
     """Sums and orderings told, by labels and by what they are read off: mean, least and most of all seeds."""
-    tables = []
-    for task, own in found["details"]["accuracy"].items():
-        labels = list(own["air"])
-        rows = [
-            f"| {task}, labels | {' | '.join(f'{int(n):,}' for n in labels)} |",
-            f"|{'---|' * (len(labels) + 1)}",
-        ]
-        for word, name in NAMES.items():
-            rows.append(f"| {name} | {' | '.join(spread(own[word][n]) for n in labels)} |")
-        tables.append("\n".join(rows))
+    accuracy = found["details"]["accuracy"]
+    tables = (
+        by_labels(task, {name: own[word] for word, name in NAMES.items()}) for task, own in accuracy.items()
+    )
     return "\n\n".join(tables)
+
+
+@of_claim("subitizing")
+def number_read_off(found: dict[str, Any]) -> str:
+    """The number told, by labels and by what it is read off: mean, least and most of all seeds."""
+    table = found["details"]["accuracy"]
+    names = next(iter(table.values()))
+    return by_labels("number", {name: {n: own[name] for n, own in table.items()} for name in names})
+
+
+def by_labels(asked: str, told: dict[str, dict[str, list[float]]]) -> str:
+    """Right answers in per cent: a row for each source, a column for each number of labels."""
+    labels = list(next(iter(told.values())))
+    rows = [
+        f"| {asked}, labels | {' | '.join(f'{int(n):,}' for n in labels)} |",
+        f"|{'---|' * (len(labels) + 1)}",
+    ]
+    rows += [f"| {name} | {' | '.join(spread(own[n]) for n in labels)} |" for name, own in told.items()]
+    return "\n".join(rows)
 
 
 def spread(values: list[float]) -> str:
@@ -177,4 +194,5 @@ CLAIM_TABLES = (
     interpolated,
     draw_curve,
     read_off,
+    number_read_off,
 )

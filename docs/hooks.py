@@ -74,9 +74,13 @@ def raced() -> str:
             f"| {s['steps']:,} | {s['evaluations']:,} |"
             for name, s in ranked.items()
         ]
+        own = [run for run in race["runs"] if f"{run['seconds'] / 60:g} minutes" == length]
+        seeds, made = len({run["seed"] for run in own}), race["provenance"]
+        places = dict.fromkeys(f"{(made | run)['cpu']}, {(made | run)['date']}" for run in own)
         texts.append(
             f"A sigmoid belief network of two layers of 200 on binarised MNIST: {length} of one core, one "
-            f"learning rate for all; bounds in nats ({where(race)}).\n\n" + "\n".join([head, *rows])
+            f"learning rate for all; bounds in nats (`python benchmarks/belief_nets.py --part race --minutes "
+            f"{length.split()[0]} --seeds {seeds}`, {'; '.join(places)}).\n\n" + "\n".join([head, *rows])
         )
     return "\n\n".join(texts)
 
@@ -142,10 +146,11 @@ def result(name: str) -> dict[str, Any] | None:
 
 
 def where(result: dict[str, Any]) -> str:
-    """Command of a result, and hardware and days of all its measurements."""
+    """Command of a result, and hardware, days and commits of all its measurements."""
     sittings = result.get("sittings") or [result["provenance"]]
     places = dict.fromkeys(f"{made['device']} {made['cpu']}, {made['date']}" for made in sittings)
-    return f"`{result['provenance']['command']}`, {'; '.join(places)}"
+    commits = dict.fromkeys(made["commit"][:7] for made in sittings)
+    return f"`{result['provenance']['command']}`, {'; '.join([*places, ', '.join(commits)])}"
 
 
 def highlights() -> str:
@@ -159,7 +164,7 @@ def highlights() -> str:
             f"{s['accuracy_worst']:.2%} on the worst of {s['seeds']} seeds ({where(accuracy)})."
         )
         lines.append(
-            f"- **Soon.** {s['median_seconds_to_98%']:.0f} s from the start of the process to 98 % held out, "
+            f"- **Fast.** {s['median_seconds_to_98%']:.0f} s from the start of the process to 98 % held out, "
             f"compilation included, median of the same {s['seeds']} seeds."
         )
     if beyond := tested("extrapolation"):
@@ -220,21 +225,27 @@ def table(values: dict[str, Any]) -> str:
     if len(values) > len(names):
         values, names = {name: {k: v.get(name) for k, v in values.items()} for name in names}, list(values)
     head = f"| | {' | '.join(values)} |\n|---|{'---|' * len(values)}"
-    rows = [f"| {name} | {' | '.join(shown(v.get(name)) for v in values.values())} |" for name in names]
+    rows = [f"| {name} | {' | '.join(cell(v, name) for v in values.values())} |" for name in names]
     return "\n".join([head, *rows])
 
 
 def runs_table(runs: list[dict[str, Any]]) -> str:
-    """One row a run, of the fields that are single numbers or words."""
-    columns = [k for k, v in runs[0].items() if not isinstance(v, list | dict)]
+    """One row a run, of the fields that are single numbers or words in every run that has them."""
+    deep = {k for run in runs for k, v in run.items() if isinstance(v, list | dict)}
+    columns = [k for k in dict.fromkeys(k for run in runs for k in run) if k not in deep]
     head = f"| {' | '.join(c.replace('_', ' ') for c in columns)} |\n|{'---|' * len(columns)}"
-    return "\n".join([head, *(f"| {' | '.join(shown(run.get(c)) for c in columns)} |" for run in runs)])
+    return "\n".join([head, *(f"| {' | '.join(cell(run, c) for c in columns)} |" for run in runs)])
+
+
+def cell(values: dict[str, Any], name: str) -> str:
+    """One of some values as people read it: never, if its time has not come; - if nothing is known."""
+    if values.get(name) is None:
+        return "never" if name in values and "seconds" in name else "-"
+    return shown(values[name])
 
 
 def shown(value: Any) -> str:
     """A number with the digits it deserves."""
-    if value is None:
-        return "never"
     if isinstance(value, list):
         return ", ".join(map(shown, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -208,7 +208,7 @@ CLAIMS = (
     Claim(
         "training_counts",
         "On the counts it was trained on, DAIR is behind AIR by no more than half a point.",
-        SOURCE,
+        "a question of our own",
         {"behind": Condition("AIR's accuracy less DAIR's (points)", "", 0.5, at_most=True)},
         90,
         SEEDS,

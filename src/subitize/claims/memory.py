@@ -21,7 +21,7 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import PICTURES, SEEDS, SOURCE, options_of, run_of, scenes_of
+from subitize.claims.generalisation import PICTURES, SEEDS, options_of, run_of, scenes_of
 from subitize.claims.lab import Lab
 from subitize.core.draws import Means
 from subitize.figures.curves import Line, Panel, grid
@@ -183,19 +183,17 @@ CLAIMS = (
     Claim(
         "stopping",
         "The memory of the paper's AIR carries how many steps were taken, not what is left.",
-        f"a post's question, why AIR does not generalise; {SOURCE}",
+        "a post's question, why AIR does not generalise",
         {
-            "two_after_one": Condition(
-                "goes on to a second of two, with the memory of a scene of one (%)", "", 80
-            ),
+            "two_after_one": Condition("sees two, remembers a scene of one: goes on to a second (%)", "", 80),
             "one_after_two": Condition(
-                "goes on to a second of one, with the memory of a scene of two (%)", "", 20, at_most=True
+                "sees one, remembers a scene of two: goes on to a second (%)", "", 20, at_most=True
             ),
             "three_after_one_step": Condition(
-                "goes on to a third of three, with the memory of one step elsewhere (%)", "", 80
+                "sees three, remembers one step elsewhere: goes on to a third (%)", "", 80
             ),
             "three_after_two_steps": Condition(
-                "goes on to a third of three, with the memory of two steps elsewhere (%)",
+                "sees three, remembers two steps elsewhere: goes on to a third (%)",
                 "",
                 20,
                 at_most=True,

@@ -17,6 +17,7 @@ from PIL import Image
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.descent import Schedule, Subject, descended, mean_of
 from subitize.claims.lab import Lab
+from subitize.figures.style import titled
 from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
 
@@ -40,7 +41,8 @@ def draw_bound(lab: Lab) -> Finding:
     found = lab.noted("draw", (SIZES, SCHEDULE, FOLLOWED, FOLLOW_EVERY), measured)
     details = {"curve": [own["curve"] for own in found]} | SIZES | SCHEDULE._asdict()
     picture = lab.drawn("dreams", (SIZES, SCHEDULE), lambda: dreams(painter(lab, lab.seeds[0])[0]))
-    return Finding({"nats": [own["nats"] for own in found]}, details, picture)
+    title = f"What DRAW paints (seed {lab.seeds[0]}): a sample in each row, from its first stroke to its last"
+    return Finding({"nats": [own["nats"] for own in found]}, details, titled(picture, title))
 
 
 def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:

@@ -26,13 +26,15 @@ def report(results: Path, pictures: Path, link: str = "") -> str:
 
 
 def said_of(found: dict[str, Any]) -> str:
-    """The verdict, whose claim it was, and how it was tested."""
+    """The verdict, after whom it is, and how it was tested."""
     made, number = found["provenance"], len(found["seeds"])
-    places = "; ".join(map(place, found.get("sittings") or [made]))
+    sittings = found.get("sittings") or [made]
+    machines = len({(sitting["device"], sitting["cpu"]) for sitting in sittings})
+    places = "; ".join(map(place, sittings))
     return (
-        f"**{found['verdict'].capitalize()}.** Claimed by: {found['source']}. {number} "
-        f"seed{'s' * (number > 1)}, {found['minutes']:g} minutes of training in all; `{made['command']}`, "
-        f"{places}."
+        f"**{found['verdict'].capitalize()}.** After: {found['source']}. {number} seed{'s' * (number > 1)}, "
+        f"{found['minutes']:g} minutes of training in all{', on unlike machines' * (machines > 1)}; "
+        f"`{made['command']}`, {places}."
     )
 
 

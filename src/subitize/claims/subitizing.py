@@ -26,6 +26,7 @@ from subitize.claims.lab import Lab
 from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import STEPS as TAUGHT
 from subitize.claims.readout import each, glance, linear_read_out, read_out
+from subitize.figures.style import titled
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
 from subitize.scenes import Dots
 from subitize.scenes.stack import Drawn
@@ -60,7 +61,8 @@ def subitizing(lab: Lab) -> Finding:
     }
     details = {"accuracy": table, "units": [own["units"] for own in found]}
     picture = lab.drawn("reconstructions", OPTIONS, lambda: reconstructions(lab))
-    return Finding(values, details, picture)
+    title = f"Held-out scenes, and what the mean code of each renders (seed {lab.seeds[0]})"
+    return Finding(values, details, titled(picture, title))
 
 
 def asked(lab: Lab, seed: int) -> dict[str, Any]:

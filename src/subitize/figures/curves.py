@@ -22,12 +22,13 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A panel: a title, lines, and the range of y; of x, that of the lines."""
+    """A panel: a title, lines, and the range of y; of x, that of the lines if none is given."""
 
     title: str
     lines: Sequence[Line]
     y_range: tuple[float, float]
     caption: str = ""
+    x_range: tuple[float, float] | None = None
 
 
 def grid(
@@ -55,8 +56,7 @@ def grid(
 def draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, int, int]) -> None:
     """One panel inside a box."""
     x0, y0, x1, y1 = box
-    left = min(float(np.min(line.x)) for line in panel.lines)
-    right = max(float(np.max(line.x)) for line in panel.lines)
+    left, right = panel.x_range or reach(panel.lines)
     low, high = panel.y_range
     draw.text((x0, y0 - 8), panel.title, fill=INK, font=type_of(13), anchor="ls")
     for value in ticks(low, high):
@@ -66,7 +66,7 @@ def draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, int
     draw.line((x0, y1, x1, y1), fill=INK)
     for value, anchor in ((left, "lt"), (right, "rt")):
         draw.text(
-            (x0 if value == left else x1, y1 + 5), f"{value:g}", fill=QUIET, font=type_of(10), anchor=anchor
+            (x0 if value == left else x1, y1 + 5), f"{value:.3g}", fill=QUIET, font=type_of(10), anchor=anchor
         )
     draw.text(((x0 + x1) / 2, y1 + 5), panel.caption, fill=QUIET, font=type_of(10), anchor="mt")
     for line in panel.lines:
@@ -76,6 +76,11 @@ def draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, int
         points = [(a, b) for a, b, s in zip(x.tolist(), y.tolist(), share, strict=True) if math.isfinite(s)]
         if len(points) > 1:
             draw.line(points, fill=line.ink, width=line.width, joint="curve")
+
+
+def reach(lines: Sequence[Line]) -> tuple[float, float]:
+    """The range of x of some lines."""
+    return min(float(np.min(line.x)) for line in lines), max(float(np.max(line.x)) for line in lines)
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:

@@ -68,6 +68,16 @@ def stacked(pictures: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
+def titled(picture: Image.Image, title: str) -> Image.Image:
+    """A picture below its title."""
+    margin, size = 16, 15
+    wide = max(picture.width, round(type_of(size).getlength(title)))
+    sheet, draw = blank(wide + 2 * margin, picture.height + 2 * margin + 2 * size)
+    draw.text((margin, margin), title, fill=INK, font=type_of(size))
+    sheet.paste(picture, (margin, margin + 2 * size))
+    return sheet
+
+
 def draw_window(draw: ImageDraw.ImageDraw, box: Box, ink: str, width: int) -> None:
     """The outline of a window, with a dark rim so that it shows on a bright picture too."""
     x0, y0, x1, y1 = (round(edge) for edge in box)

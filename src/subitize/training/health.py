@@ -63,7 +63,7 @@ class Signs(NamedTuple):
         if (self.crowded or 0) > 0.1:
             return "Some objects are probably counted twice: windows share a place. Try a lower count prior."
         if self.additive is not None and self.additive < 0.8:
-            return "Objects that are close are probably counted as one. Try a smaller object size."
+            return "Objects that are close are probably counted as one. Try another object size."
         return None
 
 
