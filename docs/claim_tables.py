@@ -148,7 +148,7 @@ def draw_curve(found: dict[str, Any]) -> str:
     return "\n".join([*rows, "", f"{sizes}; in the paper {theirs.glimpses} and {theirs.read}×{theirs.read}."])
 
 
-NAMES = {"air": "AIR", "draw": "DRAW", "vae": "an autoencoder", "cnn": "pixels"}
+NAMES = {"air": "AIR", "draw": "DRAW", "vae": "an autoencoder", "cnn": "pixels", "nothing": "the commonest"}
 
 
 @of_claim("downstream")

@@ -176,8 +176,8 @@ def highlights() -> str:
             f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits and on "
             f"sums of ones, our DAIR counts three right in {right(dair, 3):.0f}% of held-out scenes and four "
             f"in {right(dair, 4):.0f}% if it looks {LOOKS} times, in {right(once, 3):.0f}% and "
-            f"{right(once, 4):.0f}% at one look; AIR as rebuilt from its paper, with one look and no sums, "
-            f"counts three in {right(published, 3):.0f}%; "
+            f"{right(once, 4):.0f}% at one look; AIR with its paper's recurrent network, one look and no "
+            f"sums, counts three in {right(published, 3):.0f}%; "
             f"means of {len(beyond['seeds'])} seeds ({where(beyond)})."
         )
     if kills := result("survives_kills"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from datetime import date
 
 import jax
@@ -121,6 +122,15 @@ def test_what_is_noted_in_parts_goes_on_within_and_says_where_all_were_made(tmp_
         assert [made["date"] for made in lab.made] == ["1999-01-01"] + 3 * [date.today().isoformat()]
 
 
+def test_fewer_seeds_replace_no_more(tmp_path):
+    claim = claim_of(lambda lab: Finding({"high": [90] * len(lab.seeds)}, {}), {"high": AT_LEAST})
+    reproduce(claim, Lab(tmp_path, claim.seeds))
+    reproduce(claim, Lab(tmp_path, claim.seeds))
+    with pytest.raises(UsageError, match="has 3 seeds, and 2 would replace it"):
+        reproduce(claim, Lab(tmp_path, claim.seeds[:2]))
+    assert json.loads((tmp_path / "two_sided.json").read_text())["seeds"] == [0, 1, 2]
+
+
 def test_a_damaged_note_is_named(tmp_path):
     lab = Lab(tmp_path, (0,))
     lab.noted("number", "options", lambda lab, seed: 1)
@@ -197,6 +207,7 @@ def test_what_was_trained_is_not_trained_again(folder):
     reproduce(claim, lab)
     before = {path: path.stat().st_mtime_ns for path in folder.glob(f"runs/*/{WEIGHTS}")}
     lines.clear()
+    shutil.rmtree(folder / "notes")
     reproduce(claim, lab)
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob(f"runs/*/{WEIGHTS}")}
     assert not [line for line in lines if line.startswith("training")]

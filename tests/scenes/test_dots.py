@@ -80,3 +80,16 @@ def test_training_and_held_out_scenes_share_neither_ground_nor_places():
 def test_impossible_wishes_are_refused(options, said):
     with pytest.raises(UsageError, match=said):
         Dots(**options)
+
+
+def test_nothing_sticks_out_of_a_field_as_large_as_the_canvas():
+    """A star is less wide than high, and may need one row more than columns."""
+    world = Dots(counts=(1,), field=(1.0, 1.0))
+    root = jax.random.key(0)
+    pieces = jax.jit(jax.vmap(lambda i: world.pieces(jax.random.fold_in(root, i))))(jnp.arange(4000))
+    ink, corners = np.asarray(pieces.ink[:, 0]), np.asarray(pieces.corners[:, 0])
+    ends = [np.nonzero((ink > 0).any(axis)) for axis in (2, 1)]
+    for end, corner, size in zip(ends, corners.T, (world.height, world.width), strict=True):
+        last = np.zeros(len(ink), int)
+        np.maximum.at(last, *end)
+        assert (corner + last).max() == size - 1, "as far as the edge, and no further"

@@ -1,4 +1,4 @@
-"""Descent: how a generative model of pictures learns for a claim. Adam down its own bound, nothing else."""
+"""Descent: how a generative model of pictures learns for a claim. Adam down its own cost, nothing else."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ class Subject(NamedTuple):
         name: for people.
         settings: all that defines it besides its weights.
         build: (settings, key) -> model.
-        cost: its program: minus its bound.
+        cost: its program: minus its bound, or whatever else it learns by.
         dream: (model, key) -> a picture.
         view: pictures [batch, height, width, channels] -> what the program sees of them.
     """

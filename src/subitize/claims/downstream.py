@@ -7,10 +7,12 @@ read AIR's objects alike and then together, and the codes of the others at once,
 
     the sum of the digits, 0 … 18, and whether they ascend from left to right (equal digits do),
 
-and a convolutional network to tell it from the pixels. A description is drawn several times; any draw
-teaches, and the networks answer to all draws together. Codes of DRAW and of the autoencoder are drawn from
-their posteriors; AIR looks closely from several random places, and describes what it then sees by the means
-of its posterior. Its objects, which come in the order of its attention, are handed on from left to right.
+and a convolutional network to tell it from the pixels. Beside them stands what can be told with nothing to go
+by, the commonest answer: who is no better has not learned, and a lead over him says little. A description is
+drawn several times; any draw teaches, and the networks answer to all draws together. Codes of DRAW and of the
+autoencoder are drawn from their posteriors; AIR looks closely from several random places, and describes what
+it then sees by the means of its posterior. Its objects, which come in the order of its attention, are handed
+on from left to right.
 DRAW and the autoencoder learn from the very scenes, without the labels; AIR learned before, from fresh scenes
 of none to two digits. Each of the three trains for about as long.
 """
@@ -35,7 +37,7 @@ from subitize.claims.readout import each, glance, read_out
 from subitize.claims.subitizing import autoencoder_of
 from subitize.core.draws import Samples
 from subitize.figures.curves import Line, Panel, grid
-from subitize.figures.style import ACCENT, INK, WINDOWS
+from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.models.draw import DRAW, DRAWSettings
 from subitize.models.look import SWEEPS
 from subitize.models.subitizing_vae import SubitizingVAESettings
@@ -67,7 +69,9 @@ OPTIONS = (
     WHOLE,
 )
 SEEDS = (0, 1, 2)
-INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK}
+RIVALS = ("draw", "vae", "cnn")
+NOTHING = "nothing"  # to go by: the commonest answer
+INKS = {"air": ACCENT, "draw": WINDOWS[1], "vae": WINDOWS[2], "cnn": INK, NOTHING: QUIET}
 
 
 def downstream(lab: Lab) -> Finding:
@@ -98,7 +102,7 @@ def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
         look, model_of = DESCRIBED[name]
         model = model_of(lab, shown, seed)
         views = [each(look, model, view) for view in views]
-    read = partial(read_out, hidden=HIDDEN) if name in DESCRIBED else glance
+    read = {"cnn": glance, NOTHING: guess}.get(name, partial(read_out, hidden=HIDDEN))
 
     def told(task: str, n: int) -> float:
         column = TASKS.index(task)
@@ -114,6 +118,11 @@ def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
     return {task: {n: noted(task, n) for n in labels_of(lab)} for task in TASKS}
 
 
+def guess(seen: tuple, asked: tuple, seed: int, *, steps: int) -> float:
+    """Right answers of whoever always gives the commonest, in per cent."""
+    return 100 * float(np.mean(asked[1] == np.bincount(seen[1]).argmax()))
+
+
 def labels_of(lab: Lab) -> tuple[int, ...]:
     """Numbers of labels that are compared."""
     return (lab.some(FEW),) if lab.tiny else LABELS
@@ -123,12 +132,7 @@ def leads(table: dict[str, Any], lab: Lab) -> list[float]:
     """By how much AIR's codes are ahead of everything else, where they are least."""
     few = [str(n) for n in labels_of(lab) if n <= FEW]
     return [
-        min(
-            own["air"][n][i] - own[rival][n][i]
-            for own in table.values()
-            for rival in ("draw", "vae", "cnn")
-            for n in few
-        )
+        min(own["air"][n][i] - own[rival][n][i] for own in table.values() for rival in RIVALS for n in few)
         for i in range(len(lab.seeds))
     ]
 
@@ -207,7 +211,12 @@ def curves(table: dict[str, Any]) -> Image.Image:
             for i in range(len(next(iter(found.values()))))
         ]
         panels.append(
-            Panel(task, lines, (0.0, 100.0), "log10 of labels; AIR red, DRAW blue, VAE green, CNN black")
+            Panel(
+                task,
+                lines,
+                (0.0, 100.0),
+                "log10 of labels; AIR red, DRAW blue, VAE green, CNN black, a guess grey",
+            )
         )
     return grid(panels, 2, "Right answers on held-out scenes (%)", size=(420, 260))
 

@@ -8,6 +8,7 @@ Ours learn from sums of ones too (`subitize.models.sums`): of two, but where two
 DAIR looks several times, and what it sees at one look is given beside.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -76,16 +77,40 @@ def training_counts(lab: Lab) -> Finding:
 
 
 def tested(lab: Lab, way: str, trained_on: tuple, tested_on: tuple) -> list[np.ndarray]:
-    """A confusion table for each seed: rows are true counts 0 … 5."""
+    """What one of `WAYS` counts: a confusion table for each seed."""
+    options = options_of(way, trained_on), looking(way), MOST, PICTURES, tested_on
+    opened = lambda lab, seed: run_of(lab, way, trained_on, seed)  # noqa: E731
+    return confusions(lab, way, options, opened, tested_on, PICTURES)
+
+
+def confusions(
+    lab: Lab,
+    name: str,
+    options: Any,
+    opened: Callable[[Lab, int], Run],
+    tested_on: tuple,
+    pictures: int,
+    **world: Any,
+) -> list[np.ndarray]:
+    """A confusion table for each seed, measured now or before: rows are true counts from 0.
+
+    Args:
+        lab: where it is noted.
+        name: for people.
+        options: all that defines the measurement but the seed.
+        opened: (lab, seed) -> the run.
+        tested_on: true counts.
+        pictures: held-out scenes of each.
+        world: options of the scenes.
+    """
 
     def measured(lab: Lab, seed: int) -> list[list[int]]:
-        table = confused(lab, run_of(lab, way, trained_on, seed), tested_on, PICTURES)
+        table = confused(lab, opened(lab, seed), tested_on, pictures, **world)
         told = ", ".join(f"{n}: {100 * share(table, n):.1f} %" for n in tested_on)
-        lab.say(f"{way}, seed {seed}: {told}")
+        lab.say(f"{name}, seed {seed}: {told}")
         return table.tolist()
 
-    options = options_of(way, trained_on), looking(way), MOST, PICTURES, tested_on
-    return [np.array(table) for table in lab.noted(f"confusion, {way}", options, measured)]
+    return [np.array(table) for table in lab.noted(f"confusion, {name}", options, measured)]
 
 
 def confused(lab: Lab, run: Run, tested_on: tuple, pictures: int, **options: Any) -> np.ndarray:

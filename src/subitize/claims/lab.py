@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from subitize.claims.claim import Claim
-from subitize.core.errors import CheckpointError
+from subitize.core.errors import CheckpointError, UsageError
 from subitize.scenes import AbstractScenes, Bits
 from subitize.training import Learner, Recipe, Run, fit, open_run, train
 from subitize.training.checkpoint import alone, write_atomically
@@ -166,8 +166,16 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
     Returns:
         What NAME.json holds: the claim, the numbers of every seed, the verdict, and the provenance, with
         that of each sitting in which something was measured. A rehearsal has no verdict.
+
+    Raises:
+        UsageError: there is a result of more seeds, which this one would replace.
     """
     lab.out.mkdir(parents=True, exist_ok=True)
+    path = lab.out / f"{claim.name}.json"
+    if (had := seeds_in(path)) > len(lab.seeds):
+        raise UsageError(
+            f"{path} has {had} seeds, and {len(lab.seeds)} would replace it. Choose another --out."
+        )
     finding = claim.measure(lab)
     conditions = {
         name: condition._asdict()
@@ -186,10 +194,18 @@ def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
         "provenance": provenance() | {"command": command(claim, lab)},
         "sittings": [made for i, made in enumerate(lab.made) if made not in lab.made[:i]],
     }
-    write_atomically(lab.out / f"{claim.name}.json", as_json(found))
+    write_atomically(path, as_json(found))
     if finding.picture is not None:
         finding.picture.save(lab.out / f"{claim.name}.png")
     return found
+
+
+def seeds_in(path: Path) -> int:
+    """How many a result has: none, if there is no result, or a damaged one."""
+    try:
+        return len(json.loads(path.read_text())["seeds"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def as_json(found: dict[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import LOOKS, confused, picture_of
+from subitize.claims.generalisation import LOOKS, confusions, picture_of
 from subitize.claims.lab import Lab
 from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
 from subitize.training import Run
@@ -55,15 +55,9 @@ def open_ended(lab: Lab) -> Finding:
 
 def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts, columns what was counted."""
-
-    def measured(lab: Lab, seed: int) -> list[list[int]]:
-        table = confused(lab, run_of(lab, prior, seed), tested_on(lab), PICTURES, canvas=CANVAS)
-        told = ", ".join(f"{n}: {within(table, n, 0):.1f} %" for n in tested_on(lab))
-        lab.say(f"{prior}, seed {seed}: {told}")
-        return table.tolist()
-
     options = options_of(prior), MOST, LOOKS, FURTHER_LOOKS, PICTURES, tested_on(lab)
-    return [np.array(table) for table in lab.noted(f"confusion, {prior}", options, measured)]
+    opened = lambda lab, seed: run_of(lab, prior, seed)  # noqa: E731
+    return confusions(lab, prior, options, opened, tested_on(lab), PICTURES, canvas=CANVAS)
 
 
 def tested_on(lab: Lab) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ from PIL import Image
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.descent import Schedule, Subject, descended, mean_of
 from subitize.claims.lab import Lab
-from subitize.figures.style import titled
+from subitize.figures.style import enlarged_by, titled
 from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
 
@@ -91,7 +91,7 @@ def dreams(model: DRAW) -> Image.Image:
         [np.concatenate(list(strokes), axis=1) for strokes in np.asarray(canvases[:, shown])]
     )
     picture = Image.fromarray((255 * sheet).round().astype(np.uint8))
-    return picture.resize((ENLARGED * picture.width, ENLARGED * picture.height), Image.Resampling.NEAREST)
+    return enlarged_by(picture, ENLARGED)
 
 
 CLAIMS = (

@@ -33,7 +33,7 @@ def said_of(found: dict[str, Any]) -> str:
     places = "; ".join(map(place, sittings))
     return (
         f"**{found['verdict'].capitalize()}.** After: {found['source']}. {number} seed{'s' * (number > 1)}, "
-        f"{found['minutes']:g} minutes of training in all{', on unlike machines' * (machines > 1)}; "
+        f"{found['minutes']:g} minutes of training models in all{', on unlike machines' * (machines > 1)}; "
         f"`{made['command']}`, {places}."
     )
 
@@ -53,12 +53,17 @@ def conditions(found: dict[str, Any]) -> str:
 def row(found: dict[str, Any], condition: dict[str, Any]) -> str:
     """One condition of a claim."""
     values = condition["values"]
-    each = ", ".join(f"{value:.1f}" for value in values)
+    each = ", ".join(told(value, condition["bar"]) for value in values)
     cells = [
         condition["what"],
         condition["theirs"] or "-",
         f"{'≤' if condition['at_most'] else '≥'} {condition['bar']:g}",
-        f"{statistics.mean(values):.1f} ({each})",
+        f"{told(statistics.mean(values), condition['bar'])} ({each})",
         found["verdict"] if found["verdict"] == "rehearsal" else condition["verdict"],
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def told(value: float | int, bar: float | int) -> str:
+    """A number as closely as it must be known beside its bar."""
+    return str(value) if isinstance(value, int) else f"{value:.{1 if abs(bar) >= 10 else 2}f}"

@@ -5,8 +5,8 @@ number: cut-outs on textures, none to six of them (`subitize.scenes.dots`). Then
 code, in five equally frequent classes, 0, 1, 2, 3 and 4 or more. With the same labels it is read off the code
 of an untrained network, off pixels by a linear read-out, and off a few numbers about edges, which go with
 number since small objects have more of them; and a supervised network is told. And single units of the code
-are searched for those that follow the logarithm of number rather than those of area and of the hull around
-all objects. With everything in standard units,
+are searched for those that follow the logarithm of number rather than those of area and of the hull, the box
+around all objects. With everything in standard units,
 
     z_i = b_N log N + b_A log A + b_H log H + noise,
 
@@ -26,7 +26,7 @@ from subitize.claims.lab import Lab
 from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import STEPS as TAUGHT
 from subitize.claims.readout import each, glance, linear_read_out, read_out
-from subitize.figures.style import titled
+from subitize.figures.style import enlarged_by, titled
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
 from subitize.scenes import Dots
 from subitize.scenes.stack import Drawn
@@ -196,8 +196,7 @@ def reconstructions(lab: Lab) -> Image.Image:
     pictures = np.asarray(scenes(lab, "test", PAIRS, lab.seeds[0]).pictures)
     again = (255 * each(rendered, model, pictures)).round().astype(np.uint8)
     sheet = np.concatenate([np.concatenate(list(row), 1) for row in (pictures, again)])
-    picture = Image.fromarray(sheet[..., 0])
-    return picture.resize((ENLARGED * picture.width, ENLARGED * picture.height), Image.Resampling.NEAREST)
+    return enlarged_by(Image.fromarray(sheet[..., 0]), ENLARGED)
 
 
 CLAIMS = (

@@ -18,7 +18,8 @@ class Reproduce:
     Args:
         names: of the claims; `subitize show` lists them.
         all: test every claim.
-        out: folder for the trainings, NAME.json and NAME.png of each claim, and claims.md.
+        out: folder for the trainings, NAME.json and NAME.png of each claim, and claims.md; a rehearsal uses
+            its subfolder `rehearsal`.
         tiny: rehearse in seconds on the bundled digits; shows that a test runs, and has no verdict.
         seeds: how many, the first ones of the claim's; all if not given.
         debug: show the traceback of an error.
@@ -40,14 +41,15 @@ def main(words: Sequence[str]) -> int:
 
     names = list(CLAIMS) if options.all else list(options.names)
     check(names, options, CLAIMS)
+    out = options.out / "rehearsal" if options.tiny else options.out
     for name in names:
         claim = CLAIMS[name]
         seeds = claim.seeds[: 1 if options.tiny else options.seeds]
         print(f"{name}: {claim.statement} (in full about {claim.minutes} minutes on two cores)", flush=True)
-        found = reproduce(claim, Lab(options.out, seeds, options.tiny, say))
-        print(*lines(found), f"  result: {(options.out / f'{name}.json').absolute()}", sep="\n", flush=True)
-    path = options.out / "claims.md"
-    path.write_text(report(options.out, options.out) + "\n")
+        found = reproduce(claim, Lab(out, seeds, options.tiny, say))
+        print(*lines(found), f"  result: {(out / f'{name}.json').absolute()}", sep="\n", flush=True)
+    path = out / "claims.md"
+    path.write_text(report(out, out) + "\n")
     print(f"report: {path.absolute()}")
     return 0
 
@@ -71,9 +73,11 @@ def say(line: str) -> None:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """What a test found, for people."""
-    told = []
+    from subitize.claims.report import told
+
+    said = []
     for condition in found["conditions"].values():
-        values = ", ".join(f"{value:.1f}" for value in condition["values"])
+        values = ", ".join(told(value, condition["bar"]) for value in condition["values"])
         bar = f"{'at most' if condition['at_most'] else 'at least'} {condition['bar']:g}"
-        told.append(f"  {condition['what']}: {values}; must be {bar}: {condition['verdict']}")
-    return [*told, f"  verdict: {found['verdict']}"]
+        said.append(f"  {condition['what']}: {values}; must be {bar}: {condition['verdict']}")
+    return [*said, f"  verdict: {found['verdict']}"]

@@ -21,7 +21,10 @@ from subitize.scenes.stack import AbstractStack
 from subitize.training.runs import Run
 
 CHUNK = 500  # scenes in memory at a time, with all their patches
-NEEDS_TRUTH = ("count_accuracy", "accuracy_by_count", "confusion", "coverage_90", "calibration_error")
+NEEDS_TRUTH = (
+    *("count_accuracy", "accuracy_by_count", "confusion", "coverage_90", "calibration_error"),
+    *("negative_log_posterior", "iou", "recall_50", "precision_50", "iou_window"),
+)
 
 
 def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> dict[str, Any]:
@@ -73,8 +76,7 @@ def measured(
         "mean_count": float(posterior.argmax(1).mean()),
     }
     if not has_truth:
-        missing = (*NEEDS_TRUTH, "negative_log_posterior", "iou", "recall_50", "precision_50", "iou_window")
-        return dict.fromkeys(missing) | known
+        return dict.fromkeys(NEEDS_TRUTH) | known
     looked = {"iou_window": localisation(windows)["iou"]}
     return counting(truth, posterior) | localisation(ink) | looked | known
 

@@ -39,7 +39,12 @@ def enlarged(image: Image.Image, least: int) -> tuple[Image.Image, int]:
     """The image by the smallest whole factor that makes its shorter side at least `least`, and the factor."""
     factor = max(1, -(-least // min(image.size)))
     factor = min(factor, max(1, 4 * least // max(image.size)))  # a long strip is not blown up
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST), factor
+    return enlarged_by(image, factor), factor
+
+
+def enlarged_by(image: Image.Image, factor: int) -> Image.Image:
+    """Every pixel a square of so many."""
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def tile(values: np.ndarray, side: int) -> tuple[Image.Image, float]:

@@ -11,7 +11,9 @@ logits with which each step would have gone on. Steps behind the count enter no 
 
     bound = log p(image | canvas_n) + log p(n) - log q(n) - Σ_{t≤n} KL_t
 
-can be summed over the N + 1 counts of a single roll-out.
+can be summed over the N + 1 counts of a single roll-out. Its gradient is not followed through one path: by
+what it has painted a step changes what the next ones see, and guides are to take the canvas as it is. So even
+where the count is summed exactly, what trains the guide is the gradient with that path cut.
 
 Eslami, Heess, Weber, Tassa, Szepesvari, Kavukcuoglu and Hinton (2016), "Attend, infer, repeat: fast scene
 understanding with generative models".

@@ -82,7 +82,7 @@ class Glances(NamedTuple):
     """What DRAW makes of one picture, step by step.
 
     Attributes:
-        code: means of the codes.
+        code: values of the codes, as they were drawn.
         canvas: odds of the pixels after each step, as probabilities.
         read, write: windows (x0, y0, x1, y1) in pixels.
     """

@@ -12,6 +12,9 @@ which is Laplace's price: the divergence alone would forget what sampling costs 
 at a count n is
 
     log Normal(x; Σ_{t≤n} y_t, σ) + log p(n) - Σ_{t≤n} cost_t.
+
+It is that of the objects in this order. Any other explains the picture as well, so all n! together have
+log n! more, which is not counted here, nor in the bound that AIR trains by.
 """
 
 from collections.abc import Callable

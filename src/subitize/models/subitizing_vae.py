@@ -126,6 +126,8 @@ def negative_elbo(
 ) -> tuple[Array, dict[str, Array]]:
     """The program: the cost of one image, in nats up to a constant, and its parts.
 
+    It is minus the evidence lower bound where the judge has no say (`perceptual` 0), and else no bound.
+
     Args:
         model: the autoencoder.
         image: in 0 … 1.

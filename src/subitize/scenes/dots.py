@@ -130,7 +130,8 @@ class Dots(AbstractPainted):
         ink, labels = self.objects(kind, jnp.sqrt(total * weights / jnp.maximum(weights.sum(), 1e-6)) + 1e-3)
         ink = ink * present[:, None, None]
         side = jr.uniform(field, (), jnp.float32, *self.field) * min(self.height, self.width)
-        reach = jnp.ceil(jnp.max(jnp.where(ink > 0, jnp.arange(ink.shape[-1]) + 1, 0), (1, 2))).astype(int)
+        along = jnp.arange(ink.shape[-1], dtype=jnp.int32) + 1
+        reach = jnp.max(jnp.where(ink > 0, jnp.maximum(along[:, None], along), 0), (1, 2))
         room = jnp.maximum(side.astype(jnp.int32) - reach + 1, 1)[:, None] * jnp.ones(2, jnp.int32)
         spare = jnp.array([self.height, self.width], jnp.float32) - side
         first = jnp.floor(jr.uniform(corner, (2,), jnp.float32) * (spare + 1)).astype(jnp.int32)

@@ -206,7 +206,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "device": device(),
-        "commit": commit(),
+        "commit": COMMIT,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "cpu": cpu(),
         "machine": platform.machine(),
@@ -241,9 +241,16 @@ def cpu() -> str:
 
 def commit() -> str | None:
     """The commit of the sources, "-dirty" if they were changed since; None where they are not a checkout."""
-    words = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty"]
-    command = ["git", "-C", str(Path(__file__).parent), *words]
+    here = Path(__file__)
+    tracked = ["ls-files", "--error-unmatch", here.name]  # or it is installed inside of another checkout
+    named = ["describe", "--always", "--exclude=*", "--abbrev=40", "--dirty"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        for words in (tracked, named):
+            command = ["git", "-C", str(here.parent), *words]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return said
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+COMMIT = commit()  # of the code that runs: the checkout may have gone on since it was loaded
