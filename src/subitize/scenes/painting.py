@@ -21,7 +21,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from subitize.scenes.base import AbstractScenes, Scene
+from subitize.scenes.base import SPLITS, AbstractScenes, Scene
 from subitize.scenes.layout import CUT, Layout
 
 TOGETHER = 8  # throws of all objects at once; two MNIST digits need a second one in a fifth of the scenes
@@ -77,8 +77,9 @@ class AbstractPainted(AbstractScenes):
         """Ink of objects of these sides (in pixels) from the window's top left corner, and their labels."""
 
     def pieces(self, key: PRNGKeyArray) -> Pieces:
-        """Choose count, sizes, objects, colours and places."""
-        count, size, kind, colour, place = jr.split(key, 5)
+        """Choose count, sizes, objects, colours and places, of this split's own stream."""
+        number = SPLITS.index(self.split)
+        count, size, kind, colour, place = jr.split(jr.fold_in(key, number) if number else key, 5)
         counts = jnp.array(self.counts, jnp.int32)
         present = (
             jnp.arange(self.layout.objects) < counts[jr.randint(count, (), 0, len(self.counts), jnp.int32)]

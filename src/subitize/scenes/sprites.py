@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from subitize.core.pictures import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.layout import Layout, check_layout
-from subitize.scenes.painting import AbstractPainted, Pieces
+from subitize.scenes.painting import AbstractPainted
 
 SHAPES = ("circle", "square", "triangle", "star")  # a label is a place in this list
 
@@ -62,10 +62,6 @@ class Sprites(AbstractPainted):
         check_word("split", split, SPLITS)
         self.split = split
         self.layout = check_layout("Sprites", counts, canvas, size, jitter, overlap, channels, ink=0.9)
-
-    def pieces(self, key: PRNGKeyArray) -> Pieces:
-        """Choose from this split's own stream."""
-        return super().pieces(jr.fold_in(key, SPLITS.index(self.split)))
 
     def objects(
         self, key: PRNGKeyArray, sides: Float[Array, "objects"]

@@ -213,15 +213,15 @@ def follow(
     The signs need no truth; they are read off scenes of the training world that training does not reach, and
     only they may end a run. The accuracy, on held-out scenes, is for people to read.
     """
-    unreached = recipe.steps * recipe.batch + np.arange(recipe.look_at)
-    images = train_scenes.batch(recipe.seed, unreached).image
-    shown = held_out.batch(recipe.seed, unreached)  # so that places and sizes too are others than in training
+    looked_at = np.arange(recipe.look_at)
+    unreached = train_scenes.batch(recipe.seed, recipe.steps * recipe.batch + looked_at).image
+    shown = held_out.batch(recipe.seed, looked_at)
     truth = np.asarray(shown.count)
 
     def inspect(state, step):
         if step % recipe.look_every and step < recipe.steps:
             return {}
-        found = signs(state.model, images, recipe.summands or PAIR)
+        found = signs(state.model, unreached, recipe.summands or PAIR)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
         if step >= max(DECIDED * recipe.steps, 2 * recipe.sharpen_steps):
             row |= {"failed": found.failure(practised=bool(recipe.sums)), "criterion": found.discord}
