@@ -45,6 +45,15 @@ def by_hand(key):
     return q, np.array(bounds)
 
 
+def test_windows_are_expected_as_if_thrown_uniformly_into_the_canvas():
+    """Along its longer side they may lie farther from the middle."""
+    prior = MODEL.prior_where()
+    middle, shifted = MODEL.window(prior.loc), MODEL.window(prior.loc + prior.scale * jnp.array([0, 1, 1]))
+    deviations = [shifted.x - middle.x, shifted.y - middle.y]
+    uniform = [stats.uniform(0, side - SMALL.object_size).std() for side in (SMALL.width, SMALL.height)]
+    assert np.allclose(deviations, uniform)
+
+
 def test_the_evidence_is_linear_in_the_count_and_right():
     evidence = Evidence.of(MODEL, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
     q, wanted = by_hand(jr.key(2))

@@ -105,7 +105,7 @@ def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order():
     def first(draw):
         """Middle of the first window, in pixels."""
         where = guide.attend(0, guide.begin(blobs, draw), blobs, 0 * blobs, NOTHING)[0].where.loc
-        return np.asarray(20 * (SMALL.shift_deviation * where[1] + 1)).round(3).item()
+        return np.asarray(20 * (SMALL.shift_deviations[0] * where[1] + 1)).round(3).item()
 
     assert {first(Samples(key)) for key in jr.split(jr.key(0), 20)} == {4.0, 36.0}
 
@@ -139,7 +139,7 @@ def test_dair_follows_an_object_that_moves():
         for image in (blob, jnp.roll(blob, 8, 1))
     )
     assert np.isclose(a.go_on, b.go_on)
-    pixels = 0.5 * SMALL.width * SMALL.shift_deviation * (b.where.loc - a.where.loc)
+    pixels = 0.5 * SMALL.width * SMALL.shift_deviations[0] * (b.where.loc - a.where.loc)
     np.testing.assert_allclose(pixels[1:], [8.0, 0.0], atol=1e-9)
 
 

@@ -140,10 +140,10 @@ class AIR(eqx.Module):
     def prior_where(self) -> Normal:
         """Prior of (size, x, y): size as canvas over window side, shifts in half canvases from the middle.
 
-        The shifts' deviation is that of a window placed uniformly inside the canvas.
+        The shifts' deviations are those of a window placed uniformly inside the canvas.
         """
         s = self.settings
-        spread = jnp.array([s.object_size_spread * s.zoom, s.shift_deviation, s.shift_deviation])
+        spread = jnp.array([s.object_size_spread * s.zoom, *s.shift_deviations])
         return Normal(jnp.array([s.zoom, 0.0, 0.0]), spread)
 
     def prior_what(self) -> Normal:

@@ -89,6 +89,7 @@ class Difference(AbstractGuide):
         """Places (x, y) of every cell's centre, in standard units of the prior on places."""
         s = self.settings
         pitch = math.prod(stride for stride, _ in CONVOLUTIONS)
-        x = (2 * pitch * (jnp.arange(columns) + 0.5) / s.width - 1) / s.shift_deviation
-        y = (2 * pitch * (jnp.arange(rows) + 0.5) / s.height - 1) / s.shift_deviation
+        across, down = s.shift_deviations
+        x = (2 * pitch * (jnp.arange(columns) + 0.5) / s.width - 1) / across
+        y = (2 * pitch * (jnp.arange(rows) + 0.5) / s.height - 1) / down
         return jnp.broadcast_to(x, (rows, columns)), jnp.broadcast_to(y[:, None], (rows, columns))

@@ -61,9 +61,10 @@ class AIRSettings:
         return min(self.height, self.width) / self.object_size
 
     @property
-    def shift_deviation(self) -> float:
-        """Of a window placed uniformly inside the canvas, in half canvases."""
-        return max(1 - 1 / self.zoom, 0.1) / 3**0.5
+    def shift_deviations(self) -> tuple[float, float]:
+        """Of a window placed uniformly inside the canvas, in half canvases: along x, and along y."""
+        x, y = (max(1 - self.object_size / side, 0.1) / 3**0.5 for side in (self.width, self.height))
+        return x, y
 
     @property
     def pool(self) -> int:
