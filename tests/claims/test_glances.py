@@ -1,8 +1,12 @@
 """Times are those of pictures told right, numbers in turn; ink alone is what it says."""
 
+import itertools
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 
+from subitize.claims import glances
 from subitize.claims.glances import Watcher, clocked, ink, median_of
 
 
@@ -17,9 +21,11 @@ def test_ink_is_mean_and_deviation():
     assert np.allclose(ink(None, image), [0.25, np.sqrt(3) / 4])
 
 
-def test_every_number_has_a_time_in_milliseconds():
+def test_every_number_has_its_time_in_milliseconds_and_all_come_in_turn(monkeypatch):
+    """A clock on which the first picture takes a second, the next two, and so on: five turns of three."""
+    ticks = itertools.chain.from_iterable((0.0, float(seconds)) for seconds in itertools.count(1))
+    monkeypatch.setattr(glances, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     pictures = {n: np.full((5, 4, 4, 1), n, np.uint8) for n in (1, 4, 8)}
     watcher = Watcher(lambda model, image: image.sum() + model, jnp.zeros(()))
     found = clocked(watcher, pictures, {n: np.ones(5, bool) for n in pictures})
-    assert len(found) == 3
-    assert all(0 < milliseconds < 1e4 for milliseconds in found)
+    assert found == [7000.0, 8000.0, 9000.0]

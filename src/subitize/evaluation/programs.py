@@ -64,5 +64,5 @@ PROGRAMS: dict[str, Callable[[PRNGKeyArray], Program]] = {
 
 
 def build(name: str, seed: int) -> Program:
-    """A program by its name, from a seed."""
+    """A program by its name, one of `PROGRAMS`, from a seed."""
     return PROGRAMS[name](jax.random.key(seed))
