@@ -31,6 +31,18 @@ def of_claim(claim: str) -> Callable[[Callable[[dict[str, Any]], str]], Callable
     return named
 
 
+def overview() -> str:
+    """All claims, and how they stand."""
+    from subitize.claims import CLAIMS
+
+    rows = []
+    for name, claim in CLAIMS.items():
+        found = tested(name)
+        stands = f"**{found['verdict']}**" if found else "not yet tested"
+        rows.append(f"| {claim.statement} | {stands} |")
+    return "\n".join(["| claim | here it |\n|---|---|", *rows])
+
+
 def verdicts() -> str:
     """The claims that were put to the test, and their pictures."""
     from subitize.claims.report import report
@@ -186,6 +198,7 @@ def spread(values: list[float]) -> str:
 
 
 CLAIM_TABLES = (
+    overview,
     verdicts,
     untested,
     extrapolated,
