@@ -42,7 +42,7 @@ from common import arguments, black_and_white, measure_missing, picture_path, wr
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
 from subitize.gradients import ESTIMATORS, Chooser, expectation, memory_optimizer
-from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
+from subitize.models.sbn import SBN, negative_concrete_elbo, negative_mean_elbo
 from subitize.training.learner import MEMORY_PACE, as_they_are, structured
 
 LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound after 1 … 4 epochs
@@ -133,7 +133,7 @@ class Descent:
 def objective_for(policy: Any) -> Any:
     """The loss of the belief network under a policy; VIMCO gets two particles under the mean objective."""
     particles = "mean(k=2)" if isinstance(policy, str) and policy.startswith("vimco") else "mean"
-    return expectation(negative_elbo, policy, particles)
+    return expectation(negative_mean_elbo, policy, particles)
 
 
 def anchor(args, layers) -> None:
@@ -264,7 +264,7 @@ def race(args, layers) -> None:
 
 def raced(data, layers, chunk: int, *, estimator: str, seed: int, seconds: float) -> dict[str, Any]:
     """One run of so many seconds of its core; looking at the bound is free, and compiling, not choosing."""
-    chooser = Chooser(negative_elbo, candidates=RACED, draws=32)
+    chooser = Chooser(negative_mean_elbo, candidates=RACED, draws=32)
     descent = Descent("score" if estimator == "auto" else estimator, data, layers, seed)
     compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:
@@ -299,7 +299,7 @@ def bounds_of(model: SBN, data, seed: int) -> dict[str, float]:
 @jax.jit
 def total_cost(model: SBN, batch, key):
     """One-sample cost of each image."""
-    loss = expectation(negative_elbo, "score")
+    loss = expectation(negative_mean_elbo, "score")
     return loss(model, loss.init(model, batch[0], key), batch, key)[0]
 
 

@@ -19,7 +19,7 @@ from common import arguments, black_and_white, write
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.networks import MLP
 from subitize.gradients import expectation, profile
-from subitize.models.sbn import negative_elbo
+from subitize.models.sbn import negative_mean_elbo
 
 CODE, HIDDEN, IMAGES = 20, 400, 128
 FORMS = {"one relaxed run": "rebar", "two relaxed runs": "rebar(coupled=False)"}
@@ -99,7 +99,7 @@ def rebar_forms(data, layers, steps: int, draws: int) -> dict:
     descent.run(steps)
     batch = data["train"][:BATCH].astype(jnp.float32)
     rows = profile(
-        negative_elbo, descent.state.model, batch, jr.key(1), candidates=FORMS.values(), draws=draws
+        negative_mean_elbo, descent.state.model, batch, jr.key(1), candidates=FORMS.values(), draws=draws
     )
     names = {word: name for name, word in FORMS.items()}
     return {

@@ -60,6 +60,13 @@ def test_a_misspelt_verb_gets_a_suggestion(word, meant, capsys):
     assert f"Did you mean '{meant}'?" in error
 
 
+def test_a_terminal_of_another_alphabet_is_no_error(command, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = command("show")
+    assert done.returncode == 0, done.stderr
+    assert "\\u221d" in done.stdout
+
+
 def test_unexpected_errors_are_one_sentence_unless_debugged(monkeypatch, capsys):
     def broken(words):
         raise RuntimeError("first\nsecond")

@@ -49,8 +49,9 @@ def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):
     code, _, error = said("sample", run, "--n", 5, "--out", tmp_path / "dreams.png")
     assert code == 2
     assert f"Use --out {tmp_path / 'dreams-2.png'}" in error
-    assert said("sample", run, "--n", 5, "--seed", 1)[0] == 0
-    assert (run / "pictures" / "dreams.png").exists()
+    for name in ("dreams.png", "dreams-2.png"):
+        assert said("sample", run, "--n", 5, "--seed", 1)[0] == 0
+        assert (run / "pictures" / name).exists()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_reasons_to_doubt(spot):
     assert doubts(spot, spot, FULL, 6) == ["at_max_count"]
     assert doubts(spot, nothing, SURE, 6) == ["poor_reconstruction", "unexplained_part"]
     assert doubts(nothing, nothing, SURE, 6) == ["blank"]
+    assert doubts(0.03 * spot, 0.03 * spot, SURE, 6) == ["low_contrast"]
     two = np.roll(spot, 9, 0) + spot
     three = np.roll(spot, 9, 1) + two
     assert doubts(three, two, SURE, 6) == ["unexplained_part"]

@@ -19,6 +19,14 @@ def test_every_number_is_there_and_reproducible(untrained):
     assert np.isfinite([found["elbo"], found["calibration_error"], found["negative_log_posterior"]]).all()
 
 
+def test_nothing_depends_on_how_many_are_held_in_memory(untrained, monkeypatch):
+    whole = evaluate(untrained, n=70, seed=1)
+    monkeypatch.setattr("subitize.evaluation.held_out.CHUNK", 30)
+    parts = evaluate(untrained, n=70, seed=1)
+    assert parts.pop("elbo") == pytest.approx(whole.pop("elbo"), rel=1e-5)
+    assert parts == whole
+
+
 def test_a_folder_has_no_truth_and_each_picture_is_seen_once(untrained, tmp_path):
     rng = np.random.default_rng(0)
     for i in range(60):

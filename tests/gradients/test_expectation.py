@@ -11,6 +11,7 @@ import pytest
 from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
 from subitize.core.errors import UsageError
 from subitize.gradients import ESTIMATORS, SiteError, expectation, memory_optimizer
+from subitize.gradients.baselines import Learned
 
 X = jnp.asarray(0.5)
 θ = jnp.asarray(0.3)
@@ -50,6 +51,13 @@ def test_words_that_cannot_be_built_say_so(word):
 
 def test_a_word_is_never_executed():
     refused(coin, "__import__('os').system('true')", UsageError)
+
+
+@pytest.mark.parametrize("word", ["score", "mvd", "exact"])
+def test_a_word_that_would_serve_nothing_is_refused(word):
+    """A lone word stands for finite sites; not to be told so, one would take pathwise for it."""
+    message = refused(lambda θ, x, draw: draw("z", unit_normal(θ)) * x, word)
+    assert f"{{'z': '{word}'}}" in message
 
 
 def test_an_estimator_that_does_not_fit_says_why():
@@ -139,14 +147,27 @@ def test_a_finite_site_in_a_loop_is_refused_with_a_way_out():
     assert "inside a loop" in refused(cost, "exact")
 
 
-def test_a_site_that_would_leak_out_of_a_loop_is_explained():
-    def cost(θ, x, draw):
-        step = lambda total, t: (total + draw("z", Bernoulli(θ)), None)  # noqa: E731
-        return jax.lax.scan(step, x, jnp.arange(3))[0]
+def unit_normal(mean):
+    return Normal(mean, jnp.ones(()))
 
-    loss = expectation(cost, "exact")
+
+def scanned(θ, x, draw, site):
+    step = lambda total, t: (total + draw("z", site(θ)), None)  # noqa: E731
+    return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+
+def mapped(θ, x, draw, site):
+    return x + jax.vmap(lambda t: draw("z", site(θ + t)))(jnp.arange(3.0)).sum()
+
+
+@pytest.mark.parametrize("program", [scanned, mapped])
+@pytest.mark.parametrize(
+    ("word", "site"), [("exact", Bernoulli), ("st", Bernoulli), ("pathwise", unit_normal)]
+)
+def test_a_site_that_would_have_one_noise_for_many_values_is_explained(program, word, site):
+    cost = lambda θ, x, draw: program(θ, x, draw, site)  # noqa: E731
     with pytest.raises(SiteError, match=r"draw\.at\(step\)"):
-        loss(θ, loss.init(θ, X, jr.key(0)), X[None], jr.key(1))
+        expectation(cost, word).init(θ, X, jr.key(0))
 
 
 def test_pathwise_sites_in_a_scan_and_an_exact_one_after_it():
@@ -184,13 +205,28 @@ def test_what_a_program_reports_is_averaged_over_the_lanes():
     assert np.allclose(info["b"], jax.nn.sigmoid(θ))
 
 
-def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_model():
-    loss = expectation(coin, "nvil(hidden=4)")
-    memory = loss.init(θ, X, jr.key(0))
-    _, (_, for_memory) = jax.value_and_grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1))(θ, memory)
+def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_model(monkeypatch):
+    """A memory that takes its lesson ten times as seriously changes nothing for the model."""
+    learn = Learned.loss
+
+    def gradients():
+        loss = expectation(coin, "nvil(hidden=4)")
+        memory = loss.init(θ, X, jr.key(0))
+        return jax.grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1))(θ, memory)
+
+    for_model, for_memory = gradients()
+    monkeypatch.setattr(Learned, "loss", lambda *given: 10 * learn(*given))
     assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(for_memory))
-    moved = jax.tree.map(lambda leaf: leaf * 0, for_memory)
-    assert jax.tree.structure(moved) == jax.tree.structure(memory)
+    again, tenfold = gradients()
+    assert again == for_model
+    for one, ten in zip(jax.tree.leaves(for_memory), jax.tree.leaves(tenfold), strict=True):
+        assert np.allclose(10 * one, ten)
+
+
+def test_a_loss_can_be_compiled_as_it_is():
+    loss = expectation(coin, "rloo(k=3)")
+    given = θ, loss.init(θ, X, jr.key(0)), X[None], jr.key(1)
+    assert np.isclose(jax.jit(loss)(*given)[0], loss(*given)[0])
 
 
 @pytest.mark.parametrize("word", ESTIMATORS)

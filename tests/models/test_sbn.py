@@ -10,7 +10,7 @@ import pytest
 
 from subitize.core.distributions import Bernoulli
 from subitize.gradients import expectation
-from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo
+from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo, negative_mean_elbo
 
 MODEL = SBN(jnp.array([0.2, 0.7, 0.0]), (2, 2), key=jr.key(0))
 X = jnp.array([1.0, 0.0, 1.0])
@@ -25,24 +25,38 @@ def test_the_joint_sums_to_one():
     assert np.isclose(total, 1)
 
 
-def summed(model):
-    """E_q[log q - log p] by summing over all hidden values, nothing held fixed."""
-    total = 0.0
+def outcomes(model):
+    """Log-probabilities under q of all hidden values, and their costs, nothing held fixed."""
+    found = []
     for a, b in itertools.product(PATTERNS, repeat=2):
         first, second = Bernoulli(model.up[0](model.centred(X))), Bernoulli(model.up[1](2 * a - 1))
         log_q = first.log_prob(a) + second.log_prob(b)
-        total += jnp.exp(log_q) * (log_q - model.log_joint(X, [a, b]))
-    return total
+        found.append((log_q, log_q - model.log_joint(X, [a, b])))
+    return map(jnp.array, zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("word", ["exact", "disarm", "rebar", "muprop", "local", "rloo(k=2)"])
-def test_estimators_agree_with_the_sum(word):
-    loss = expectation(negative_elbo, word)
+def summed(model, objective):
+    """The objective by summing over all hidden values, of two particles where it weighs them."""
+    log_q, costs = outcomes(model)
+    if objective == "mean":
+        return jnp.exp(log_q) @ costs
+    pairs = -jnp.logaddexp(-costs[:, None], -costs) + jnp.log(2)
+    return jnp.exp(log_q) @ pairs @ jnp.exp(log_q)
+
+
+MEAN = ("exact", "disarm", "rebar", "muprop", "local", "rloo(k=2)")
+CASES = [(negative_mean_elbo, word, "mean") for word in MEAN]
+CASES += [(negative_elbo, "exact", "mean"), (negative_elbo, "vimco", "iwae(k=2)")]
+
+
+@pytest.mark.parametrize(("cost", "word", "objective"), CASES)
+def test_estimators_agree_with_the_sum(cost, word, objective):
+    loss = expectation(cost, word, objective)
     memory = loss.init(MODEL, X, jr.key(0))
     batch = jnp.broadcast_to(X, (4000, 3))
     run = jax.jit(jax.value_and_grad(lambda model, key: loss(model, memory, batch, key)[0]))
     found = [run(MODEL, key) for key in jr.split(jr.key(1), 12)]
-    wanted = jax.value_and_grad(summed)(MODEL)
+    wanted = jax.value_and_grad(summed)(MODEL, objective)
     for leaves in zip(*map(jax.tree.leaves, [wanted, *found]), strict=True):
         draws = jnp.stack(leaves[1:])
         error = draws.std(0, ddof=1) / len(found) ** 0.5

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +20,9 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.core.words import spoken
 from subitize.models.air import AIR, AIRSettings
 from subitize.scenes import Digits
-from subitize.training import Recipe, open_run, train
-from subitize.training.counter import air_learner, claimed, completed, open_folder, settings_for
+from subitize.training import Recipe, counter, open_run, train
+from subitize.training.counter import air_learner, claimed, completed, follow, open_folder, settings_for
+from subitize.training.health import Signs
 from subitize.training.lesson import air_lesson, prior_shift
 from subitize.training.loop import first_state, run_chunk
 from subitize.training.runs import load_weights, save_weights
@@ -74,6 +76,37 @@ def test_another_recipe_is_kept_out_of_a_run(run):
         train(dataclasses.replace(TINY, seed=1, batch=5), run.path)
     with pytest.raises(UsageError, match="holds a run already"):
         train(TINY, run.path, resume="never")
+
+
+def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path):
+    recipe = completed(TINY, Digits("train"))
+    open_folder(tmp_path, recipe, "auto", pictures="these")
+    open_folder(tmp_path, recipe, "auto", pictures="these")
+    with pytest.raises(UsageError, match="no longer holds the pictures"):
+        open_folder(tmp_path, recipe, "auto", pictures="others")
+
+
+def test_pictures_that_cannot_be_read_are_told_of(tmp_path, monkeypatch):
+    for i in range(12):
+        Image.fromarray(np.full((24, 24), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    said, recipe = [], Recipe(scenes=str(tmp_path), canvas=24, object_size=9.0)
+    monkeypatch.setattr(counter, "fit", lambda *_, **__: SimpleNamespace(model=None))
+    monkeypatch.setattr(counter, "save_weights", lambda *_: None)
+    monkeypatch.setattr(counter, "open_run", lambda folder: folder)
+    train(recipe, tmp_path / "run", watch=said.append)
+    assert any("left out 1" in row["event"] and "broken.png" in row["event"] for row in said)
+    assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["pictures"]) == 64
+
+
+def test_health_is_looked_at_whatever_the_chunks(monkeypatch):
+    found = Signs(0.0, 0.0, 1.0, 0.0)
+    monkeypatch.setattr(counter, "signs", lambda *_: found)
+    monkeypatch.setattr(counter, "counts", lambda model, images: np.zeros(len(images)))
+    recipe = dataclasses.replace(TINY, steps=20, chunk=3, look_every=5)
+    inspect = follow(Digits("train"), Digits("test"), recipe)
+    state = SimpleNamespace(model=None)
+    assert [step for step in (3, 6, 9, 12, 15, 18, 20) if inspect(state, step)] == [6, 12, 15, 20]
 
 
 def test_auto_measures_once_and_says_what_it_took(tmp_path, monkeypatch):
@@ -264,6 +297,8 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
         ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
         ({"contrast": -1.0}, "at least 0"),
+        ({"clip": float("inf")}, "`clip` must be finite"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be finite"),
     ],
     ids=str,
 )

@@ -1,5 +1,6 @@
 """The loop is exact: stopped, resumed, rolled back or started again, it does what it says."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.core.errors import DivergedError, UsageError
+from subitize.core.errors import DiskFullError, DivergedError, UsageError
 from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.learner import STREAK, Info, Learner
@@ -25,6 +26,7 @@ from subitize.training.loop import (
     fit,
     run_chunk,
 )
+from subitize.training.records import training_seconds
 
 SCENES = Digits("train")
 PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
@@ -103,6 +105,29 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path, step):
     resumed = run(tmp_path / "cut")
     assert np.array_equal(whole.place, resumed.place)
     assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
+
+
+def test_a_full_disk_is_said_so_and_costs_no_more_than_the_steps_since(tmp_path, monkeypatch):
+    class Full(checkpoint.ocp.StandardCheckpointer):
+        def save(self, *_, **__):
+            raise ValueError("RESOURCE_EXHAUSTED: Error writing: [os_error_code='28']")
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "cut", plan=dataclasses.replace(PLAN, steps=10))
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.ocp, "StandardCheckpointer", Full)
+        with pytest.raises(DiskFullError, match="Make room"):
+            run(tmp_path / "cut")
+    assert checkpoint.newest(tmp_path / "cut" / "checkpoints").name == "000-00000010"
+    assert np.array_equal(run(tmp_path / "cut").place, whole.place)
+
+
+def test_half_a_line_of_times_is_dropped(tmp_path):
+    run(tmp_path, plan=dataclasses.replace(PLAN, steps=10))
+    with (tmp_path / "timings.jsonl").open("a") as file:
+        file.write('{"time": 17')
+    run(tmp_path)
+    assert training_seconds(tmp_path) > 0
 
 
 def test_a_signal_saves_and_stops_with_its_own_exit_code(tmp_path):

@@ -17,6 +17,7 @@ Each verb is one file here, loaded when it is asked for, so that help costs no s
 import errno
 import gc
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `subitize`; those of this process by default.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet shows codes, and no error
+            stream.reconfigure(errors="backslashreplace")
     try:
         return dispatch(words)
     except SubitizeError as error:

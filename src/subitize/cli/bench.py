@@ -64,6 +64,7 @@ def main(words: Sequence[str]) -> int:
     if out is not None:
         from subitize.figures.work import draw_works
 
+        out.parent.mkdir(parents=True, exist_ok=True)
         draw_works(found).save(out)
         print(f"picture: {out.absolute()}")
     return 0

@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         found = reproduce(claim, Lab(out, seeds, options.tiny, say))
         print(*lines(found), f"  result: {(out / f'{name}.json').absolute()}", sep="\n", flush=True)
     path = out / "claims.md"
-    path.write_text(report(out, out) + "\n")
+    path.write_text(report(out, out) + "\n", encoding="utf-8")
     print(f"report: {path.absolute()}")
     return 0
 

@@ -1,6 +1,7 @@
 """`subitize sample`: what does a run believe the world looks like?"""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,8 @@ class Sample:
         seed: of the dreams.
         count_prior: uniform, binomial(p=…), geometric(rate=…) or sticks(concentration=…). The one used in
             training is strict on purpose, and would dream of next to nothing.
-        out: picture to write, a new file; pictures/dreams.png in the run if not given.
+        out: picture to write, a new file; the first unused pictures/dreams.png, dreams-2.png … in the run if
+            not given.
         debug: show the traceback of an error.
     """
 
@@ -54,7 +56,7 @@ def main(words: Sequence[str]) -> int:
     log_prior = prior.log_probs(run.model.settings.max_objects)
     keys = jax.random.split(jax.random.key(options.seed), options.n)
     images, counts = jax.jit(jax.vmap(lambda key: run.model.dream(key, log_prior)))(keys)
-    out = out or run.path / "pictures" / "dreams.png"
+    out = out or unused(run.path / "pictures" / "dreams.png")
     out.parent.mkdir(parents=True, exist_ok=True)
     dreams(np.asarray(images), np.asarray(counts)).save(out)
     print(f"picture: {out.absolute()}")
@@ -68,7 +70,11 @@ def new_picture(out: Path | None) -> Path | None:
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise UsageError(f"--out is a picture, such as {out.with_suffix('.png')}; got {out}.")
     if out.exists():
-        names = (out.with_stem(f"{out.stem}-{number}") for number in range(2, 1_000_000))
-        free = next(name for name in names if not name.exists())
-        raise UsageError(f"{out} exists; nothing is overwritten. Use --out {free}.")
+        raise UsageError(f"{out} exists; nothing is overwritten. Use --out {unused(out)}.")
     return out
+
+
+def unused(path: Path) -> Path:
+    """The path, or the first of its kind with a number that does not exist yet."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], numbered) if not name.exists())

@@ -166,7 +166,9 @@ def find_pictures(paths: Iterable[str | Path]) -> list[tuple[Path, str]]:
             hint = did_you_mean(path.name, siblings)
             raise NoInputError(f"There is no file or folder {printable(path)}.{hint} Give one that exists.")
         for file in sorted(walk(path)) if path.is_dir() else [path]:
-            found.setdefault(file, printable(file.relative_to(path) if path.is_dir() else file.name))
+            found.setdefault(
+                file, printable(file.relative_to(path).as_posix() if path.is_dir() else file.name)
+            )
     if not found:
         where = ", ".join(map(printable, paths)) or "an empty list of paths"
         suffixes = " ".join(SUFFIXES)

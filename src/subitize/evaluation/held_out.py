@@ -46,7 +46,7 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> di
         truth.append(scene.count)
         posterior.append(look.posterior)
         if elbo:
-            nats.append(bound(run.model, scene.image, seed) * len(scene.image))
+            nats.append(bound(run.model, scene.image, seed, first=len(ink)) * len(scene.image))
         for boxes, labels, count, window, patches in zip(
             scene.boxes, scene.labels, look.count, look.boxes, look.patches, strict=True
         ):

@@ -8,8 +8,10 @@ mapped back to the picture's own pixels. An answer comes with reasons for doubt:
     poor_reconstruction   what was seen explains less than half of the picture:
                           Σ (x - x̂)² > 1/2 Σ (x - median)²; it is unlike what the model was trained on
     unexplained_part      some window is left with 0.4 of what the fullest one holds: an object may be missing
-    blank                 there is next to no contrast (below 0.05): explains a count of 0, and speaks
-                          against any other
+    low_contrast          brightest and darkest pixel are less than 0.05 apart: a faint picture, or one of 12
+                          bits in a file of 16; stretch it
+    blank                 they are the same, or nearly (2/255): explains a count of 0, and speaks against any
+                          other
 
 They are signs, not proofs: a model can be wrong without any of them. A file that is no usable picture is
 listed with its reason and does not disturb the others.
@@ -35,7 +37,7 @@ from subitize.evaluation.counting import intervals
 from subitize.training.runs import Run
 
 SURE = 0.9  # probability of the count from which on it is believed
-CONTRAST = 0.05  # brightest minus darkest pixel
+CONTRAST, NOTHING = 0.05, 2 / 255  # brightest minus darkest pixel
 EXPLAINED = 0.5  # share of the picture's variation that the objects must explain
 LEFT = 0.4  # share of the fullest window that may stay unexplained in any window
 TOGETHER = 64  # pictures, or
@@ -156,9 +158,10 @@ def warm_up(run: Run) -> None:
 
 def doubts(picture: np.ndarray, reconstruction: np.ndarray, posterior: np.ndarray, window: int) -> list[str]:
     """Codes of what speaks against believing the count."""
-    if np.ptp(picture) < CONTRAST:
+    contrast = np.ptp(picture)
+    if contrast <= NOTHING:
         return ["blank"]
-    found = []
+    found = ["low_contrast"] if contrast < CONTRAST else []
     if posterior.max() < SURE:
         found.append("low_confidence")
     if posterior.argmax() == len(posterior) - 1:

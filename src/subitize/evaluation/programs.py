@@ -45,7 +45,7 @@ def belief_net(key: PRNGKeyArray) -> Program:
     digits = Bits("train").vectors()
     means = digits.mean(0, dtype=jnp.float32)
     model = sbn.SBN(means, (COINS, COINS), key=key)
-    return Program(sbn.negative_elbo, model, digits[:IMAGES].astype(jnp.float32))
+    return Program(sbn.negative_mean_elbo, model, digits[:IMAGES].astype(jnp.float32))
 
 
 def air_count(key: PRNGKeyArray) -> Program:

@@ -145,7 +145,7 @@ class Learned(AbstractBaseline):
         return LearnedMemory(MLP((size, self.hidden, 1), key=key, last_scale=0.0), Scale.fresh())
 
     def predict(self, memory: LearnedMemory, site: Site) -> Array:
-        """The network's prediction, in nats."""
+        """The network's prediction, in the unit of the cost."""
         mean, deviation = memory.scale.unit()
         return mean + deviation * memory.network(context(site.dist, site.example))[0]
 

@@ -124,6 +124,7 @@ class Discovery:
     def __init__(self, noise: Any):
         self.noise = noise
         self.sites: dict[str, AbstractDistribution] = {}
+        self.values: list[Array] = []  # of sites outside loops, for the trace to return
         self.looped: dict[str, AbstractDistribution] = {}
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
@@ -138,7 +139,8 @@ class Discovery:
                 f"Site '{name}' has no value to take: its {type(dist).__name__} has an empty support."
             )
         self.sites[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dist)
-        return jax.lax.stop_gradient(dist.transport(self.noise(name, dist, 1)[0]))
+        self.values.append(jax.lax.stop_gradient(dist.transport(self.noise(name, dist, 1)[0])))
+        return self.values[-1]
 
     def at(self, step: Array | int) -> LoopDraw:
         """Draws for one step of a loop."""

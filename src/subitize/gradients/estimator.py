@@ -81,7 +81,7 @@ class AbstractEstimator(eqx.Module):
     uses_base: ClassVar[bool] = True  # does it want the cost at the base draw?
     needs_slopes: ClassVar[bool] = False
     needs_particles: ClassVar[bool] = False
-    smooth: ClassVar[bool] = False  # must the cost be a smooth function of its alternatives?
+    smooth: ClassVar[bool] = False  # are later sites smoothed on its alternatives, for the sake of slopes?
 
     @property
     def samples(self) -> int:

@@ -54,12 +54,22 @@ class Runs(NamedTuple):
 
 
 class Expectation(eqx.Module):
-    """The loss E[F(cost)]; see `subitize.gradients.expectation`."""
+    """The loss E[F(cost)]; see `subitize.gradients.expectation`.
+
+    Its first derivatives are right; those of its derivatives are not, since what an estimator makes of the
+    costs is held fixed. As a function it equals only itself.
+    """
 
     cost: Callable = eqx.field(static=True)
     policy: Any = eqx.field(static=True)
     objective: AbstractObjective = eqx.field(static=True)
     vocabulary: Mapping[str, Callable[..., AbstractEstimator]] = eqx.field(static=True)
+
+    def __hash__(self) -> int:  # so that it can be compiled as it is, whatever its policy is made of
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     def init(self, model: PyTree, example: PyTree, key: PRNGKeyArray) -> dict[str, Any]:
         """Fresh memory of all estimators, for programs that see examples like this one.
@@ -100,10 +110,7 @@ class Expectation(eqx.Module):
             outcome = one(batch, noise)
             return outcome.loss.mean(), outcome
 
-        try:
-            gradient, outcome = jax.grad(memory_loss, has_aux=True)(jax.lax.stop_gradient(memory))
-        except jax.errors.UnexpectedTracerError as error:
-            raise SiteError(LEAK) from error
+        gradient, outcome = jax.grad(memory_loss, has_aux=True)(jax.lax.stop_gradient(memory))
         value = jnp.mean(outcome.value + outcome.zero)
         return value + zero_with_gradient(memory, gradient), outcome.info
 
@@ -179,14 +186,20 @@ class Expectation(eqx.Module):
 
 
 def discover(cost: Callable, model: PyTree, example: PyTree) -> Discovery:
-    """The random sites of a program, found by an abstract trace: nothing is computed."""
+    """The random sites of a program, found by an abstract trace: nothing is computed.
+
+    Raises:
+        SiteError: a site is drawn where every step, or every lane, would get the same noise.
+    """
     found: dict[str, Discovery] = {}
 
     def trace(model, example):
         found["sites"] = Discovery(KeyNoise(jr.key(0)))
-        return scalar_and_info(cost(model, example, found["sites"]))
+        return scalar_and_info(cost(model, example, found["sites"])), found["sites"].values
 
-    jax.eval_shape(trace, model, example)
+    constants = jax.make_jaxpr(trace)(model, example).consts
+    if any(value is constant for value in found["sites"].values for constant in constants):
+        raise SiteError(LEAK)  # a value that is known inside of a transformed function only
     return found["sites"]
 
 

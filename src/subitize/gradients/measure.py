@@ -12,7 +12,12 @@ again and again at the same model:
                 multiplies the second by it, so less work is a better gradient for the same time.
 
 Without the data's share a slow method without noise would always win. An estimator with memory first learns
-at the fixed model for a while.
+at the fixed model for a while, from the very batch it is then measured on: a large network may know it better
+than it would know others.
+
+What a site does through the distributions of later sites is followed by those that score it, and not by those
+that differentiate its draw (`pathwise`, `st` and their kin), since later sites are not differentiated. So
+where later sites depend on it, rows of these two kinds are of two gradients, and their biases no faults.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -43,6 +43,14 @@ def assign(
                 f"The policy speaks of site '{name}', which the program never draws."
                 f"{did_you_mean(name, [*sites, *looped])} Its sites: {known}."
             )
+    word = None if policy is None or isinstance(policy, Mapping) else estimator_of(policy, vocabulary)
+    continuous = bool(sites or looped) and all(dist.reparameterised for dist in sites.values())
+    if word is not None and continuous and not isinstance(word, Pathwise):
+        some = next(iter([*sites, *looped]))
+        raise SiteError(
+            f"'{word.word}' alone stands for finite sites, and this program has none: its sites are pathwise "
+            f"unless they are named, as in {{'{some}': '{word.word}'}}."
+        )
     for name in looped:
         if name in named and not isinstance(estimator_of(named[name], vocabulary), Pathwise):
             raise SiteError(f"Site '{name}' is drawn inside a loop, where only 'pathwise' can serve.")

@@ -6,7 +6,7 @@ For coins b = 1[u > 1 - p] with p = σ(ℓ), relaxed to y = σ(z/τ) with z = �
 
 The control part c′(z) w - c(z)(b - p) has mean zero for every smooth c, because the conditional noise
 of z given b, coupled to u, leaves z as it is while ∂z/∂ℓ = 1 - w. So one hard and one relaxed run do.
-The paper's form, with z̃ drawn afresh given b, needs a second relaxed run:
+The form with noise of its own, z̃ drawn afresh given b, needs a second relaxed run:
 
     g = (f(b) - c(z̃)) (b - p) + c′(z) - c′(z̃) (1 - w̃).
 

@@ -1,6 +1,6 @@
 """Straight-through: the draw on the way forward, something smooth on the way back. Biased.
 
-    st          the mean: ∂z/∂φ := ∂E[z]/∂φ,
+    st          the mean: ∂z/∂φ := ∂E[z]/∂φ for coins and classes, coin by coin elsewhere,
     st_gumbel   a relaxed value that agrees with the draw,
     gumbel_rao  the mean of k such values given the draw: same bias, less variance,
     reinmax     2 ∂E_{(π+z)/2} - ½ ∂E_π, second order in the sense of Heun's method.
@@ -106,7 +106,8 @@ class ReinMax(AbstractDirect):
 
 
 def without_slope(value: Array, logits: Array) -> Array:
-    """A value that moves as the logits do."""
+    """A value that moves as the logits do; where they are infinite it does not move."""
+    logits = jnp.where(jnp.isfinite(logits), logits, 0.0)
     return jax.lax.stop_gradient(value - logits) + logits
 
 
@@ -122,7 +123,7 @@ def relaxed_given(dist: AbstractFinite, noise: Array, temperature: float) -> Arr
     if isinstance(dist, Categorical) and isinstance(still, Categorical):
         drawn = still.transport(noise[0])
         perturbed = jax.vmap(lambda one: gumbels_given(still, drawn, still.gumbel_noise(one)))(noise)
-        return jax.nn.softmax((dist.logits - still.logits + perturbed) / temperature, axis=-1)
+        return jax.nn.softmax(without_slope(perturbed, dist.logits) / temperature, axis=-1)
     return soft_values(dist, noise, jnp.asarray(temperature))
 
 

@@ -4,8 +4,9 @@ For an objective F of K particles' costs, and a summary c̄_{-k} of the costs of
 
     g_k = (F(c_1 … c_K) - F(c_1 … c̄_{-k} … c_K)) ∂ log p(z_k; φ_k)/∂φ_k.
 
-Under the log-mean-exp objective this is VIMCO; under the mean it is leave-one-out over whole runs of
-the program. The subtracted term does not see z_k, so the estimate is unbiased.
+Under the log-mean-exp objective this is VIMCO; under the mean, with the geometric summary, it is
+leave-one-out over whole runs of the program. The subtracted term does not see z_k, so the estimate is
+unbiased.
 
 Mnih and Rezende (2016), "Variational inference for Monte Carlo objectives", equations 10 and 11.
 """

@@ -81,16 +81,29 @@ def site_name(layer: int) -> str:
 
 
 def negative_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Float[Array, ""]:
-    """The program: log q(h | x) - log p(x, h), in nats; one site for each hidden layer.
+    """The program: log q(h | x) - log p(x, h), in nats; one site for each hidden layer."""
+    return cost_of(model, x, draw, model.up)
+
+
+def negative_mean_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Float[Array, ""]:
+    """The same under the mean objective, and no other, with less noise.
 
     The weights of q are held fixed inside log q: their direct gradient there is that of a log-probability,
     whose mean over draws is zero, and would only add noise. Under `gumbel`, whose values are no draws, that
-    mean is not quite zero: its gradient lacks this part.
+    mean is not quite zero: its gradient lacks this part. Under an importance-weighted objective draws have
+    unequal weights, and it is not zero at all.
     """
+    return cost_of(model, x, draw, jax.lax.stop_gradient(model.up))
+
+
+def cost_of(
+    model: SBN, x: Float[Array, " pixels"], draw: Any, inside: tuple[Linear, ...]
+) -> Float[Array, ""]:
+    """The cost log q(h | x) - log p(x, h) of a draw, in nats, with these layers of q inside log q."""
     below, log_q, hidden = model.centred(x), jnp.zeros(()), []
-    for number, layer in enumerate(model.up):
+    for number, (layer, within) in enumerate(zip(model.up, inside, strict=True)):
         h = draw(site_name(number), Bernoulli(layer(below)))
-        log_q += Bernoulli(jax.lax.stop_gradient(layer)(below)).log_prob(h)
+        log_q += Bernoulli(within(below)).log_prob(h)
         hidden.append(h)
         below = 2 * h - 1
     return log_q - model.log_joint(x, hidden)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 
 from subitize.core.errors import NoInputError, SubitizeError, UsageError
-from subitize.core.pictures import FITS, check_word, printable
+from subitize.core.pictures import FITS, INVERTS, check_word, printable
 from subitize.scenes.base import SPLITS
 from subitize.scenes.folder import read_files
 from subitize.scenes.layout import check_canvas
@@ -48,6 +48,7 @@ class Salient(AbstractStack):
         canvas: side, or (height, width), in pixels, that every photograph is brought to.
         channels: 3 for colour, or 1.
         fit: "resize" (all of it, scaled), "crop" (the middle, as it is) or "pad" (as it is, or shrunk).
+        invert: "never", as photographs are; "auto" and "always" as for a folder.
 
     Attributes:
         known: 0 … 4 for each photograph; 4 for four and more.
@@ -64,6 +65,7 @@ class Salient(AbstractStack):
     path: str = eqx.field(static=True)
     split: str = eqx.field(static=True)
     fit: str = eqx.field(static=True)
+    invert: str = eqx.field(static=True)
     files: tuple[str, ...] = eqx.field(static=True)
     skipped: tuple[tuple[str, str], ...] = eqx.field(static=True)
     has_truth: ClassVar[bool] = False  # nobody drew boxes
@@ -77,9 +79,11 @@ class Salient(AbstractStack):
         canvas: int | Sequence[int] = 64,
         channels: int = 3,
         fit: str = "resize",
+        invert: str = "never",
     ):
         check_word("split", split, SPLITS)
         check_word("fit", fit, FITS)
+        check_word("invert", invert, INVERTS)
         if channels not in (1, 3):
             raise UsageError(f"Salient: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
         height, width = check_canvas("Salient", canvas)
@@ -88,7 +92,7 @@ class Salient(AbstractStack):
         if not listed:
             raise NoInputError(f"{printable(folder / INDEX)} lists no photograph of the {split} split.")
         files = ((place_of(folder, name), name) for name in listed)
-        good, self.skipped = read_files(files, height, width, channels, fit, invert="never")
+        good, self.skipped = read_files(files, height, width, channels, fit, invert)
         if not good:
             raise NoInputError(
                 f"None of the {len(listed)} photographs of the {split} split can be read; the first: "
@@ -96,7 +100,7 @@ class Salient(AbstractStack):
             )
         self.pictures = jnp.asarray(np.stack(list(good.values())))
         self.files, self.known = tuple(good), np.array([listed[name] for name in good])
-        self.path, self.split, self.fit = str(path), split, fit
+        self.path, self.split, self.fit, self.invert = str(path), split, fit, invert
 
     @property
     def name(self) -> str:
@@ -105,7 +109,8 @@ class Salient(AbstractStack):
 
     def options(self) -> dict[str, Any]:
         """How the photographs were brought to the canvas."""
-        return {"canvas": [self.height, self.width], "channels": self.channels, "fit": self.fit}
+        canvas = [self.height, self.width]
+        return {"canvas": canvas, "channels": self.channels, "fit": self.fit, "invert": self.invert}
 
 
 def place_of(folder: Path, name: str) -> Path:

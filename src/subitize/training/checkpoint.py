@@ -21,10 +21,11 @@ import orbax.checkpoint as ocp
 from filelock import FileLock, Timeout
 from jaxtyping import PyTree
 
-from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.errors import CheckpointError, DiskFullError, UsageError
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
 LOCK = ".lock"  # file in a run folder, held by the process that trains there
+FULL = ("RESOURCE_EXHAUSTED", "No space left", "quota exceeded")  # in what Orbax says of a full disk
 PARTIAL = ".partial"  # suffix of a file while it is written; a process killed then leaves it behind
 
 
@@ -61,12 +62,24 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
         state: a pytree of arrays.
         notes: what else is needed to go on from here; JSON.
         keep: name of one that is never old.
+
+    Raises:
+        DiskFullError: there is no room for it; what was saved before is still there.
     """
     target = (folder / name).absolute()
+    (folder / f"{name}.json").unlink(missing_ok=True)  # or what is deleted next would pass for finished
     shutil.rmtree(target, ignore_errors=True)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every save
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(target, named_leaves(state))
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(target, named_leaves(state))
+    except ValueError as error:  # so Orbax says what goes wrong with files
+        if not any(sign in str(error) for sign in FULL):
+            raise
+        remove_unfinished(folder)
+        raise DiskFullError(
+            f"The disk is full at {folder}. Make room, then run it again: it goes on from its last save."
+        ) from error
     manifest = {"files": digests(target), "notes": dict(notes)}
     write_atomically(folder / f"{name}.json", json.dumps(manifest, indent=1).encode())
     for old in sorted(set(names(folder)[:-KEEP]) - {keep}):
@@ -169,6 +182,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)

@@ -1,6 +1,7 @@
 """Counter: from a recipe to a run that counts."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,12 +15,13 @@ import numpy as np
 import optax
 
 from subitize import scenes
-from subitize.core.errors import UsageError
+from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.pictures import check_word
 from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, GUIDES
 from subitize.models.settings import AIRSettings
 from subitize.models.sums import CANDIDATES, PAIR, practise
+from subitize.scenes.stack import AbstractStack
 from subitize.training.checkpoint import LOCK, PARTIAL, alone, write_atomically
 from subitize.training.health import counts, signs
 from subitize.training.learner import Learner, Lesson, structured
@@ -70,11 +72,16 @@ def train(
             estimator, why = settled(folder, recipe, settings, train_scenes, watch)
             recipe = dataclasses.replace(recipe, estimator=estimator)
             learner = air_learner(recipe, settings)
-        open_folder(folder, recipe, resume, why)
+        open_folder(folder, recipe, resume, why, fingerprint(train_scenes))
+        if skipped := getattr(train_scenes, "skipped", ()):
+            watch({"event": f"left out {len(skipped)} that cannot be read; the first: {skipped[0][1]}"})
         watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
         state = fit(learner, train_scenes, plan, folder, inspect=inspect, watch=watch)
         if recipe.keep == "best":
-            state = best_state(folder, state)
+            try:
+                state = best_state(folder, state)
+            except CheckpointError as error:
+                watch({"event": f"{error} The last state is kept instead of the best."})
         save_weights(folder / WEIGHTS, state.model)
     return open_run(folder)
 
@@ -100,7 +107,16 @@ def is_run(folder: Path) -> bool:
     )
 
 
-def open_folder(folder: Path, recipe: Recipe, resume: str, why: str | None = None) -> None:
+def fingerprint(world: scenes.AbstractScenes) -> str | None:
+    """SHA-256 of a stack's pictures; None of a world that is drawn."""
+    if not isinstance(world, AbstractStack):
+        return None
+    return hashlib.sha256(np.ascontiguousarray(world.pictures).tobytes()).hexdigest()
+
+
+def open_folder(
+    folder: Path, recipe: Recipe, resume: str, why: str | None = None, pictures: str | None = None
+) -> None:
     """Begin a run in a claimed folder, or check that the one in it is this recipe's.
 
     Args:
@@ -108,9 +124,10 @@ def open_folder(folder: Path, recipe: Recipe, resume: str, why: str | None = Non
         recipe: complete.
         resume: "auto" or "never".
         why: this estimator was chosen, if the recipe's owner did not choose; for the provenance.
+        pictures: the fingerprint of those that it learns from.
 
     Raises:
-        UsageError: it is another recipe's, or `resume` forbids to go on.
+        UsageError: it is another recipe's or of other pictures, or `resume` forbids to go on.
     """
     for left_behind in folder.glob(f".*{PARTIAL}"):
         left_behind.unlink()
@@ -124,19 +141,33 @@ def open_folder(folder: Path, recipe: Recipe, resume: str, why: str | None = Non
             raise UsageError(
                 f"{folder} holds a run already. Choose another --out, or --resume auto to go on."
             )
+        if begun_with(folder) not in (None, pictures):
+            raise UsageError(
+                f"{recipe.scenes} no longer holds the pictures that the run in {folder} began with. Bring "
+                "them back to go on, or choose another --out."
+            )
         if changed:
             raise UsageError(
                 f"{folder} holds a run with other options ({', '.join(changed)}). A run goes on with the "
                 "recipe it began with: give the same options, or another --out."
             )
         return
-    chosen = {} if why is None else {"estimator": why}
-    write_atomically(folder / "provenance.json", json.dumps(provenance() | chosen, indent=2).encode())
+    known = {"estimator": why, "pictures": pictures}
+    made = provenance() | {name: value for name, value in known.items() if value is not None}
+    write_atomically(folder / "provenance.json", json.dumps(made, indent=2).encode())
     write_atomically(wrote, recipe.to_json().encode())
 
 
+def begun_with(folder: Path) -> str | None:
+    """The fingerprint of a run's pictures; None if it has none, or an older version began it."""
+    try:
+        return json.loads((folder / "provenance.json").read_text()).get("pictures")
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
-    """The recipe with nothing left to derive: size of objects, number and kind of sums, and the path."""
+    """The recipe with nothing left to derive: size of objects, sums, path, how pictures are prepared."""
     size, sums, summands = recipe.object_size, recipe.sums, recipe.summands
     where = recipe.scenes if recipe.scenes in scenes.WORLDS else str(Path(recipe.scenes).absolute())
     if size is None:
@@ -148,7 +179,10 @@ def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
         sums = SUMS if adds_up and several and recipe.objective.startswith("mean") else 0
     if summands is None:
         summands = min(several, default=PAIR)
-    return dataclasses.replace(recipe, scenes=where, object_size=size, sums=sums, summands=summands)
+    brought = {word: getattr(train_scenes, word, None) for word in ("fit", "invert")}  # so does who counts
+    return dataclasses.replace(
+        recipe, scenes=where, object_size=size, sums=sums, summands=summands, **brought
+    )
 
 
 def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSettings:
@@ -219,7 +253,10 @@ def follow(
     truth = np.asarray(shown.count)
 
     def inspect(state, step):
-        if step % recipe.look_every and step < recipe.steps:
+        due = (
+            step // recipe.look_every > (step - recipe.chunk) // recipe.look_every
+        )  # in the chunk that ends here
+        if not due and step < recipe.steps:
             return {}
         found = signs(state.model, unreached, recipe.summands or PAIR)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}

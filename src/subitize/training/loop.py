@@ -34,7 +34,8 @@ class Interrupted(SubitizeError):
     """Training was asked to stop, and saved itself first."""
 
     def __init__(self, number: int, folder: Path):
-        super().__init__(f"Stopped by {signal.Signals(number).name}, and saved. Go on with --out {folder}.")
+        name = signal.Signals(number).name
+        super().__init__(f"Stopped by {name}, and saved. Go on with --out {folder}, all else as it was.")
         self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -119,7 +120,7 @@ def fit(
     with stoppable() as stops:
         while training.step < plan.steps:
             training.advance(inspect)
-            if stops or training.due():
+            if training.due() or (stops and training.saved_at < training.step):
                 training.save()
             if stops:
                 raise Interrupted(stops[0], folder)

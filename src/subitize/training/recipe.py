@@ -106,6 +106,9 @@ class Recipe:
 
     def _check_each(self) -> None:
         """Is every option in its range?"""
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"`{name}` must be finite, however large; got {value}.")
         for name in POSITIVE:
             if not getattr(self, name) > 0:
                 raise UsageError(f"`{name}` must be positive; got {getattr(self, name)}.")
@@ -168,8 +171,6 @@ class Recipe:
                         f"{did_you_mean(name, known)} Use the version that wrote it (provenance.json)."
                     )
             values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            if any(isinstance(v, float) and not math.isfinite(v) for v in values.values()):
-                raise ValueError("a number is not finite")
             return Recipe(**values)
         except (ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f"This is not a recipe that can be read: {error}") from None

@@ -27,6 +27,7 @@ class Records:
     def __init__(self, folder: Path, watch: Callable[[dict[str, Any]], None]):
         self.rows, self.timings, self.watch = folder / RECORDS, folder / TIMINGS, watch
         self.rows.touch()
+        drop_half_a_line(self.timings)
 
     def write(self, row: dict[str, Any], **clock: Any) -> None:
         """Append a row."""
@@ -64,6 +65,13 @@ class Records:
         row = {"time": time.time(), "core_seconds": time.process_time(), "step": step, **clock}
         with self.timings.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def drop_half_a_line(path: Path) -> None:
+    """Cut off what follows a file's last line, as a full disk or a failing power leaves it."""
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:

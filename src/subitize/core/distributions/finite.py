@@ -103,8 +103,9 @@ class Bernoulli(AbstractFinite):
         return jnp.ones_like(faces)
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-probability, summed over the coins."""
-        return -jnp.sum(jax.nn.softplus(self.logits) - value * self.logits)
+        """Log-probability, summed over the coins; linear in the value."""
+        logits = jnp.clip(self.logits, IMPOSSIBLE, -IMPOSSIBLE)
+        return -jnp.sum(jax.nn.softplus(logits) - value * logits)
 
     def support(self) -> Array:
         """All 2^D patterns of the coins."""
@@ -162,9 +163,11 @@ class Categorical(AbstractFinite):
         return jax.nn.softmax(self.logits)
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
-        """Log-probability of a one-hot value."""
-        taken = jnp.where(value > 0, jax.nn.log_softmax(self.logits), 0.0)  # a class may be impossible
-        return jnp.sum(value * taken)
+        """Log-probability of a one-hot value; linear in it where classes are possible."""
+        each = jax.nn.log_softmax(self.logits)
+        possible = jnp.isfinite(each)
+        taken = jnp.any((value > 0) & ~possible)
+        return jnp.where(taken, -jnp.inf, value @ jnp.where(possible, each, 0.0))
 
     def support(self) -> Array:
         """The one-hot codes."""
@@ -218,8 +221,8 @@ class Stopping(AbstractFinite):
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability of a unary code; linear in it, so a relaxed code has one too."""
         reached = jnp.concatenate([jnp.ones(1, value.dtype), value])[:-1]
-        stop = jax.nn.log_sigmoid(-self.continue_logits)
-        return reached @ stop + value @ self.continue_logits
+        logits = jnp.clip(self.continue_logits, IMPOSSIBLE, -IMPOSSIBLE)
+        return reached @ jax.nn.log_sigmoid(-logits) + value @ logits
 
     def support(self) -> Array:
         """The unary codes of 0 … N."""
