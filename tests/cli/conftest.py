@@ -31,9 +31,13 @@ def tiny() -> tuple[str, ...]:
 def command() -> Callable[..., subprocess.CompletedProcess]:
     """Run the real command in a process of its own."""
 
-    def call(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    def call(
+        *words: object, cwd: Path | None = None, encoding: str | None = None
+    ) -> subprocess.CompletedProcess:
         whole = [sys.executable, "-m", "subitize", *map(str, words)]
-        return subprocess.run(whole, capture_output=True, text=True, cwd=cwd, timeout=900, check=False)
+        return subprocess.run(
+            whole, capture_output=True, text=True, cwd=cwd, encoding=encoding, timeout=900, check=False
+        )
 
     return call
 

@@ -62,7 +62,7 @@ def test_a_misspelt_verb_gets_a_suggestion(word, meant, capsys):
 
 def test_a_terminal_of_another_alphabet_is_no_error(command, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
-    done = command("show")
+    done = command("show", encoding="latin-1")
     assert done.returncode == 0, done.stderr
     assert "\\u221d" in done.stdout
 

@@ -160,9 +160,14 @@ def mapped(θ, x, draw, site):
     return x + jax.vmap(lambda t: draw("z", site(θ + t)))(jnp.arange(3.0)).sum()
 
 
-@pytest.mark.parametrize("program", [scanned, mapped])
 @pytest.mark.parametrize(
-    ("word", "site"), [("exact", Bernoulli), ("st", Bernoulli), ("pathwise", unit_normal)]
+    ("program", "word", "site"),
+    [
+        (scanned, "exact", Bernoulli),
+        (scanned, "st", Bernoulli),
+        (scanned, "pathwise", unit_normal),
+        (mapped, "pathwise", unit_normal),
+    ],
 )
 def test_a_site_that_would_have_one_noise_for_many_values_is_explained(program, word, site):
     cost = lambda θ, x, draw: program(θ, x, draw, site)  # noqa: E731

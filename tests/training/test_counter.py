@@ -86,14 +86,14 @@ def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path):
         open_folder(tmp_path, recipe, "auto", pictures="others")
 
 
-def test_pictures_that_cannot_be_read_are_told_of(tmp_path, monkeypatch):
+def test_pictures_that_cannot_be_read_are_told_of(tmp_path, monkeypatch, run):
     for i in range(12):
         Image.fromarray(np.full((24, 24), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     said, recipe = [], Recipe(scenes=str(tmp_path), canvas=24, object_size=9.0)
     monkeypatch.setattr(counter, "fit", lambda *_, **__: SimpleNamespace(model=None))
     monkeypatch.setattr(counter, "save_weights", lambda *_: None)
-    monkeypatch.setattr(counter, "open_run", lambda folder: folder)
+    monkeypatch.setattr(counter, "open_run", lambda folder: run)
     train(recipe, tmp_path / "run", watch=said.append)
     assert any("left out 1" in row["event"] and "broken.png" in row["event"] for row in said)
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["pictures"]) == 64
