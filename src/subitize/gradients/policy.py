@@ -2,7 +2,8 @@
 
 A policy is a word ("exact", "rloo(k=8)"), an estimator, or a mapping from site names to either, in which
 "*" stands for every finite site not named. Sites whose draws are differentiable are pathwise unless named.
-A site that nothing serves is an error that lists what would.
+A site that nothing serves is an error that lists what would, and so is a lone word where there is no finite
+site for it to serve.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ def assign(
 
     Raises:
         UsageError: the policy names a site that the program does not have.
-        SiteError: a site has no estimator, or one that cannot serve it.
+        SiteError: a site has no estimator, or one that cannot serve it, or a lone word has no site to serve.
     """
     named = dict(policy) if isinstance(policy, Mapping) else {"*": policy}
     for name in named:
