@@ -149,7 +149,7 @@ def where(result: dict[str, Any]) -> str:
     """Command of a result, and hardware, days and commits of all its measurements."""
     sittings = result.get("sittings") or [result["provenance"]]
     places = dict.fromkeys(f"{made['device']} {made['cpu']}, {made['date']}" for made in sittings)
-    commits = dict.fromkeys(made["commit"][:7] for made in sittings)
+    commits = dict.fromkeys((made["commit"] or "unknown")[:7] for made in sittings)
     return f"`{result['provenance']['command']}`, {'; '.join([*places, ', '.join(commits)])}"
 
 

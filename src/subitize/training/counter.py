@@ -253,10 +253,8 @@ def follow(
     truth = np.asarray(shown.count)
 
     def inspect(state, step):
-        due = (
-            step // recipe.look_every > (step - recipe.chunk) // recipe.look_every
-        )  # in the chunk that ends here
-        if not due and step < recipe.steps:
+        looks, before = step // recipe.look_every, (step - recipe.chunk) // recipe.look_every
+        if looks == before and step < recipe.steps:  # a chunk may step over the very step that is asked for
             return {}
         found = signs(state.model, unreached, recipe.summands or PAIR)
         row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
