@@ -82,6 +82,19 @@ def test_a_name_is_drawn_once():
     assert "'b' is drawn twice" in refused(cost, "exact")
 
 
+def test_a_name_is_drawn_once_at_a_step():
+    def cost(θ, x, draw):
+        def step(total, t):
+            return total + draw.at(t)("z", Normal(θ, x)) + draw.at(t)(second, Normal(θ, x)), None
+
+        return jax.lax.scan(step, 0.0, jnp.arange(3))[0]
+
+    second = "z"
+    assert "'z' is drawn twice at one step" in refused(cost, {})
+    second = "y"
+    value_and_gradient(cost, {})
+
+
 def test_a_cost_is_one_real_number():
     vector = lambda θ, x, draw: draw("b", Bernoulli(jnp.stack([θ, θ])))  # noqa: E731
     assert "shape (2,)" in refused(vector, "exact")

@@ -86,14 +86,34 @@ def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path):
         open_folder(tmp_path, recipe, "auto", pictures="others")
 
 
-def test_pictures_that_cannot_be_read_are_told_of(tmp_path, monkeypatch, run):
+@pytest.fixture
+def untrained(monkeypatch, run):
+    """Training takes no time and leaves no weights."""
+    monkeypatch.setattr(counter, "fit", lambda *_, **__: SimpleNamespace(model=None))
+    monkeypatch.setattr(counter, "save_weights", lambda *_: None)
+    monkeypatch.setattr(counter, "open_run", lambda folder: run)
+
+
+def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, untrained):
+    said: list[dict] = []
+    for _ in range(2):
+        train(TINY, tmp_path / "run", watch=said.append)
+    assert not any("goes on" in row["event"] for row in said)
+    path = tmp_path / "run" / "provenance.json"
+    made = json.loads(path.read_text())
+    made["versions"]["jax"] = "0.1.2"
+    path.write_text(json.dumps(made | {"device": "abacus x 1"}))
+    train(TINY, tmp_path / "run", watch=said.append)
+    (told,) = (row["event"] for row in said if "goes on" in row["event"])
+    assert "jax was 0.1.2, is " in told
+    assert "device was abacus x 1, is " in told
+
+
+def test_pictures_that_cannot_be_read_are_told_of(tmp_path, untrained):
     for i in range(12):
         Image.fromarray(np.full((24, 24), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     said, recipe = [], Recipe(scenes=str(tmp_path), canvas=24, object_size=9.0)
-    monkeypatch.setattr(counter, "fit", lambda *_, **__: SimpleNamespace(model=None))
-    monkeypatch.setattr(counter, "save_weights", lambda *_: None)
-    monkeypatch.setattr(counter, "open_run", lambda folder: run)
     train(recipe, tmp_path / "run", watch=said.append)
     assert any("left out 1" in row["event"] and "broken.png" in row["event"] for row in said)
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["pictures"]) == 64

@@ -114,7 +114,7 @@ class LoopDraw:
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """The value of site `name` at this step."""
         if isinstance(self.draw, Discovery):
-            self.draw.see_in_loop(name, dist)
+            self.draw.see_in_loop(name, dist, self.step)
         return dist.transport(self.draw.noise(name, dist, 1, self.step)[0])
 
 
@@ -126,6 +126,7 @@ class Discovery:
         self.sites: dict[str, AbstractDistribution] = {}
         self.values: list[Array] = []  # of sites outside loops, for the trace to return
         self.looped: dict[str, AbstractDistribution] = {}
+        self.steps: list[tuple[str, Any]] = []  # of each site in a loop
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """Record the site and give a value of the right shape."""
@@ -146,8 +147,13 @@ class Discovery:
         """Draws for one step of a loop."""
         return LoopDraw(self, step)
 
-    def see_in_loop(self, name: str, dist: AbstractDistribution) -> None:
+    def see_in_loop(self, name: str, dist: AbstractDistribution, step: Array | int) -> None:
         """Record a site inside a loop; it must be differentiable through its draw."""
+        if any(name == other and step is before for other, before in self.steps):
+            raise SiteError(
+                f"Site '{name}' is drawn twice at one step, and would get the same noise. Rename one."
+            )
+        self.steps.append((name, step))
         if (why_not := Pathwise().why_not(dist)) is not None:
             raise SiteError(
                 f"A site inside a loop must be pathwise, and for site '{name}' {why_not}. Unroll the loop "

@@ -73,6 +73,8 @@ def train(
             recipe = dataclasses.replace(recipe, estimator=estimator)
             learner = air_learner(recipe, settings)
         open_folder(folder, recipe, resume, why, fingerprint(train_scenes))
+        if not (folder / WEIGHTS).exists() and (changed := changed_since(begun(folder))):
+            watch({"event": f"goes on, perhaps not to the same bits, where {changed}"})
         if skipped := getattr(train_scenes, "skipped", ()):
             watch({"event": f"left out {len(skipped)} that cannot be read; the first: {skipped[0][1]}"})
         watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
@@ -141,7 +143,7 @@ def open_folder(
             raise UsageError(
                 f"{folder} holds a run already. Choose another --out, or --resume auto to go on."
             )
-        if begun_with(folder) not in (None, pictures):
+        if begun(folder).get("pictures") not in (None, pictures):
             raise UsageError(
                 f"{recipe.scenes} no longer holds the pictures that the run in {folder} began with. Bring "
                 "them back to go on, or choose another --out."
@@ -158,12 +160,22 @@ def open_folder(
     write_atomically(wrote, recipe.to_json().encode())
 
 
-def begun_with(folder: Path) -> str | None:
-    """The fingerprint of a run's pictures; None if it has none, or an older version began it."""
+def begun(folder: Path) -> dict[str, Any]:
+    """The provenance of a run; empty if it has none."""
     try:
-        return json.loads((folder / "provenance.json").read_text()).get("pictures")
+        return json.loads((folder / "provenance.json").read_text())
     except (FileNotFoundError, ValueError):
-        return None
+        return {}
+
+
+def changed_since(made: dict[str, Any]) -> str:
+    """What is not as a provenance has it, of all that may change the bits of a result; empty if nothing."""
+    here, versions = provenance(), made.get("versions", {})
+    pairs = {name: (versions.get(name), now) for name, now in here["versions"].items()}
+    pairs |= {word: (made.get(word), here[word]) for word in ("device", "cpu")}
+    return ", ".join(
+        f"{name} was {before}, is {now}" for name, (before, now) in pairs.items() if before not in (None, now)
+    )
 
 
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:
