@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
 TINY = {  # the tested mode: soon compiled, and of given size, so that one program serves every seed
     "restarts": 0,
-    "steps": 10,
+    "steps": 60,
     "chunk": 5,
     "batch": 8,
     "look_every": 5,

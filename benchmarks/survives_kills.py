@@ -31,7 +31,7 @@ FILES = ("weights.safetensors", "records.jsonl")
 def main() -> None:
     """Kill once per run, at random moments of its whole life, until so many were killed."""
     args = arguments(__doc__, kills=20, seed=0)
-    kills, recipe = (1, TINY | {"save_every": 5}) if args.tiny else (args.kills, LONG)
+    kills, recipe = (1, TINY | {"save_every": 20}) if args.tiny else (args.kills, LONG)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole, seconds = folder / "whole", 0.0

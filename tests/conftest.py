@@ -13,9 +13,10 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"subitize-tests-{os.getuid()}")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")  # most take less than the usual 1
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")  # most take less than the usual 1
 
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 
@@ -25,3 +26,8 @@ def pytest_sessionstart() -> None:
     from subitize.cli import SELDOM
 
     gc.set_threshold(*SELDOM)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real processes first: they take longest, and at the end one core would wait for the other's last."""
+    items.sort(key=lambda item: item.path.name not in ("test_benchmarks.py", "test_reliability.py"))

@@ -70,7 +70,7 @@ def test_sample_says_what_it_needs(words, message, run, said):
 def test_show_tells_what_a_run_is(run, said, tmp_path):
     code, out, error = said("show", run, "--out", tmp_path / "board.png")
     assert code == 0, error
-    assert "* steps            2" in out
+    assert "* steps            60" in out
     assert "last record:" in out
     assert out.splitlines()[-1] == f"picture: {tmp_path / 'board.png'}"
     assert (tmp_path / "board.png").exists()

@@ -1,7 +1,6 @@
 """Real processes, killed and terminated: nothing is lost, and resuming is exact."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,17 +9,13 @@ from pathlib import Path
 
 import pytest
 
-WORDS = ["--scenes", "digits", "--max-objects", "2", "--steps", "60", "--chunk", "5", "--save-every", "10"]
-WORDS += ["--batch", "8", "--look-at", "60"]
 FILES = ("weights.safetensors", "records.jsonl")
 
 
-def start(out: Path) -> subprocess.Popen:
-    """Begin (or go on with) the short run in a process of its own."""
-    environment = dict(os.environ)
-    environment.pop("JAX_ENABLE_X64", None)
-    words = [sys.executable, "-m", "subitize", "train", *WORDS, "--out", str(out)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+def start(words: tuple[str, ...], out: Path) -> subprocess.Popen:
+    """Begin (or go on with) a run in a process of its own."""
+    command = [sys.executable, "-m", "subitize", "train", *words, "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def recorded(out: Path) -> int:
@@ -30,9 +25,9 @@ def recorded(out: Path) -> int:
     return json.loads(whole[-1])["step"] if whole else 0
 
 
-def start_and_stop(out: Path, how: signal.Signals, further: int) -> subprocess.Popen:
+def start_and_stop(words: tuple[str, ...], out: Path, how: signal.Signals, further: int) -> subprocess.Popen:
     """Go on with the run, and stop it as soon as it has got so many steps further than it was."""
-    before, process = recorded(out), start(out)
+    before, process = recorded(out), start(words, out)
     for _ in range(15_000):
         if recorded(out) >= before + further:
             process.send_signal(how)
@@ -55,14 +50,13 @@ def finished(process: subprocess.Popen, code: int = 0) -> str:
     return errors
 
 
-def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(tmp_path):
-    whole, often = tmp_path / "whole", tmp_path / "often"
-    finished(start(whole))
-
-    finished(start_and_stop(often, signal.SIGKILL, further=15), -signal.SIGKILL)  # something is saved by then
-    said = finished(start_and_stop(often, signal.SIGTERM, further=5), 128 + signal.SIGTERM)
+def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(run, tiny, tmp_path):
+    out = tmp_path / "often"
+    killed = start_and_stop(tiny, out, signal.SIGKILL, further=15)  # something is saved by then
+    finished(killed, -signal.SIGKILL)
+    said = finished(start_and_stop(tiny, out, signal.SIGTERM, further=5), 128 + signal.SIGTERM)
     assert "Go on with --out" in said
     assert "Traceback" not in said
 
-    finished(start(often))
-    assert contents(often) == contents(whole)
+    finished(start(tiny, out))
+    assert contents(out) == contents(run)
