@@ -206,7 +206,7 @@ def curves(table: dict[str, Any]) -> Image.Image:
     panels = []
     for task, own in table.items():
         lines = [
-            Line([np.log10(float(n)) for n in found], [values[i] for values in found.values()], INKS[name])
+            Line([int(n) for n in found], [values[i] for values in found.values()], INKS[name])
             for name, found in own.items()
             for i in range(len(next(iter(found.values()))))
         ]
@@ -215,7 +215,8 @@ def curves(table: dict[str, Any]) -> Image.Image:
                 task,
                 lines,
                 (0.0, 100.0),
-                "log10 of labels; AIR red, DRAW blue, VAE green, CNN black, a guess grey",
+                "labels; AIR red, DRAW blue, VAE green, CNN black, a guess grey",
+                log=True,
             )
         )
     return grid(panels, 2, "Right answers on held-out scenes (%)", size=(420, 260))

@@ -22,13 +22,17 @@ class Line(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A panel: a title, lines, and the range of y; of x, that of the lines if none is given."""
+    """A panel: a title, lines, and the range of y; of x, that of the lines if none is given.
+
+    If `log`, equal factors of x are as far apart.
+    """
 
     title: str
     lines: Sequence[Line]
     y_range: tuple[float, float]
     caption: str = ""
     x_range: tuple[float, float] | None = None
+    log: bool = False
 
 
 def grid(
@@ -64,18 +68,24 @@ def draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, int
         draw.line((x0, y, x1, y), fill=RULE)
         draw.text((x0 - 6, y), f"{value:g}", fill=QUIET, font=type_of(10), anchor="rm")
     draw.line((x0, y1, x1, y1), fill=INK)
-    for value, anchor in ((left, "lt"), (right, "rt")):
-        draw.text(
-            (x0 if value == left else x1, y1 + 5), f"{value:.3g}", fill=QUIET, font=type_of(10), anchor=anchor
-        )
+    for value, end, anchor in ((left, x0, "lt"), (right, x1, "rt")):
+        text = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        draw.text((end, y1 + 5), text, fill=QUIET, font=type_of(10), anchor=anchor)
     draw.text(((x0 + x1) / 2, y1 + 5), panel.caption, fill=QUIET, font=type_of(10), anchor="mt")
     for line in panel.lines:
-        x = x0 + (np.asarray(line.x, float) - left) / max(right - left, 1e-12) * (x1 - x0)
+        x = x0 + along(np.asarray(line.x, float), left, right, log=panel.log) * (x1 - x0)
         share = (np.asarray(line.y, float) - low) / (high - low)
         y = y1 - np.clip(share, 0, 1) * (y1 - y0)
         points = [(a, b) for a, b, s in zip(x.tolist(), y.tolist(), share, strict=True) if math.isfinite(s)]
         if len(points) > 1:
             draw.line(points, fill=line.ink, width=line.width, joint="curve")
+
+
+def along(x: np.ndarray, left: float, right: float, *, log: bool) -> np.ndarray:
+    """How far x is on the way from left to right."""
+    if log:
+        return along(np.log(x), math.log(left), math.log(right), log=False)
+    return (x - left) / max(right - left, 1e-12)
 
 
 def reach(lines: Sequence[Line]) -> tuple[float, float]:
