@@ -29,5 +29,5 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real processes first: they take longest, and at the end one core would wait for the other's last."""
-    items.sort(key=lambda item: item.path.name not in ("test_benchmarks.py", "test_reliability.py"))
+    """The longest first: at the end one core would wait for the other's last."""
+    items.sort(key=lambda item: "processes" not in item.keywords)

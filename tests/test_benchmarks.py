@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parent.parent
 FILES = [path for folder in ("benchmarks", "experiments") for path in sorted((ROOT / folder).glob("*.py"))]
 SCRIPTS = [str(path.relative_to(ROOT)) for path in FILES if path.stem != "common"]

@@ -1,5 +1,6 @@
 """One tiny run, trained once by the real command, serves all tests of the command line."""
 
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,10 +13,9 @@ from PIL import Image
 
 from subitize.cli import main
 
-# The tiny recipe of `benchmarks/common.py`: what one process has compiled, the others need not.
-TINY = ("--scenes", "digits", "--steps", "60", "--chunk", "5", "--batch", "8", "--restarts", "0")
-TINY += ("--max-objects", "2", "--look-every", "5", "--look-at", "60", "--object-size", "24.0")
-TINY += ("--save-every", "10", "--seed", "3")
+# The recipe of all tiny runs in processes of their own: what one has compiled, the others need not.
+common = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "common.py"))
+TINY = tuple(common["options"](**common["TINY"], save_every=10, seed=3))
 
 
 @pytest.fixture(autouse=True)

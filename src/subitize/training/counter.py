@@ -29,7 +29,16 @@ from subitize.training.lesson import air_lesson
 from subitize.training.loop import Plan, best_state, fit
 from subitize.training.pilot import AUTO, PILOTED, settled
 from subitize.training.recipe import Recipe
-from subitize.training.runs import WEIGHTS, Run, new_folder, open_run, provenance, save_weights
+from subitize.training.runs import (
+    WEIGHTS,
+    Run,
+    begun,
+    changed_since,
+    new_folder,
+    open_run,
+    provenance,
+    save_weights,
+)
 from subitize.training.sizes import window_size
 
 SUMS = 8  # sum scenes per step, where scenes add up
@@ -103,9 +112,9 @@ def claimed(folder: Path) -> Iterator[None]:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder holds a run, or no more than what one killed at its very beginning leaves."""
-    begun = {LOCK, "provenance.json"}
+    first = {LOCK, "provenance.json"}
     return (folder / "recipe.json").is_file() or all(
-        path.name in begun or path.suffix == PARTIAL for path in folder.iterdir()
+        path.name in first or path.suffix == PARTIAL for path in folder.iterdir()
     )
 
 
@@ -158,24 +167,6 @@ def open_folder(
     made = provenance() | {name: value for name, value in known.items() if value is not None}
     write_atomically(folder / "provenance.json", json.dumps(made, indent=2).encode())
     write_atomically(wrote, recipe.to_json().encode())
-
-
-def begun(folder: Path) -> dict[str, Any]:
-    """The provenance of a run; empty if it has none."""
-    try:
-        return json.loads((folder / "provenance.json").read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-
-
-def changed_since(made: dict[str, Any]) -> str:
-    """What is not as a provenance has it, of all that may change the bits of a result; empty if nothing."""
-    here, versions = provenance(), made.get("versions", {})
-    pairs = {name: (versions.get(name), now) for name, now in here["versions"].items()}
-    pairs |= {word: (made.get(word), here[word]) for word in ("device", "cpu")}
-    return ", ".join(
-        f"{name} was {before}, is {now}" for name, (before, now) in pairs.items() if before not in (None, now)
-    )
 
 
 def completed(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> Recipe:

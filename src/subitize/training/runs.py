@@ -214,6 +214,24 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def begun(folder: Path) -> dict[str, Any]:
+    """The provenance of a run; empty if it has none."""
+    try:
+        return json.loads((folder / "provenance.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def changed_since(made: dict[str, Any]) -> str:
+    """What is not as a provenance has it, of all that may change the bits of a result; empty if nothing."""
+    here, versions = provenance(), made.get("versions", {})
+    pairs = {name: (versions.get(name), now) for name, now in here["versions"].items()}
+    pairs |= {word: (made.get(word), here[word]) for word in ("commit", "device", "cpu")}
+    return ", ".join(
+        f"{name} was {before}, is {now}" for name, (before, now) in pairs.items() if before not in (None, now)
+    )
+
+
 def installed(name: str) -> str | None:
     """Version of an installed package, None if it runs from its sources."""
     try:
