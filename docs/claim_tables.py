@@ -1,7 +1,7 @@
 """Tables of the page of claims, from what `subitize reproduce` wrote."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from statistics import mean
@@ -181,6 +181,41 @@ def number_read_off(found: dict[str, Any]) -> str:
     return by_labels("number", {name: {n: own[name] for n, own in table.items()} for name in names})
 
 
+@of_claim("open_ended")
+def opened(found: dict[str, Any]) -> str:
+    """Held-out scenes told right, and those told within one, by prior and count: mean, least and most."""
+    from subitize.claims.open_ended import PRIORS
+
+    by_prior = found["details"]["by_prior"]
+    counts = list(next(iter(by_prior.values())))
+    told = {"exact": "right", "within_one": "within one"}
+    tables = []
+    for key, name in told.items():
+        rows = [f"| {name}, of | {' | '.join(counts)} |", f"|{'---|' * (len(counts) + 1)}"]
+        for prior, own in by_prior.items():
+            rows.append(f"| `{PRIORS[prior]}` | {' | '.join(spread(own[n][key]) for n in counts)} |")
+        tables.append("\n".join(rows))
+    learned = ", ".join(f"{value:.2g}" for value in found["details"]["concentration"])
+    return "\n\n".join([*tables, f"The learned concentration became {learned}."])
+
+
+@of_claim("glances")
+def glanced(found: dict[str, Any]) -> str:
+    """Right answers and milliseconds by number and by who tells: mean, least and most of all seeds."""
+    details = found["details"]
+    tables = []
+    for name, digits in (("right", 1), ("milliseconds", 2)):
+        rows = [
+            f"| {name} | {' | '.join(map(str, details['numbers']))} |",
+            f"|{'---|' * (len(details['numbers']) + 1)}",
+        ]
+        for watcher, seeds in details[name].items():
+            cells = [spread(own, digits) for own in zip(*seeds, strict=True)]
+            rows.append(f"| {watcher} | {' | '.join(cells)} |")
+        tables.append("\n".join(rows))
+    return "\n\n".join(tables)
+
+
 def by_labels(asked: str, told: dict[str, dict[str, list[float]]]) -> str:
     """Right answers in per cent: a row for each source, a column for each number of labels."""
     labels = list(next(iter(told.values())))
@@ -192,9 +227,10 @@ def by_labels(asked: str, told: dict[str, dict[str, list[float]]]) -> str:
     return "\n".join(rows)
 
 
-def spread(values: list[float]) -> str:
+def spread(values: Sequence[float], digits: int = 1) -> str:
     """Mean of all seeds, and the least and the most of them."""
-    return f"{mean(values):.1f} ({min(values):.1f} … {max(values):.1f})"
+    middle, least, most = (f"{value:.{digits}f}" for value in (mean(values), min(values), max(values)))
+    return f"{middle} ({least} … {most})"
 
 
 CLAIM_TABLES = (
@@ -208,4 +244,6 @@ CLAIM_TABLES = (
     draw_curve,
     read_off,
     number_read_off,
+    opened,
+    glanced,
 )
