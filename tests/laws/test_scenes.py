@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from subitize.scenes import SCENES, load
-from subitize.scenes.painting import INK
+from subitize.scenes.painting import INK, one_scene_after_another, settle
 from subitize.scenes.sprites import SHAPES
 
 CASES = {
@@ -111,6 +111,18 @@ def test_jit_and_batching_change_nothing(drawn):
     for a, b in zip(alone, whole, strict=True):
         np.testing.assert_allclose(a, b[7], atol=1e-5)
         assert a.dtype == b.dtype
+
+
+def test_scenes_thrown_in_step_and_one_after_another_are_the_same():
+    """A processor throws for one scene after another, other devices for all at once."""
+    ink = jnp.ones((4, 6, 6), jnp.float32)
+    room = jnp.full((4, 2), 12, jnp.int32)  # on a canvas of 17 x 17
+    in_step = jax.vmap(settle, (0, None, None))(keys(50), ink, room)
+    np.testing.assert_array_equal(
+        jax.vmap(one_scene_after_another, (0, None, None))(keys(50), ink, room), in_step
+    )
+    apart = np.abs(in_step[:, :, None] - in_step[:, None]).max(-1) >= 6
+    assert (apart | np.eye(4, dtype=bool)).all(), "all settle"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax import lax
+from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.scenes.base import AbstractScenes, Scene
@@ -111,18 +112,26 @@ def throw(
     key: PRNGKeyArray, ink: Float[Array, "n window window"], room: Int[Array, "n 2"], overlap: str
 ) -> Int[Array, "n 2"]:
     """Corners (top, left) of the windows, uniform in 0..room-1, thrown again while they are in conflict."""
-
-    def land(attempt):
-        share = jr.uniform(jr.fold_in(key, attempt), room.shape, jnp.float32)
-        return jnp.floor(share * room).astype(jnp.int32)
-
     if overlap == "any" or len(ink) == 1:
-        return land(0)
+        return land(key, room, 0)
+    return lax.platform_dependent(key, ink, room, cpu=one_scene_after_another, default=settle)
+
+
+def land(key: PRNGKeyArray, room: Int[Array, "n 2"], attempt: int | Int[Array, ""]) -> Int[Array, "n 2"]:
+    """Corners, uniform in 0..room-1."""
+    share = jr.uniform(jr.fold_in(key, attempt), room.shape, jnp.float32)
+    return jnp.floor(share * room).astype(jnp.int32)
+
+
+def settle(
+    key: PRNGKeyArray, ink: Float[Array, "n window window"], room: Int[Array, "n 2"]
+) -> Int[Array, "n 2"]:
+    """Corners where nothing is in conflict, or of all throws those with the least."""
 
     def again(state):
         attempt, corners, excess, best, least = state
         moves = (excess > 0) | (attempt < TOGETHER) | (attempt % AFRESH == 0)
-        corners = jnp.where(moves[:, None], land(attempt), corners)
+        corners = jnp.where(moves[:, None], land(key, room, attempt), corners)
         excess = conflict(ink, corners)
         better = excess.sum() < least
         best, least = jnp.where(better, corners, best), jnp.where(better, excess.sum(), least)
@@ -136,6 +145,10 @@ def throw(
     return lax.while_loop(unsettled, again, start)[3]
 
 
+# In step, every scene of a batch would throw as often as the unluckiest one does.
+one_scene_after_another = sequential_vmap(settle)
+
+
 def conflict(ink: Float[Array, "n window window"], corners: Int[Array, "n 2"]) -> Float[Array, "n"]:
     """By how much, over the pixels that an object inks, it and the objects before it exceed 1 in sum.
 
@@ -144,9 +157,13 @@ def conflict(ink: Float[Array, "n window window"], corners: Int[Array, "n 2"]) -
     """
     n, window, _ = ink.shape
     here, before = np.tril_indices(n, -1)
-    seen = jax.vmap(on_canvas, (0, 0, None, None))(
-        ink[before], corners[before] - corners[here], window, window
-    )
+    wide = jnp.pad(ink, ((0, 0), (window, window), (window, window)))
+
+    def through(i, shift):  # the window of another object; beyond the margin starts are clamped, to no ink
+        start = (i, *(shift + window))
+        return lax.dynamic_slice(wide, start, (1, window, window), allow_negative_indices=False)[0]
+
+    seen = jax.vmap(through)(jnp.asarray(before, jnp.int32), corners[here] - corners[before])
     others = jnp.stack([seen[here == i].sum(0) for i in range(n)])  # a sum of slices: scatters are slow
     excess = ink + others - 1 - SLACK
     return jnp.sum(jnp.maximum(excess, 0) * (ink > 0), axis=(1, 2))
