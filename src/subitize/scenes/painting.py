@@ -145,7 +145,7 @@ def settle(
     return lax.while_loop(unsettled, again, start)[3]
 
 
-# In step, every scene of a batch would throw as often as the unluckiest one does.
+# For processors, which gain little from steps in common: there every scene throws as often as the unluckiest.
 one_scene_after_another = sequential_vmap(settle)
 
 
