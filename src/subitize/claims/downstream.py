@@ -18,6 +18,7 @@ of none to two digits. Each of the three trains for about as long.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,15 +32,16 @@ from subitize import scenes
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.descent import Schedule, descended
 from subitize.claims.lab import Lab
-from subitize.claims.painting import SIZES, draw_of
+from subitize.claims.painting import PAINTER as SINGLE
+from subitize.claims.painting import draw_of
 from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import each, glance, read_out
 from subitize.claims.subitizing import autoencoder_of
 from subitize.core.draws import Samples
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
-from subitize.models.draw import DRAW, DRAWSettings
-from subitize.models.look import SWEEPS
+from subitize.models.draw import DRAW
+from subitize.models.look import OPTIONS as LOOKING
 from subitize.models.subitizing_vae import SubitizingVAESettings
 from subitize.scenes import Scene
 from subitize.scenes.stack import Drawn
@@ -55,6 +57,8 @@ TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labe
 AIR_OPTIONS = {"what": 50, "steps": 20_000}
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
+PAINTER = replace(SINGLE, glimpses=16, code=20)
+AUTOENCODER = SubitizingVAESettings(code=100, judge=(), perceptual=0.0)
 OPTIONS = (
     READING,
     LABELS,
@@ -64,9 +68,11 @@ OPTIONS = (
     TAUGHT_PER_LABEL,
     TAUGHT,
     AIR_OPTIONS,
-    SWEEPS,
+    LOOKING,
     STROKES,
     WHOLE,
+    PAINTER,
+    AUTOENCODER,
 )
 SEEDS = (0, 1, 2)
 RIVALS = ("draw", "vae", "cnn")
@@ -160,16 +166,16 @@ def attentive(lab: Lab, shown: Drawn, seed: int) -> Any:
 def painting(lab: Lab, shown: Drawn, seed: int) -> DRAW:
     """A DRAW that has learned these scenes."""
     _, height, width, _ = shown.pictures.shape
-    small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {"glimpses": 16, "code": 20}
-    strokes = draw_of(DRAWSettings(height, width, read=SIZES["read"], **small), shown.pictures)
-    return descended(lab, strokes, STROKES, shown, seed)[0]
+    small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {}
+    settings = replace(PAINTER, height=height, width=width, **small)
+    return descended(lab, draw_of(settings, shown.pictures), STROKES, shown, seed)[0]
 
 
 def autoencoding(lab: Lab, shown: Drawn, seed: int) -> Any:
     """An autoencoder that has learned these scenes."""
     _, height, width, channels = shown.pictures.shape
-    small: Any = {"convolutions": ((8, 8),), "features": 8} if lab.tiny else {"code": 100}
-    settings = SubitizingVAESettings(height, width, channels, judge=(), perceptual=0.0, **small)
+    small: Any = {"convolutions": ((8, 8),), "features": 8, "code": 64} if lab.tiny else {}
+    settings = replace(AUTOENCODER, height=height, width=width, channels=channels, **small)
     return descended(lab, autoencoder_of("pair-vae", settings, shown.pictures), WHOLE, shown, seed)[0]
 
 

@@ -23,7 +23,7 @@ from subitize.core.errors import UsageError
 from subitize.evaluation.counting import confusion
 from subitize.figures.board import board
 from subitize.figures.style import stacked
-from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
+from subitize.models.look import OPTIONS as LOOKING
 from subitize.training import Run
 from subitize.training.health import counts
 
@@ -138,8 +138,8 @@ def options_of(way: str, trained_on: tuple) -> dict[str, Any]:
 
 
 def looking(way: str) -> tuple[Any, ...]:
-    """All that decides how it looks: further looks are a matter of their own."""
-    return (*WAYS[way], FURTHER_LOOKS) if WAYS[way][1] > 1 else WAYS[way]
+    """All that decides how it looks."""
+    return *WAYS[way], LOOKING
 
 
 def ways(lab: Lab) -> tuple[str, ...]:

@@ -28,10 +28,10 @@ from subitize.claims.lab import Lab
 from subitize.claims.open_ended import CANVAS, LOOKS, MOST, options_of, run_of
 from subitize.claims.readout import OPTIONS as READING
 from subitize.claims.readout import STEPS, answer, each, reader, supervised
-from subitize.claims.subitizing import SCHEDULE, autoencoder, mean_code
+from subitize.claims.subitizing import AUTOENCODER, SCHEDULE, autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
-from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
+from subitize.models.look import OPTIONS as LOOKING
 from subitize.scenes.stack import Drawn
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -40,7 +40,7 @@ PRIOR = "sticks"  # of DAIR's count
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
 TESTED = 250  # scenes of each number
 TIMED = 100  # of them
-OPTIONS = READING, TOLD, SHOWN, LABELS, TESTED, TIMED, SCHEDULE
+OPTIONS = READING, TOLD, SHOWN, LABELS, TESTED, TIMED, AUTOENCODER, SCHEDULE
 SEEDS = (0, 1, 2)
 INKS = {"DAIR": ACCENT, "DAIR, one look": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
 CLOCKED = ("DAIR, one look", "supervised")
@@ -61,7 +61,7 @@ class Watcher(NamedTuple):
 def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
-    options = OPTIONS, options_of(PRIOR), MOST, LOOKS, FURTHER_LOOKS, numbers
+    options = OPTIONS, options_of(PRIOR), MOST, LOOKS, LOOKING, numbers
     found = {
         name: lab.noted(
             f"glances, {name}", options, lambda lab, seed, name=name: watched(lab, name, numbers, seed)

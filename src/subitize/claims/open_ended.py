@@ -15,7 +15,7 @@ import numpy as np
 from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.generalisation import LOOKS, confusions, picture_of
 from subitize.claims.lab import Lab
-from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
+from subitize.models.look import OPTIONS as LOOKING
 from subitize.training import Run
 
 PRIORS = {
@@ -55,7 +55,7 @@ def open_ended(lab: Lab) -> Finding:
 
 def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts, columns what was counted."""
-    options = options_of(prior), MOST, LOOKS, FURTHER_LOOKS, PICTURES, tested_on(lab)
+    options = options_of(prior), MOST, LOOKS, LOOKING, PICTURES, tested_on(lab)
     opened = lambda lab, seed: run_of(lab, prior, seed)  # noqa: E731
     return confusions(lab, prior, options, opened, tested_on(lab), PICTURES, canvas=CANVAS)
 
@@ -100,7 +100,7 @@ def shown(lab: Lab) -> Any:
     """The first held-out scenes of six, as the first seed sees them."""
     seed, title = lab.seeds[0], f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
     draw = lambda: picture_of(lab, run_of(lab, "sticks", seed), ASKED, title, canvas=CANVAS)  # noqa: E731
-    return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS, FURTHER_LOOKS), draw)
+    return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS, LOOKING), draw)
 
 
 CLAIMS = (

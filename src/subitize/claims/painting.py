@@ -22,7 +22,7 @@ from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
 
 SCHEDULE = Schedule(steps=30_000, batch=64, rate=2e-3, last_rate=2e-5)
-SIZES = {"glimpses": 24, "read": 5}
+PAINTER = DRAWSettings(glimpses=24, read=5)
 FOLLOWED, FOLLOW_EVERY = 1000, 1000  # test digits by which training is followed, and steps between
 PAINTED = 8  # dreams in the picture, and moments of each
 ENLARGED = 3
@@ -38,16 +38,17 @@ def draw_bound(lab: Lab) -> Finding:
         lab.say(f"DRAW, seed {seed}: {bound:.2f} nats on {len(digits)} test digits")
         return {"nats": bound, "curve": curve}
 
-    found = lab.noted("draw", (SIZES, SCHEDULE, FOLLOWED, FOLLOW_EVERY), measured)
-    details = {"curve": [own["curve"] for own in found]} | SIZES | SCHEDULE._asdict()
-    picture = lab.drawn("dreams", (SIZES, SCHEDULE), lambda: dreams(painter(lab, lab.seeds[0])[0]))
+    found = lab.noted("draw", (PAINTER, SCHEDULE, FOLLOWED, FOLLOW_EVERY), measured)
+    sizes = {"glimpses": PAINTER.glimpses, "read": PAINTER.read}
+    details = {"curve": [own["curve"] for own in found]} | sizes | SCHEDULE._asdict()
+    picture = lab.drawn("dreams", (PAINTER, SCHEDULE), lambda: dreams(painter(lab, lab.seeds[0])[0]))
     title = f"What DRAW paints (seed {lab.seeds[0]}): a sample in each row, from its first stroke to its last"
     return Finding({"nats": [own["nats"] for own in found]}, details, titled(picture, title))
 
 
 def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
     """A trained DRAW, and its bound on some test digits along the way."""
-    settings = DRAWSettings(glimpses=4, hidden=8, code=4) if lab.tiny else DRAWSettings(**SIZES)
+    settings = DRAWSettings(glimpses=4, hidden=8, code=4) if lab.tiny else PAINTER
     world = lab.bits("train")
     subject = draw_of(settings, world.pictures)
     shown = lab.bits("test").pictures[: lab.some(FOLLOWED), ..., 0] // 255

@@ -14,6 +14,7 @@ unit i is a number unit if the regression explains a tenth of its variance and |
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -38,9 +39,10 @@ SHOWN, TESTED = 20_000, 5000  # scenes without labels, and of the test
 LABELS = (500, 2000, 10_000)
 ASKED = 2000  # labels of the conditions
 SCHEDULE = Schedule(steps=8000, batch=64, clip=100.0)
+AUTOENCODER = SubitizingVAESettings()
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficients
 SLOPES = (0.05, 0.1, 0.2, 0.3)  # of brightness, per pixel
-OPTIONS = READING, FEW, MANY, SHOWN, TESTED, LABELS, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
+OPTIONS = READING, FEW, MANY, SHOWN, TESTED, LABELS, AUTOENCODER, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
 SEEDS = (0, 1, 2)
 PAIRS = 10  # of pictures and their reconstructions
 ENLARGED = 2
@@ -139,7 +141,7 @@ def autoencoder(lab: Lab, shown: Drawn, seed: int) -> SubitizingVAE:
     """Trained on scenes without their counts."""
     height, width, channels = shown.pictures.shape[1:]
     small = {"convolutions": ((8, 8),), "features": 16, "judge": ((4, 4),)} if lab.tiny else {}
-    settings = SubitizingVAESettings(height, width, channels, **small)
+    settings = replace(AUTOENCODER, height=height, width=width, channels=channels, **small)
     return descended(lab, autoencoder_of("vae", settings, shown.pictures), SCHEDULE, shown, seed)[0]
 
 

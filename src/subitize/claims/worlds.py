@@ -14,6 +14,7 @@ from subitize.claims.claim import Claim, Condition, Finding
 from subitize.claims.lab import Lab
 from subitize.evaluation.held_out import evaluate, held_out
 from subitize.figures.board import board
+from subitize.models.look import OPTIONS as LOOKING
 from subitize.training import Run
 
 SOURCE = "Eslami et al. 2016, experiments on sprites and Omniglot"
@@ -35,7 +36,7 @@ def sprites(lab: Lab) -> Finding:
     def measured(lab: Lab, seed: int) -> dict[str, Any]:
         return evaluate(lab.trained(**SPRITES, seed=seed), lab.some(TESTED), elbo=False)
 
-    found = lab.noted("sprites", (SPRITES, TESTED), measured)
+    found = lab.noted("sprites", (SPRITES, TESTED, LOOKING), measured)
     values = {
         "counted": [100 * own["count_accuracy"] for own in found],
         "found": [100 * (own["recall_50"] or 0.0) for own in found],
@@ -55,7 +56,7 @@ def parts(lab: Lab) -> Finding:
         used = np.bincount(look.count, minlength=run.model.settings.max_objects + 1)
         return {"explained": 100 * explained, "parts": used.tolist()}
 
-    found = lab.noted("parts", (CHARACTERS, TESTED), measured)
+    found = lab.noted("parts", (CHARACTERS, TESTED, LOOKING), measured)
     picture = seen(lab, CHARACTERS, lab.some(TESTED))
     return Finding(
         {"explained": [own["explained"] for own in found]},
@@ -74,7 +75,7 @@ def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
         look: Any = run.look(images[some])
         return board(images[some], look, truth[some], f"{run.recipe.scenes}, held out")
 
-    return lab.drawn("board", (options, among, SHOWN), draw)
+    return lab.drawn("board", (options, among, SHOWN, LOOKING), draw)
 
 
 def pictures(run: Run, number: int) -> tuple[np.ndarray, np.ndarray]:

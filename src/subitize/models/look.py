@@ -21,11 +21,13 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.draws import Means, Samples
+from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
 from subitize.models.reconsider import reconsidered
-from subitize.models.sight import Shifted, Sight, calmly, sight
+from subitize.models.sight import UNLIKELY, Shifted, Sight, calmly, sight
 
 VISIBLE = 1.0  # nats
 SWEEPS = 2  # times that a close look explains each object without the others
+OPTIONS = VISIBLE, SWEEPS, UNLIKELY, FURTHER_LOOKS  # that decide what is seen
 
 
 class Look(NamedTuple):

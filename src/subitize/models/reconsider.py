@@ -32,7 +32,7 @@ BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful step keeps one
 TOGETHER = 2  # most objects that are taken back at once
 REFINED, REFINEMENTS, RATE = 3, 60, 0.05  # most objects; steps of Adam; their size, in the prior's deviations
-OPTIONS = BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what is seen
+OPTIONS = BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what is seen at further looks
 
 
 def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
