@@ -36,6 +36,8 @@ class Reproduce:
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Reproduce, "reproduce", words)
+    if options.tiny:
+        compile_in_haste()
     from subitize.claims import CLAIMS, Lab, reproduce
     from subitize.claims.report import report
 
@@ -52,6 +54,13 @@ def main(words: Sequence[str]) -> int:
     path.write_text(report(out, out) + "\n", encoding="utf-8")
     print(f"report: {path.absolute()}")
     return 0
+
+
+def compile_in_haste() -> None:
+    """Leave programs as they are: a rehearsal compiles for a minute what it runs for seconds."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 def check(names: list[str], options: Reproduce, claims: dict[str, Any]) -> None:
