@@ -60,7 +60,7 @@ def compile_in_haste() -> None:
     """Leave programs as they are: a rehearsal compiles for a minute what it runs for seconds."""
     import jax
 
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", True)  # noqa: FBT003
 
 
 def check(names: list[str], options: Reproduce, claims: dict[str, Any]) -> None:
