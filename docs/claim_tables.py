@@ -51,7 +51,7 @@ def verdicts() -> str:
 
 
 def untested() -> str:
-    """The claims that were not, and what would count as true."""
+    """The claims that were not, if any, and what would count as true."""
     from subitize.claims import CLAIMS
 
     rows = [
@@ -61,7 +61,8 @@ def untested() -> str:
         for name, claim in CLAIMS.items()
         if not (TESTED_CLAIMS / f"{name}.json").exists()
     ]
-    return "\n".join(["| claim | source | would be true if | command |\n|---|---|---|---|", *rows])
+    head = "## Not yet\n\n| claim | source | would be true if | command |\n|---|---|---|---|"
+    return "\n".join([head, *rows]) if rows else ""
 
 
 WAYS = {
