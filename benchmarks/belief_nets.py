@@ -41,7 +41,7 @@ from jax.flatten_util import ravel_pytree
 from common import arguments, black_and_white, measure_missing, picture_path, write
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
-from subitize.gradients import ESTIMATORS, Chooser, expectation, memory_optimizer
+from subitize.gradients import ESTIMATORS, Chooser, caption, expectation, memory_optimizer
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_mean_elbo
 from subitize.training.learner import MEMORY_PACE, as_they_are, structured
 
@@ -337,7 +337,7 @@ def titled(name: str) -> str:
     """An estimator, and whether it follows another gradient than the bound's."""
     if name == "concrete":
         return "concrete (another bound)"
-    return f"{name} (biased)" if name in ESTIMATORS and not ESTIMATORS[name]().unbiased else name
+    return caption(name, unbiased=name not in ESTIMATORS or ESTIMATORS[name]().unbiased)
 
 
 def curve(run: dict, along: str, scale: float) -> tuple[list[float], list[float]]:

@@ -113,10 +113,9 @@ def bounds(values: list[float]) -> str:
 
 def marked(word: str) -> str:
     """An estimator's word, and whether it is biased."""
-    from subitize.gradients import ESTIMATORS
+    from subitize.gradients import ESTIMATORS, caption
 
-    biased = word in ESTIMATORS and not ESTIMATORS[word]().unbiased
-    return f"`{word}` (biased)" if biased else f"`{word}`"
+    return caption(f"`{word}`", unbiased=word not in ESTIMATORS or ESTIMATORS[word]().unbiased)
 
 
 def doubts() -> str:

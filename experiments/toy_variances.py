@@ -19,7 +19,7 @@ from common import arguments, picture_path, write
 from subitize.core.distributions import Bernoulli
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET
-from subitize.gradients import ESTIMATORS, expectation, memory_optimizer
+from subitize.gradients import ESTIMATORS, caption, expectation, memory_optimizer
 
 TARGETS = (0.45, 0.499)  # REBAR's and RELAX's
 RATE, MEMORY_RATE = 1e-2, 1e-2
@@ -84,7 +84,7 @@ def panels(runs: list[dict], biased: list[str], steps: int) -> list[Panel]:
     behind = Line(x, logs["score"], QUIET, 1)
     return [
         Panel(
-            f"{word} (biased)" if word in biased else word,
+            caption(word, unbiased=word not in biased),
             [behind, Line(x, line, INK if word in biased else ACCENT)],
             (-12.5, 0.0),
             "steps",

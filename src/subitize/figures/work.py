@@ -57,8 +57,8 @@ def draw_site(draw: ImageDraw.ImageDraw, own: Sequence[Row], y: int) -> int:
         draw.text((x, y + LINE * (len(own) + 1) + 4), f"1e{power}", fill=QUIET, font=type_of(11), anchor="mt")
     for i, row in enumerate(own):
         middle = y + LINE * (i + 1.5)
-        name, ink = (row.estimator, INK) if row.unbiased else (f"{row.estimator} (biased)", QUIET)
-        draw.text((MARGIN + LABEL - 10, middle), name, fill=ink, font=type_of(13), anchor="rm")
+        ink = INK if row.unbiased else QUIET
+        draw.text((MARGIN + LABEL - 10, middle), row.caption, fill=ink, font=type_of(13), anchor="rm")
         box = (MARGIN + LABEL, middle - 7, max(x_of(row.work), MARGIN + LABEL + 2), middle + 7)
         draw.rectangle(box, fill=(ACCENT if i == 0 else INK) if row.unbiased else None, outline=ink)
         spent = f"{row.microseconds:.0f} us, {row.evaluations} runs"

@@ -9,7 +9,7 @@ from subitize.gradients.arsm import ARSM
 from subitize.gradients.baselines import Learned, RunningMean, Zero
 from subitize.gradients.choice import Choice, Chooser, choose
 from subitize.gradients.disarm import DisARM
-from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Estimate, Site, SiteError
+from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Estimate, Site, SiteError, caption
 from subitize.gradients.exact import Exact
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.leave_one_out import LeaveOneOut
@@ -71,6 +71,7 @@ __all__ = [
     "SumAndSample",
     "UnorderedSet",
     "Zero",
+    "caption",
     "choose",
     "delta",
     "ema",

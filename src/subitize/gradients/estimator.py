@@ -37,6 +37,11 @@ def check_option(word: str, name: str, value: Any, least: int, *, whole: bool = 
         raise ValueError(f"{word}'s {name} must be {what}; got {value!r}.")
 
 
+def caption(word: str, *, unbiased: bool) -> str:
+    """An estimator's word for people, who shall see if it is biased."""
+    return word if unbiased else f"{word} (biased)"
+
+
 class SiteError(UsageError):
     """A random site that its estimator, or any, cannot serve."""
 

@@ -31,7 +31,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.words import spoken
-from subitize.gradients.estimator import AbstractDirect
+from subitize.gradients.estimator import AbstractDirect, caption
 from subitize.gradients.expectation import discover
 from subitize.gradients.meter import Meter, Moments
 from subitize.gradients.objectives import AbstractObjective
@@ -68,6 +68,11 @@ class Row(NamedTuple):
     snr: float
     evaluations: int
     microseconds: float
+
+    @property
+    def caption(self) -> str:
+        """The estimator, for people."""
+        return caption(self.estimator, unbiased=self.unbiased)
 
     @property
     def work(self) -> float:
@@ -230,9 +235,8 @@ def table(rows: list[Row]) -> str:
     lines = [head + f"{'us':>10}{'work':>12}"]
     for site in dict.fromkeys(row.site for row in rows):
         for row in sorted((row for row in rows if row.site == site), key=lambda row: row.work):
-            name = row.estimator if row.unbiased else f"{row.estimator} (biased)"
             lines.append(
-                f"{row.site:<10}{name:<22}{row.bias:>8.1f}{row.variance:>12.3g}{row.data:>12.3g}{row.snr:>9.3g}"
+                f"{row.site:<10}{row.caption:<22}{row.bias:>8.1f}{row.variance:>12.3g}{row.data:>12.3g}{row.snr:>9.3g}"
                 f"{row.evaluations:>6}{row.microseconds:>10.0f}{row.work:>12.3g}"
             )
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from typing import Any
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.errors import UsageError, did_you_mean
 from subitize.core.words import spoken
-from subitize.gradients.estimator import AbstractEstimator, SiteError
+from subitize.gradients.estimator import AbstractEstimator, SiteError, caption
 from subitize.gradients.pathwise import Pathwise
 
 
@@ -108,6 +108,6 @@ def would_work(name: str, dist: Any, vocabulary: Mapping, particles: int) -> str
     """Say which words would serve a site."""
     candidates = {word: build() for word, build in vocabulary.items()}
     fitting = {word: e for word, e in candidates.items() if misfit(e, dist, particles) is None}
-    words = [word for word, e in fitting.items() if e.unbiased]
-    words += [f"{word} (biased)" for word, e in fitting.items() if not e.unbiased]
-    return f"These would work for '{name}': {', '.join(words)}."
+    words = sorted(fitting, key=lambda word: not fitting[word].unbiased)
+    told = ", ".join(caption(word, unbiased=fitting[word].unbiased) for word in words)
+    return f"These would work for '{name}': {told}."
