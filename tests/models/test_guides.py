@@ -22,6 +22,7 @@ SMALL = AIRSettings(
 )  # fmt: skip
 IMAGE = jr.uniform(jr.key(1), (32, 40, 1))
 NOTHING = jnp.zeros(6)
+WISH, GO_ON = 0, 1  # answers of a cell of dair's guide
 
 
 def model_of(word):
@@ -92,15 +93,20 @@ def test_dair_asks_one_place_whether_to_go_on():
     assert eqx.tree_equal(a, b)
 
 
-def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order():
-    """Two blobs alike, and a guide that attends to light: either may come first, and never anything else."""
+@pytest.mark.parametrize("answer", [WISH, GO_ON])
+def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order(answer):
+    """Two blobs alike, and a guide for which light is a wish or a reason to go on: either may come first, and
+    never anything else."""
     guide = model_of("dair").guide
     bright = [jnp.ones_like(layer.weight) for layer in guide.convolutions]
     bright[-1] = bright[-1].at[len(bright[-1]) // 4 :].set(0.0)  # a cell of the last one sees itself alone
-    guide = eqx.tree_at(lambda g: [layer.weight for layer in g.convolutions], guide, bright)
-    head = jnp.zeros_like(guide.head.weight).at[:, 0].set(1.0)
-    guide = eqx.tree_at(lambda g: (g.head.weight, g.order), guide, (head, jnp.zeros_like(guide.order)))
+    head = jnp.zeros_like(guide.head.weight).at[:, answer].set(1.0)
+    weights = lambda g: [*(layer.weight for layer in g.convolutions), g.head.weight, g.order]  # noqa: E731
+    guide = eqx.tree_at(weights, guide, [*bright, head, jnp.zeros_like(guide.order)])
     blobs = jnp.zeros((32, 40, 1)).at[9:15, 1:7].set(1.0).at[9:15, 33:39].set(1.0)
+    most = guide.attend(0, guide.order.at[1, 0].set(50.0), blobs, 0 * blobs, NOTHING)[0].go_on
+    enough = guide.head.bias.at[GO_ON].set(-0.9 * most - 20)  # no light is none, and some is too little
+    guide = eqx.tree_at(lambda g: g.head.bias, guide, enough)
 
     def first(draw):
         """Middle of the first window, in pixels."""
@@ -108,6 +114,26 @@ def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order():
         return np.asarray(20 * (SMALL.shift_deviations[0] * where[1] + 1)).round(3).item()
 
     assert {first(Samples(key)) for key in jr.split(jr.key(0), 20)} == {4.0, 36.0}
+
+
+def test_the_choice_of_a_place_learns_where_to_look_from_its_neighbours_and_not_whether():
+    """Far away a derivative says nothing; and else an empty place that is attended to would lower what all
+    that say go on deserve."""
+    guide = model_of("dair").guide
+
+    def said(order, bias):
+        believing = eqx.tree_at(lambda g: g.head.bias, guide, bias)
+        attention, _ = believing.attend(0, order, IMAGE, 0 * IMAGE, NOTHING)
+        return attention.go_on, attention.where.loc
+
+    order = jnp.zeros_like(guide.order).at[1, 3].set(1.0)
+    whether, where = jax.jacobian(said, argnums=(0, 1))(order, guide.head.bias)
+    assert not whether[0].any()
+    assert jnp.argwhere(where[0].any(0)).tolist() == [
+        [row, column] for row in (0, 1, 2) for column in (2, 3, 4)
+    ]
+    assert whether[1].tolist() == jax.nn.one_hot(GO_ON, len(guide.head.bias)).tolist()
+    assert not where[1][:, GO_ON].any()
 
 
 @pytest.mark.parametrize("word", GUIDES)

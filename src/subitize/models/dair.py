@@ -5,14 +5,20 @@ network which sees the difference does. What makes it so here:
 
 * it remembers nothing, so a later step cannot be told from an earlier one: whatever it does once, it can do
   again, for as many steps as anybody asks for;
-* it looks everywhere alike. The difference d and the canvas c go through convolutions, every cell i of the
-  grid that remains says how much it deserves attention, and the one that deserves most is attended to:
+* it looks everywhere alike. The difference d and the canvas c go through convolutions, and every cell i of
+  the grid that remains answers whether there is something left where it looks, go_on_i, where exactly, and
+  how much it wishes to be the one that is asked, s_i. Attended to is the cell
 
-      i* = argmax_i s_i(d, c) + o_i,    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
+      i* = argmax_i log σ(go_on_i) + s_i + o_i,    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
 
-  so whether to go on is asked of one place alone, and a third object elsewhere does not enter the answer.
-  The derivative of the choice is that of softmax(β (s + o)): a window at the mean of two likely places would
-  fall between them;
+  so whether to go on is asked of one place alone, a third object elsewhere does not enter the answer, and no
+  place that says stop comes before one that says go on and wishes as much. A window at the mean of two likely
+  places would fall between them, so one is chosen;
+* its choice learns where to look, from near places, and not whether. How the bound changes as a window moves
+  says nothing about places further away, so the derivative of the choice is that of softmax(β (log σ(go_on) +
+  s + o)) over i* and the cells next to it, all that they say held fixed. What is learned about going on stays
+  out of it: an empty place that is attended to learns, rightly, to say stop, and through the choice every
+  place that says go on would come to deserve less;
 * it is restless. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step and
   the same at all steps, so that of objects that deserve the same any may come first. Nobody infers o: its
   posterior is its prior, and so it adds no term to the bound, which is averaged over it. The guide learns
@@ -26,7 +32,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from subitize.core.distributions import Normal
 from subitize.core.networks import Linear, convolve, deviation
@@ -46,7 +52,7 @@ class Difference(AbstractGuide):
 
     convolutions: tuple[Linear, ...]
     order: Float[Array, "rows columns"]  # ō: of places that deserve the same
-    head: Linear  # of each cell: attention, going on, and q(where) around the cell
+    head: Linear  # of each cell: its wish, going on, and q(where) around the cell
     settings: AIRSettings = eqx.field(static=True)
     extends: ClassVar[bool] = True
     restless: ClassVar[bool] = True
@@ -74,16 +80,16 @@ class Difference(AbstractGuide):
         cells = jnp.concatenate([image - canvas, canvas], -1)
         for convolution, (stride, _) in zip(self.convolutions, CONVOLUTIONS, strict=True):
             cells = convolve(convolution, cells, stride)
-        said = jax.vmap(jax.vmap(self.head))(cells)
-        soft = jax.nn.softmax(SHARPNESS * (said[..., 0] + memory).ravel())
-        hard = (jnp.arange(soft.size) == jnp.argmax(soft)).astype(soft.dtype)
-        weights = (soft + jax.lax.stop_gradient(hard - soft)).reshape(said.shape[:2])
-        go_on, size, x, y, *scale = jnp.moveaxis(said[..., 1:], -1, 0)
-        centre_x, centre_y = self.centres(*said.shape[:2])
+        wish, go_on, size, x, y, *scale = jnp.moveaxis(jax.vmap(jax.vmap(self.head))(cells), -1, 0)
+        fixed = jax.lax.stop_gradient
+        deserved = fixed(jax.nn.log_sigmoid(go_on)) + wish + memory
+        chosen, near = neighbourhood(deserved)
+        soft = jax.nn.softmax(SHARPNESS * deserved, (-2, -1), where=near)
+        attended = lambda said: jnp.sum(chosen * said + (soft - fixed(soft)) * fixed(said), (-2, -1))  # noqa: E731
+        centre_x, centre_y = self.centres(*soft.shape)
         loc = jnp.stack([size, x + centre_x, y + centre_y])
-        attended = lambda values: jnp.sum(weights * values, (-2, -1))  # noqa: E731
         where = Normal(attended(loc), deviation(attended(jnp.stack(scale))))
-        return Attention(attended(go_on), where), memory
+        return Attention(jnp.sum(chosen * go_on), where), memory
 
     def centres(self, rows: int, columns: int) -> tuple[Array, Array]:
         """Places (x, y) of every cell's centre, in standard units of the prior on places."""
@@ -93,3 +99,13 @@ class Difference(AbstractGuide):
         x = (2 * pitch * (jnp.arange(columns) + 0.5) / s.width - 1) / across
         y = (2 * pitch * (jnp.arange(rows) + 0.5) / s.height - 1) / down
         return jnp.broadcast_to(x, (rows, columns)), jnp.broadcast_to(y[:, None], (rows, columns))
+
+
+def neighbourhood(
+    deserved: Float[Array, "rows columns"],
+) -> tuple[Float[Array, "rows columns"], Bool[Array, "rows columns"]]:
+    """The cell that deserves most, as a one among zeros, and which cells are next to it, itself included."""
+    rows, columns = (jnp.arange(n) for n in deserved.shape)
+    row, column = jnp.divmod(jnp.argmax(deserved), columns.size)
+    away = jnp.maximum(jnp.abs(rows - row)[:, None], jnp.abs(columns - column))
+    return (away == 0).astype(deserved.dtype), away <= 1
