@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent
 TESTED_CLAIMS = ROOT / "experiments" / "results" / "claims"
 
@@ -184,17 +186,26 @@ def number_read_off(found: dict[str, Any]) -> str:
 
 @of_claim("open_ended")
 def opened(found: dict[str, Any]) -> str:
-    """Held-out scenes told right, and those told within one, by prior and count: mean, least and most."""
-    from subitize.claims.open_ended import PRIORS
+    """Held-out scenes told right, within one, and too few or too many, by prior and count."""
+    from subitize.claims.open_ended import PRIORS, within
 
-    by_prior = found["details"]["by_prior"]
-    counts = list(next(iter(by_prior.values())))
-    told = {"exact": "right", "within_one": "within one"}
+    details = found["details"]
+    counts = [n for n, row in enumerate(details["confusion"]["sticks"]) if sum(row)]
+
+    def told(error: int) -> Callable[[str, int], str]:
+        own = details["confusion_by_seed"]
+        return lambda prior, n: spread([within(np.array(table), n, error) for table in own[prior]])
+
+    def missed(prior: str, n: int) -> str:
+        row = details["confusion"][prior][n]
+        return " / ".join(f"{100 * sum(part) / sum(row):.0f}" for part in (row[:n], row[n + 1 :]))
+
     tables = []
-    for key, name in told.items():
-        rows = [f"| {name}, of | {' | '.join(counts)} |", f"|{'---|' * (len(counts) + 1)}"]
-        for prior, own in by_prior.items():
-            rows.append(f"| `{PRIORS[prior]}` | {' | '.join(spread(own[n][key]) for n in counts)} |")
+    for name, cell in {"right": told(0), "within one": told(1), "too few / too many": missed}.items():
+        rows = [f"| {name}, of | {' | '.join(map(str, counts))} |", f"|{'---|' * (len(counts) + 1)}"]
+        rows += [
+            f"| `{PRIORS[p]}` | {' | '.join(cell(p, n) for n in counts)} |" for p in details["confusion"]
+        ]
         tables.append("\n".join(rows))
     learned = ", ".join(f"{value:.2g}" for value in found["details"]["concentration"])
     return "\n\n".join([*tables, f"The learned concentration became {learned}."])

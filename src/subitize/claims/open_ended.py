@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import LOOKS, confusions, picture_of
+from subitize.claims.generalisation import LOOKS, confusions, picture_of, summary
 from subitize.claims.lab import Lab
 from subitize.models.look import OPTIONS as LOOKING
 from subitize.training import Run
@@ -40,14 +40,7 @@ def open_ended(lab: Lab) -> Finding:
         "exact": [within(table, ASKED, 0) for table in tables["sticks"]],
         "within_one": [within(table, ASKED, 1) for table in tables["sticks"]],
     }
-    table = {
-        name: {
-            str(n): {"exact": [within(t, n, 0) for t in own], "within_one": [within(t, n, 1) for t in own]}
-            for n in tested_on(lab)
-        }
-        for name, own in tables.items()
-    }
-    details: dict[str, Any] = {"by_prior": table}
+    details = summary(tables)
     if "learned sticks" in tables:
         details["concentration"] = concentrations(lab, "learned sticks")
     return Finding(values, details, shown(lab))
