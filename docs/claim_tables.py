@@ -75,9 +75,11 @@ WAYS = {
 }
 
 
-def right(table: list[list[int]], n: int) -> float:
-    """How often scenes of n are told right, in per cent."""
-    return 100 * table[n][n] / sum(table[n])
+def few_right_many(table: list[list[int]], n: int) -> tuple[float, float, float]:
+    """How often scenes of n are told too few, right and too many, in per cent."""
+    row = table[n]
+    few, right, many = (100 * part / sum(row) for part in (sum(row[:n]), row[n], sum(row[n + 1 :])))
+    return few, right, many
 
 
 @of_claim("extrapolation")
@@ -90,9 +92,8 @@ def extrapolated(found: dict[str, Any]) -> str:
     for way, name in WAYS.items():
         last = tables[way][counts[-1]]
         endless = f"{100 * last[-1] / sum(last):.1f} %" if len(last) > counts[-1] + 1 else "-"
-        rows.append(
-            f"| {name} | {' | '.join(f'{right(tables[way], n):.1f} %' for n in counts)} | {endless} |"
-        )
+        right = [few_right_many(tables[way], n)[1] for n in counts]
+        rows.append(f"| {name} | {' | '.join(f'{share:.1f} %' for share in right)} | {endless} |")
     return "\n".join(rows)
 
 
@@ -142,8 +143,7 @@ def interpolated(found: dict[str, Any]) -> str:
     counts = [n for n, row in enumerate(tables[WAYS["dair"]]) if sum(row)]
     rows = [f"| | {' | '.join(f'of {n}' for n in counts)} |", f"|{'---|' * (len(counts) + 1)}"]
     for way, table in tables.items():
-        outcomes = [(sum(table[n][:n]), table[n][n], sum(table[n][n + 1 :])) for n in counts]
-        cells = [" / ".join(f"{100 * part / sum(own):.1f}" for part in own) for own in outcomes]
+        cells = [" / ".join(f"{share:.1f}" for share in few_right_many(table, n)) for n in counts]
         rows.append(f"| {way} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -197,8 +197,8 @@ def opened(found: dict[str, Any]) -> str:
         return lambda prior, n: spread([within(np.array(table), n, error) for table in own[prior]])
 
     def missed(prior: str, n: int) -> str:
-        row = details["confusion"][prior][n]
-        return " / ".join(f"{100 * sum(part) / sum(row):.0f}" for part in (row[:n], row[n + 1 :]))
+        few, _, many = few_right_many(details["confusion"][prior], n)
+        return f"{few:.0f} / {many:.0f}"
 
     tables = []
     for name, cell in {"right": told(0), "within one": told(1), "too few / too many": missed}.items():

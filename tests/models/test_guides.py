@@ -105,7 +105,7 @@ def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order(answer)
     guide = eqx.tree_at(weights, guide, [*bright, head, jnp.zeros_like(guide.order)])
     blobs = jnp.zeros((32, 40, 1)).at[9:15, 1:7].set(1.0).at[9:15, 33:39].set(1.0)
     most = guide.attend(0, guide.order.at[1, 0].set(50.0), blobs, 0 * blobs, NOTHING)[0].go_on
-    enough = guide.head.bias.at[GO_ON].set(-0.9 * most - 20)  # no light is none, and some is too little
+    enough = guide.head.bias.at[GO_ON].set(-0.9 * most - 20)  # what sees half a blob says stop
     guide = eqx.tree_at(lambda g: g.head.bias, guide, enough)
 
     def first(draw):
@@ -116,9 +116,13 @@ def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order(answer)
     assert {first(Samples(key)) for key in jr.split(jr.key(0), 20)} == {4.0, 36.0}
 
 
-def test_the_choice_of_a_place_learns_where_to_look_from_its_neighbours_and_not_whether():
-    """Far away a derivative says nothing; and else an empty place that is attended to would lower what all
-    that say go on deserve."""
+@pytest.mark.parametrize(
+    ("chosen", "rows", "columns"), [((1, 3), (0, 1, 2), (2, 3, 4)), ((3, 0), (2, 3), (0, 1))]
+)
+def test_the_choice_of_a_place_learns_where_to_look_from_its_neighbours_and_not_whether(
+    chosen, rows, columns
+):
+    """Far away a derivative says nothing; and an empty place that learns to say stop would lower others."""
     guide = model_of("dair").guide
 
     def said(order, bias):
@@ -126,12 +130,10 @@ def test_the_choice_of_a_place_learns_where_to_look_from_its_neighbours_and_not_
         attention, _ = believing.attend(0, order, IMAGE, 0 * IMAGE, NOTHING)
         return attention.go_on, attention.where.loc
 
-    order = jnp.zeros_like(guide.order).at[1, 3].set(1.0)
+    order = jnp.zeros_like(guide.order).at[chosen].set(1.0)
     whether, where = jax.jacobian(said, argnums=(0, 1))(order, guide.head.bias)
     assert not whether[0].any()
-    assert jnp.argwhere(where[0].any(0)).tolist() == [
-        [row, column] for row in (0, 1, 2) for column in (2, 3, 4)
-    ]
+    assert jnp.argwhere(where[0].any(0)).tolist() == [[row, column] for row in rows for column in columns]
     assert whether[1].tolist() == jax.nn.one_hot(GO_ON, len(guide.head.bias)).tolist()
     assert not where[1][:, GO_ON].any()
 

@@ -11,14 +11,14 @@ network which sees the difference does. What makes it so here:
 
       i* = argmax_i log σ(go_on_i) + s_i + o_i,    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
 
-  so whether to go on is asked of one place alone, a third object elsewhere does not enter the answer, and no
-  place that says stop comes before one that says go on and wishes as much. A window at the mean of two likely
-  places would fall between them, so one is chosen;
+  so whether to go on is asked of one place alone, a third object elsewhere does not enter the answer, and of
+  two places with the same s + o the one that is surer of going on comes first. A window at the mean of two
+  likely places would fall between them, so one is chosen;
 * its choice learns where to look, from near places, and not whether. How the bound changes as a window moves
   says nothing about places further away, so the derivative of the choice is that of softmax(β (log σ(go_on) +
-  s + o)) over i* and the cells next to it, all that they say held fixed. What is learned about going on stays
-  out of it: an empty place that is attended to learns, rightly, to say stop, and through the choice every
-  place that says go on would come to deserve less;
+  s + o)) over i* and the cells next to it. It moves s and o alone: through log σ(go_on) what a place is worth
+  would bend what it believes, and from go_on_i* the choice would learn that, where an empty place is attended
+  to and rightly learns to say stop, places that are surer of going on deserve less;
 * it is restless. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step and
   the same at all steps, so that of objects that deserve the same any may come first. Nobody infers o: its
   posterior is its prior, and so it adds no term to the bound, which is averaged over it. The guide learns
@@ -85,7 +85,8 @@ class Difference(AbstractGuide):
         deserved = fixed(jax.nn.log_sigmoid(go_on)) + wish + memory
         chosen, near = neighbourhood(deserved)
         soft = jax.nn.softmax(SHARPNESS * deserved, (-2, -1), where=near)
-        attended = lambda said: jnp.sum(chosen * said + (soft - fixed(soft)) * fixed(said), (-2, -1))  # noqa: E731
+        weights = chosen + (soft - fixed(soft))
+        attended = lambda said: jnp.sum(weights * said, (-2, -1))  # noqa: E731
         centre_x, centre_y = self.centres(*soft.shape)
         loc = jnp.stack([size, x + centre_x, y + centre_y])
         where = Normal(attended(loc), deviation(attended(jnp.stack(scale))))
