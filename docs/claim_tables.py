@@ -75,11 +75,15 @@ WAYS = {
 }
 
 
+def right(table: list[list[int]], n: int) -> float:
+    """How often scenes of n are told right, in per cent."""
+    return few_right_many(table, n)[1]
+
+
 def few_right_many(table: list[list[int]], n: int) -> tuple[float, float, float]:
     """How often scenes of n are told too few, right and too many, in per cent."""
     row = table[n]
-    few, right, many = (100 * part / sum(row) for part in (sum(row[:n]), row[n], sum(row[n + 1 :])))
-    return few, right, many
+    return 100 * sum(row[:n]) / sum(row), 100 * row[n] / sum(row), 100 * sum(row[n + 1 :]) / sum(row)
 
 
 @of_claim("extrapolation")
@@ -92,8 +96,9 @@ def extrapolated(found: dict[str, Any]) -> str:
     for way, name in WAYS.items():
         last = tables[way][counts[-1]]
         endless = f"{100 * last[-1] / sum(last):.1f} %" if len(last) > counts[-1] + 1 else "-"
-        right = [few_right_many(tables[way], n)[1] for n in counts]
-        rows.append(f"| {name} | {' | '.join(f'{share:.1f} %' for share in right)} | {endless} |")
+        rows.append(
+            f"| {name} | {' | '.join(f'{right(tables[way], n):.1f} %' for n in counts)} | {endless} |"
+        )
     return "\n".join(rows)
 
 
