@@ -25,7 +25,6 @@ from subitize.figures.board import board
 from subitize.figures.style import stacked
 from subitize.models.look import OPTIONS as LOOKING
 from subitize.training import Run
-from subitize.training.health import counts
 
 SOURCE = "Eslami et al. 2016, a chart, as others read it"
 LOOKS = 8  # of DAIR at each picture: after the first it reconsiders what it has found
@@ -117,8 +116,8 @@ def confused(lab: Lab, run: Run, tested_on: tuple, pictures: int, **options: Any
     """What a run counts on so many held-out scenes of each count: rows are true, columns what was counted."""
     truth, seen = [], []
     for n in tested_on:
-        images = pictures_of(lab.scenes, n, lab.some(pictures), **options)
-        seen.append(np.asarray(counts(run.model, images)))
+        images = np.asarray(pictures_of(lab.scenes, n, lab.some(pictures), **options))
+        seen.append(run.look(images).count)
         truth.append(np.full(len(images), n))
     most = max(run.model.settings.max_objects, *tested_on)
     return confusion(np.concatenate(truth), np.concatenate(seen), most + 1)
@@ -199,7 +198,8 @@ def picture(lab: Lab, trained_on: tuple, n: int, compared: tuple[str, ...]) -> I
 
 def picture_of(lab: Lab, run: Run, n: int, title: str, **options: Any) -> Image.Image:
     """The first held-out scenes of n objects, as a run sees them."""
-    images = np.asarray(pictures_of(lab.scenes, n, SHOWN, **options))
+    tested = pictures_of(lab.scenes, n, lab.some(PICTURES), **options)  # as many as before compile once
+    images = np.asarray(tested)[:SHOWN]
     look: Any = run.look(images)
     return board(images, look, np.full(len(images), n), title)
 
