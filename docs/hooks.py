@@ -181,11 +181,14 @@ def highlights() -> str:
             f"means of {len(beyond['seeds'])} seeds ({where(beyond)})."
         )
     if open_ended := tested("open_ended"):
+        from subitize.claims.open_ended import LOOKS, MOST
+
         six = {name: mean(condition["values"]) for name, condition in open_ended["conditions"].items()}
         lines.append(
-            "- **And knows no largest count.** Trained on scenes of up to three digits, its prior without "
-            f"a ceiling, DAIR counts six right in {six['exact']:.0f}% of held-out scenes, and within one in "
-            f"{six['within_one']:.1f}%; means of {len(open_ended['seeds'])} seeds ({where(open_ended)})."
+            "- **And twice as many.** Trained on scenes of up to three digits and on sums of ones, its prior "
+            f"without a ceiling, DAIR, looking {LOOKS} times for up to {MOST}, counts six right in "
+            f"{six['exact']:.0f}% of held-out scenes, and within one in {six['within_one']:.1f}%; "
+            f"means of {len(open_ended['seeds'])} seeds ({where(open_ended)})."
         )
     if kills := result("survives_kills"):
         lines.append(
