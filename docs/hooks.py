@@ -19,7 +19,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts)
+    others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts, alone)
     for make in (*CLAIM_TABLES, *others):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
@@ -123,6 +123,19 @@ def doubts() -> str:
     from subitize.evaluation import pictures
 
     return (pictures.__doc__ or "").split("\n", 2)[2].strip()
+
+
+def alone() -> str:
+    """How surely models learn from no sum scenes, as they do from a folder."""
+    rows = ["| | right, mean | on the worst seed | seeds | began again |\n|---|---|---|---|---|"]
+    places = []
+    for learner in ("air", "dair"):
+        if found := result(f"count_accuracy_of_{learner}_without_sums"):
+            s = found["summary"]
+            shares = f"{s['accuracy_mean']:.1%} | {s['accuracy_worst']:.1%}"
+            rows.append(f"| `{learner}` | {shares} | {s['seeds']} | {s['restarts']} |")
+            places.append(where(found))
+    return "\n".join([*rows, "", f"{'; '.join(places)}."])
 
 
 def covariates() -> str:
