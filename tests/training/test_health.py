@@ -62,7 +62,8 @@ def test_few_pictures_say_nothing():
 
 def test_warnings_name_what_seems_wrong():
     assert "counted twice" in Signs(0.0, 0.0, 0.99, 0.3).warning()
-    assert "counted as one" in Signs(0.0, 0.0, 0.5, 0.0).warning()
+    assert "another object size" in Signs(0.0, 0.0, 0.5, 0.0).warning()
+    assert "another seed" in Signs(0.0, 0.0, 0.1, 0.0).warning()
     assert Signs(0.01, 0.0, 0.97, 0.01).warning() is None
     assert Signs(0.01, 0.0, 0.97, 0.02).discord == pytest.approx(0.05)
 

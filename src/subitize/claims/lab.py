@@ -79,10 +79,11 @@ class Lab:
         recipe = Recipe(**options)
         words = "-".join(str(options[k]) for k in ("scenes", "model", "seed") if k in options)
         folder = self.out / "runs" / f"{words}-{marked(recipe.to_json())}"
-        if not (folder / WEIGHTS).is_file():
+        if (folder / WEIGHTS).is_file():
+            run = open_run(folder)
+        else:
             self.say(f"training {folder}")
-            train(recipe, folder)
-        run = open_run(folder)
+            run = train(recipe, folder)
         self.spent[folder.name] = run.seconds()
         return run
 

@@ -29,7 +29,7 @@ from subitize.models.sums import PAIR
 BRIGHT = 0.3  # a picture with no pixel above this is blank
 ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place
 AT_ONCE = 100  # pictures looked at in one go: more would only take memory
-LEARNED = 0.2  # of sums, the share below which a run has learned nothing from practising them
+LEARNED = 0.2  # of sums, the share below which a run knows nothing of them
 FEW = 20  # pairs or pictures, below which a share says nothing
 
 
@@ -62,6 +62,11 @@ class Signs(NamedTuple):
         """What seems wrong, if anything does."""
         if (self.crowded or 0) > 0.1:
             return "Some objects are probably counted twice: windows share a place. Try a lower count prior."
+        if self.additive is not None and self.additive < LEARNED:
+            return (
+                "Several objects are counted as one. If that stays so, though some pictures hold several, "
+                "train again with another seed or a lower learning rate."
+            )
         if self.additive is not None and self.additive < 0.8:
             return "Objects that are close are probably counted as one. Try another object size."
         return None
