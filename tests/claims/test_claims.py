@@ -5,17 +5,22 @@ import json
 import shutil
 from datetime import date
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
+from subitize import scenes
 from subitize.claims import CLAIMS, Claim, Condition, Finding, Lab, reproduce
-from subitize.claims.generalisation import unseen
+from subitize.claims.generalisation import confused, unseen
 from subitize.claims.lab import as_json
+from subitize.claims.open_ended import within
 from subitize.claims.report import report
 from subitize.cli import main
 from subitize.core.errors import CheckpointError, UsageError
+from subitize.models.air import AIR, AIRSettings
+from subitize.training import Recipe, Run
 from subitize.training.runs import WEIGHTS
 
 AT_LEAST, AT_MOST = Condition("right (%)", "about 80", 85), Condition("right (%)", "", 20, at_most=True)
@@ -211,6 +216,25 @@ def test_what_was_trained_is_not_trained_again(folder):
     reproduce(claim, lab)
     assert before == {path: path.stat().st_mtime_ns for path in folder.glob(f"runs/*/{WEIGHTS}")}
     assert not [line for line in lines if line.startswith("training")]
+
+
+def test_rows_are_what_is_true_and_columns_what_is_counted(tmp_path):
+    lab = Lab(tmp_path, (0,), tiny=True)
+    world = scenes.load(lab.scenes, "test")
+    size = AIRSettings(height=world.height, width=world.width, max_objects=3, object_size=17.0)
+    untrained = AIR(size, key=jax.random.key(0))
+    always_three = eqx.tree_at(lambda model: model.guide.count.bias, untrained, np.full(3, 30.0, np.float32))
+    table = confused(lab, Run(tmp_path, Recipe(scenes=lab.scenes), always_three, ""), (0, 2), 5)
+    expected = np.zeros((3, 4), int)  # a row for each count up to the last that is true
+    expected[[0, 2], 3] = 5
+    assert np.array_equal(table, expected)
+
+
+@pytest.mark.parametrize(("error", "share"), [(0, 50.0), (1, 80.0), (5, 100.0)])
+def test_within_counts_errors_to_both_sides(error, share):
+    table = np.zeros((4, 4), int)
+    table[2], table[1] = (2, 1, 5, 2), (0, 9, 0, 0)
+    assert within(table, 2, error) == share
 
 
 def test_what_was_shown_does_not_count_as_unseen():
