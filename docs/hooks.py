@@ -19,7 +19,7 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts, alone)
+    others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts, no_sums)
     for make in (*CLAIM_TABLES, *others):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
@@ -125,7 +125,7 @@ def doubts() -> str:
     return (pictures.__doc__ or "").split("\n", 2)[2].strip()
 
 
-def alone() -> str:
+def no_sums() -> str:
     """How surely models learn from no sum scenes, as they do from a folder."""
     rows = ["| | right, mean | on the worst seed | seeds | began again |\n|---|---|---|---|---|"]
     places = []

@@ -188,7 +188,7 @@ def picture(lab: Lab, trained_on: tuple, n: int, compared: tuple[str, ...]) -> I
     for way in compared[:3]:
         title = f"{way}, trained on {', '.join(map(str, trained_on))}, looks at {n}"
         draw = lambda way=way, title=title: picture_of(  # noqa: E731
-            lab, run_of(lab, way, trained_on, lab.seeds[0]), n, title
+            lab, run_of(lab, way, trained_on, lab.seeds[0]), n, PICTURES, title
         )
         sheets.append(
             lab.drawn(f"board, {way}", (title, options_of(way, trained_on), looking(way), MOST), draw)
@@ -196,10 +196,9 @@ def picture(lab: Lab, trained_on: tuple, n: int, compared: tuple[str, ...]) -> I
     return stacked(sheets)
 
 
-def picture_of(lab: Lab, run: Run, n: int, title: str, **options: Any) -> Image.Image:
-    """The first held-out scenes of n objects, as a run sees them."""
-    tested = pictures_of(lab.scenes, n, lab.some(PICTURES), **options)  # as many as before compile once
-    images = np.asarray(tested)[:SHOWN]
+def picture_of(lab: Lab, run: Run, n: int, pictures: int, title: str, **options: Any) -> Image.Image:
+    """The first of the held-out scenes of n objects that were tested, as a run sees them."""
+    images = np.asarray(pictures_of(lab.scenes, n, lab.some(pictures), **options))[:SHOWN]
     look: Any = run.look(images)
     return board(images, look, np.full(len(images), n), title)
 

@@ -30,7 +30,7 @@ TINY = {  # whatever a claim asks for: few objects, since steps take long to com
     "scenes": "digits",
     "counts": (0, 1, 2),
     "max_objects": 2,
-    "object_size": 17.0,
+    "object_size": 17.0,  # to measure it compiles more
     "steps": 4,
     "chunk": 4,
     "look_every": 4,

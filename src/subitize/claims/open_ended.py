@@ -92,7 +92,9 @@ def concentrations(lab: Lab, prior: str) -> list[float]:
 def shown(lab: Lab) -> Any:
     """The first held-out scenes of six, as the first seed sees them."""
     seed, title = lab.seeds[0], f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
-    draw = lambda: picture_of(lab, run_of(lab, "sticks", seed), ASKED, title, canvas=CANVAS)  # noqa: E731
+    draw = lambda: picture_of(  # noqa: E731
+        lab, run_of(lab, "sticks", seed), ASKED, PICTURES, title, canvas=CANVAS
+    )
     return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS, LOOKING), draw)
 
 
