@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,15 +39,19 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 from common import arguments, black_and_white, measure_missing, picture_path, write
+from subitize.core.interfaces import Batch
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
 from subitize.gradients import ESTIMATORS, Chooser, caption, expectation, memory_optimizer
+from subitize.gradients.learner import ESTIMATOR_LR_FACTOR, GenerativeLearner, view_of_images
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_mean_elbo
-from subitize.training.learner import MEMORY_PACE, as_they_are, structured
+from subitize.scenes import Bits
+from subitize.training.loop import Sampling, first_state, run_chunk
 
 LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound after 1 … 4 epochs
 EPOCHS = {"omniglot": 959, "mnist": 2084}  # steps of one there: batches in 23,000 drawings, 50,000 digits
 BATCH, LAYERS, RATE = 24, (200, 200), 3e-4
+EPOCHS_OF_DIGITS = Sampling(BATCH, replace=False, labels=False)
 LOOKED_AT = 2000  # digits by which the bound is followed
 SHOWN_BOUNDS = (-180.0, -100.0)  # nats
 DECAY = 0.999  # of moving averages of gradients
@@ -83,51 +87,56 @@ def bits_of(args, name: str) -> dict[str, jax.Array]:
     return jax.tree.map(jnp.asarray, black_and_white(name, tiny=args.tiny))
 
 
+def world_of(args, name: str = "mnist") -> Bits:
+    """Training pictures as a world to learn from; in a rehearsal the bundled digits."""
+    return Bits("train", of="digits" if args.tiny else name)
+
+
 def seeds_of(args) -> range:
     """The seeds asked for; in a rehearsal one."""
     return range(args.first_seed, args.first_seed + (1 if args.tiny else args.seeds))
 
 
 class Descent:
-    """One network under training by one policy."""
+    """One network under training by one policy, on digits in epochs."""
 
-    def __init__(self, policy: Any, data: dict, layers: tuple[int, ...], seed: int, state: Any = None):
+    def __init__(self, policy: Any, world: Bits, layers: tuple[int, ...], seed: int, state: Any = None):
         concrete = policy == "concrete"
         self.loss = expectation(negative_concrete_elbo, None) if concrete else objective_for(policy)
-        self.data, self.seed = data["train"], seed
-        means = self.data.mean(0, dtype=jnp.float32)
-        learner = structured(
-            build=lambda key: SBN(means, layers, key=key),
+        self.world, self.seed, self.digits = world, seed, world.vectors()
+        means = self.digits.mean(0, dtype=jnp.float32)
+        self.learner = GenerativeLearner(
+            build=lambda key, batch: SBN(means, layers, key=key),
             loss=self.loss,
-            lesson=as_they_are(),
             optimizer=optax.adam(RATE, b2=0.99999),
             learning_rate=RATE,
-            dream=lambda model, key: model.dream(key),
+            draw_image=lambda model, key: model.dream(key),
+            transform=view_of_images(lambda images: images.reshape(len(images), -1)),
         )
-        first = self.data[:BATCH].astype(jnp.float32)
-        self.state = jax.jit(learner.init)(jr.key(seed), first)
+        self.state = first_state(self.learner, EPOCHS_OF_DIGITS, world, seed, 0)
         if state is not None:  # go on from another policy's: its memory fits only its own
-            self.state = self.state._replace(step=state.step, model=state.model, optimizer=state.optimizer)
-        self.steps = jax.jit(lambda data, state, batches: self._steps(learner, data, state, batches))
-        self.shuffles = np.random.default_rng(seed)
+            before = state.learner
+            same = {"step": before.step, "model": before.model, "optimizer": before.optimizer}
+            self.state = self.state._replace(step=state.step, learner=self.state.learner._replace(**same))
 
-    def _steps(self, learner, data, state, batches):
-        def step(state, rows):
-            key = jr.fold_in(jr.key(self.seed + 1), state.step)
-            return learner.step(state, data[rows].astype(jnp.float32), key)
+    @property
+    def model(self) -> SBN:
+        """The network as it is now."""
+        return self.state.learner.model
 
-        state, info = jax.lax.scan(step, state, batches)
-        return state, info.loss
-
-    def run(self, steps: int) -> np.ndarray:
-        """Train for some steps; returns their losses."""
-        order = np.resize(self.shuffles.permutation(len(self.data)), (steps, BATCH))
-        self.state, losses = self.steps(self.data, self.state, jnp.asarray(order))
-        return np.asarray(losses)
+    def run(self, steps: int) -> float:
+        """The mean loss of so many further steps."""
+        arguments = self.learner, EPOCHS_OF_DIGITS, steps, self.world, self.seed, 0, self.state
+        self.state, metrics = run_chunk(*arguments)
+        return float(metrics["loss"])
 
     def evaluations(self) -> int:
         """Runs of the program per example."""
-        return self.loss.evaluations(self.state.model, self.state.memory, self.data[0].astype(jnp.float32))
+        return self.loss.evaluations(self.model, self.state.learner.memory, self.examples(1)[0])
+
+    def examples(self, n: int) -> jax.Array:
+        """The first n digits."""
+        return self.digits[:n].astype(jnp.float32)
 
 
 def objective_for(policy: Any) -> Any:
@@ -138,10 +147,10 @@ def objective_for(policy: Any) -> Any:
 
 def anchor(args, layers) -> None:
     """REBAR's training bound, epoch by epoch, for each seed."""
-    runs, data, epoch = [], bits_of(args, "mnist"), 10 if args.tiny else EPOCHS["mnist"]
+    runs, data, epoch = [], world_of(args), 10 if args.tiny else EPOCHS["mnist"]
     for seed in seeds_of(args):
         descent = Descent("rebar", data, layers, seed)
-        bounds = [-float(descent.run(epoch).mean()) for _ in LOGGED]
+        bounds = [-descent.run(epoch) for _ in LOGGED]
         runs.append({"seed": seed} | {f"step_{(i + 1) * epoch}": b for i, b in enumerate(bounds)})
         mean = [float(np.mean([run[f"step_{(i + 1) * epoch}"] for run in runs])) for i in range(len(LOGGED))]
         summary = {
@@ -155,12 +164,14 @@ def variance(args, layers) -> None:
     """Variances along MuProp's trajectory, epoch by epoch."""
     runs = []
     for pictures, epoch in list(EPOCHS.items())[: 1 if args.tiny else None]:
-        data = bits_of(args, pictures)["train"]
+        world, steps = world_of(args, pictures), 10 if args.tiny else epoch
+        followers = Followers(world.vectors().mean(0, dtype=jnp.float32), layers)
         for seed in seeds_of(args):
-            followers = Followers(data, layers, seed)
+            state = first_state(followers, EPOCHS_OF_DIGITS, world, seed, 0)
             for number in (1, 2):
-                found = followers.run(10 if args.tiny else epoch)
-                runs.append({"pictures": pictures, "seed": seed, "epoch": number} | found)
+                state, found = run_chunk(followers, EPOCHS_OF_DIGITS, steps, world, seed, 0, state)
+                logs = {word: math.log(float(variance)) for word, variance in found.items()}
+                runs.append({"pictures": pictures, "seed": seed, "epoch": number} | logs)
             write(args.out, "belief_net_variance", {"summary": compared(runs), "runs": runs})
 
 
@@ -184,6 +195,16 @@ def compared(runs: list[dict]) -> dict[str, Any]:
     }
 
 
+class Followed(NamedTuple):
+    """State of `Followers`: one network, and for each estimator its memory and its gradient's moments."""
+
+    step: jax.Array
+    model: SBN
+    optimizer: Any
+    memories: dict[str, Any]  # of each estimator, with the state of their optimizer
+    moments: dict[str, tuple[jax.Array, jax.Array]]
+
+
 class Followers:
     """Estimators that watch one network's training: MuProp leads it, each learns from its own gradients.
 
@@ -191,40 +212,35 @@ class Followers:
     mean over all parameters.
     """
 
-    def __init__(self, data: jax.Array, layers: tuple[int, ...], seed: int):
-        self.data, self.seed, self.steps = data, seed, 0
-        self.shuffles = np.random.default_rng(seed)
+    def __init__(self, means: jax.Array, layers: tuple[int, ...]):
+        self.build = lambda key: SBN(means, layers, key=key)
         self.losses = {word: objective_for(word) for word in FOLLOWED}
         self.optimizer = optax.adam(RATE, b2=0.99999)
-        self.tutor = memory_optimizer(MEMORY_PACE * RATE)
-        model = SBN(data.mean(0, dtype=jnp.float32), layers, key=jr.key(seed))
-        first, nothing = data[0].astype(jnp.float32), jnp.zeros(ravel_pytree(model)[0].size)
-        memories = {word: loss.init(model, first, jr.key(seed)) for word, loss in self.losses.items()}
+        self.tutor = memory_optimizer(ESTIMATOR_LR_FACTOR * RATE)
+
+    def init(self, key: jax.Array, batch: Batch, *, learning_rate_scale: float | jax.Array = 1.0) -> Followed:
+        """Before the first step; the learning rate is Tucker's, whatever the scale."""
+        model, first = self.build(key), vectors_of(batch)[0]
+        memories = {word: loss.init(model, first, key) for word, loss in self.losses.items()}
         taught = {word: (memory, self.tutor.init(memory)) for word, memory in memories.items()}
+        nothing = jnp.zeros(ravel_pytree(model)[0].size)
         moments = dict.fromkeys(self.losses, (nothing, nothing))
-        self.state = (model, self.optimizer.init(model)), taught, moments
-        self._advance = jax.jit(
-            lambda data, state, batches: jax.lax.scan(lambda *x: self._step(data, *x), state, batches)
-        )
+        return Followed(jnp.zeros((), jnp.int32), model, self.optimizer.init(model), taught, moments)
 
-    def run(self, steps: int) -> dict[str, float]:
-        """Train for some steps; returns the log of each estimator's variance, in the mean over them."""
-        rows = np.resize(self.shuffles.permutation(len(self.data)), (steps, BATCH))
-        batches = (jnp.asarray(rows), self.steps + jnp.arange(steps))
-        self.state, variances = self._advance(self.data, self.state, batches)
-        self.steps += steps
-        return {word: math.log(float(each.mean())) for word, each in variances.items()}
-
-    def _step(self, data, state, batch):
-        (model, optimizer_state), taught, moments = state
-        rows, number = batch
-        images, key = data[rows].astype(jnp.float32), jr.fold_in(jr.key(self.seed + 1), number)
-        found = {word: self._learn(word, model, *taught[word], images, key) for word in self.losses}
-        change, optimizer_state = self.optimizer.update(found["muprop"][0], optimizer_state, model)
-        taught = {word: memory for word, (_, memory) in found.items()}
-        moments = {word: followed(moments[word], ravel_pytree(g)[0]) for word, (g, _) in found.items()}
-        state = (optax.apply_updates(model, change), optimizer_state), taught, moments
-        return state, {word: spread(*both, number + 1) for word, both in moments.items()}
+    def step(self, state: Followed, batch: Batch, key: jax.Array) -> tuple[Followed, dict[str, jax.Array]]:
+        """One step of all; the metrics are each estimator's variance."""
+        images, step = vectors_of(batch), state.step + 1
+        learned = {
+            word: self._learn(word, state.model, *state.memories[word], images, key) for word in self.losses
+        }
+        change, optimizer = self.optimizer.update(learned["muprop"][0], state.optimizer, state.model)
+        memories = {word: memory for word, (_, memory) in learned.items()}
+        moments = {
+            word: followed(state.moments[word], ravel_pytree(g)[0]) for word, (g, _) in learned.items()
+        }
+        model = optax.apply_updates(state.model, change)
+        variances = {word: spread(*both, step) for word, both in moments.items()}
+        return Followed(step, model, optimizer, memories, moments), variances
 
     def _learn(self, word, model, memory, tutor_state, images, key):
         """One estimator's gradient in the model, and its memory after the lesson."""
@@ -232,6 +248,11 @@ class Followers:
         gradient, lesson = jax.grad(value, argnums=(0, 1))(model, memory)
         change, tutor_state = self.tutor.update(lesson, tutor_state, memory)
         return gradient, (optax.apply_updates(memory, change), tutor_state)
+
+
+def vectors_of(batch: Batch) -> jax.Array:
+    """The images of a batch as vectors."""
+    return batch.image.reshape(len(batch.image), -1)
 
 
 def followed(moments: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -248,7 +269,7 @@ def spread(mean: jax.Array, square: jax.Array, steps: jax.Array) -> jax.Array:
 
 def race(args, layers) -> None:
     """Equal time for all; runs that the result holds already are not run again."""
-    data = bits_of(args, "mnist")
+    data = world_of(args), bits_of(args, "mnist")
     words = args.estimators.split(",") if args.estimators else [*RACED, "concrete", "auto"]
     seconds = 0.5 if args.tiny else 60 * args.minutes
     words = words[:1] if args.tiny and not args.estimators else words
@@ -258,21 +279,20 @@ def race(args, layers) -> None:
         draw_race(args.out, f"{seconds / 60:g}", [run for run in runs if run["seconds"] == seconds])
         return ranking(runs)
 
-    measure = partial(raced, data, layers, 5 if args.tiny else 100)
+    measure = partial(raced, *data, layers, 5 if args.tiny else 100)
     measure_missing(args.out, "belief_net_race", wanted, measure, publish)
 
 
-def raced(data, layers, chunk: int, *, estimator: str, seed: int, seconds: float) -> dict[str, Any]:
+def raced(world, data, layers, chunk: int, *, estimator: str, seed: int, seconds: float) -> dict[str, Any]:
     """One run of so many seconds of its core; looking at the bound is free, and compiling, not choosing."""
     chooser = Chooser(negative_mean_elbo, candidates=RACED, draws=32)
-    descent = Descent("score" if estimator == "auto" else estimator, data, layers, seed)
+    descent = Descent("score" if estimator == "auto" else estimator, world, layers, seed)
     compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:
         if estimator == "auto" and chooser.due(step := int(descent.state.step)):
             began, measured = time.process_time(), chooser.profiler.evaluations()
-            batch = descent.data[:BATCH].astype(jnp.float32)
-            if chooser.choose(step, descent.state.model, batch, jr.fold_in(jr.key(seed), step)):
-                descent = Descent(chooser.policy, data, layers, seed, descent.state)
+            if chooser.choose(step, descent.model, descent.examples(BATCH), jr.fold_in(jr.key(seed), step)):
+                descent = Descent(chooser.policy, world, layers, seed, descent.state)
             spent += time.process_time() - began
             evaluations += chooser.profiler.evaluations() - measured
         if compiled is not descent:
@@ -285,7 +305,7 @@ def raced(data, layers, chunk: int, *, estimator: str, seed: int, seconds: float
         evaluations += chunk * descent.evaluations()
         if not curve or spent - curve[-1]["seconds"] >= seconds / 12 or spent >= seconds:
             at = {"seconds": spent, "steps": int(descent.state.step), "evaluations": evaluations}
-            curve.append(at | bounds_of(descent.state.model, data, seed))
+            curve.append(at | bounds_of(descent.model, data, seed))
     last = {k: v for k, v in curve[-1].items() if k != "seconds"}
     chosen = [{"step": step} | reasons for step, reasons in chooser.history]
     return last | {"curve": curve, "chosen": chosen}

@@ -105,7 +105,7 @@ def numbers_in_lines(text: str) -> str:
 
 def provenance() -> dict[str, Any]:
     """Where, how and when a result was made; of the command no word tells where the result went."""
-    from subitize.training.runs import provenance as made_where
+    from subitize.training.provenance import provenance as made_where
 
     return made_where() | {"command": " ".join(["python", *words_without_out(sys.argv)])}
 

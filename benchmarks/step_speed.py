@@ -17,10 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from common import arguments, write
-from subitize import scenes
 from subitize.training import Recipe
-from subitize.training.counter import air_learner, completed, settings_for
-from subitize.training.loop import first_state, run_chunk
+from subitize.training.from_recipe import completed
+from subitize.training.loop import Sampling, first_state, run_chunk
 
 SIDE = 2048  # of the large product
 
@@ -29,14 +28,15 @@ def main() -> None:
     """Alternate chunks of training steps with large products."""
     args = arguments(__doc__, rounds=10)
     rounds, length = (2, 5) if args.tiny else (args.rounds, 50)
-    recipe = Recipe(scenes="digits" if args.tiny else "mnist")
-    world = scenes.load(recipe.scenes, "train")
-    recipe = completed(recipe, world)
-    learner = air_learner(recipe, settings_for(recipe, world))
-    state = first_state(learner, recipe.batch, world, recipe.seed, 0)
+    recipe = Recipe.of(scenes="digits" if args.tiny else "mnist")
+    world = recipe.data.load("train")
+    recipe, _ = completed(recipe, world)
+    learner, seed = recipe.learner(world.spec), recipe.loop.seed
+    data = Sampling(recipe.data.batch, replace=True, labels=False)
+    state = first_state(learner, data, world, seed, 0)
 
     def chunk(state):
-        return run_chunk(learner, recipe.batch, length, world, recipe.seed, 0, state)
+        return run_chunk(learner, data, length, world, seed, 0, state)
 
     work = products(jax.make_jaxpr(chunk)(state).jaxpr) / length
     product = jax.jit(lambda a: a @ a)
@@ -53,7 +53,7 @@ def main() -> None:
         args.out,
         "step_speed",
         {
-            "batch": recipe.batch,
+            "batch": recipe.data.batch,
             "matmul_gflop_per_step": work / 1e9,
             "steps_per_second_median": statistics.median(steps for steps, _ in pairs),
             "large_matmul_gflop_per_second_median": statistics.median(c for _, c in pairs) / 1e9,

@@ -2,7 +2,7 @@
 
 The count prior and the size of the window decide what AIR learns, and the bound does not say which is right.
 Each recipe here is trained for a while, without sum scenes (which would mend some of the harm), and judged by
-`discord` (1 - additive + crowded, see subitize.training.health), which sees no truth, and by the bound.
+`discord` (1 - additive + crowded, see subitize.counter.diagnostics), which sees no truth, and by the bound.
 
     python benchmarks/unsupervised_choice.py
 """

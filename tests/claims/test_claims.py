@@ -20,8 +20,8 @@ from subitize.claims.report import report
 from subitize.cli import main
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.models.air import AIR, AIRSettings
-from subitize.training import Recipe, Run
-from subitize.training.runs import WEIGHTS
+from subitize.training import Run
+from subitize.training.weights import WEIGHTS
 
 AT_LEAST, AT_MOST = Condition("right (%)", "about 80", 85), Condition("right (%)", "", 20, at_most=True)
 
@@ -223,8 +223,10 @@ def test_rows_are_what_is_true_and_columns_what_is_counted(tmp_path):
     world = scenes.load(lab.scenes, "test")
     size = AIRSettings(height=world.height, width=world.width, max_objects=3, object_size=17.0)
     untrained = AIR(size, key=jax.random.key(0))
+    recipe = Recipe.of(scenes=lab.scenes, max_objects=3, object_size=17.0)
+    learner = recipe.learner(world.spec)
     always_three = eqx.tree_at(lambda model: model.guide.count.bias, untrained, np.full(3, 30.0, np.float32))
-    table = confused(lab, Run(tmp_path, Recipe(scenes=lab.scenes), always_three, ""), (0, 2), 5)
+    table = confused(lab, Run(tmp_path, recipe, learner, always_three, ""), (0, 2), 5)
     expected = np.zeros((3, 4), int)  # a row for each count up to the last that is true
     expected[[0, 2], 3] = 5
     assert np.array_equal(table, expected)

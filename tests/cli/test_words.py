@@ -1,7 +1,9 @@
+from functools import partial
+
 import pytest
 
 from subitize.cli.count import Count
-from subitize.cli.train import Train
+from subitize.cli.train import parsed
 from subitize.cli.val import Val
 from subitize.cli.words import parse
 from subitize.core.errors import UsageError
@@ -18,51 +20,81 @@ from subitize.training.recipe import Recipe
     ],
 )
 def test_all_spellings_mean_the_same(words):
-    options = parse(Train, "train", words)
-    assert options == Train(Recipe(steps=10, counts=(0, 1, 2), object_size=12.5), deterministic=True)
+    options = parsed(words)
+    assert options.recipe == Recipe.of(steps=10, counts=(0, 1, 2), object_size=12.5)
+    assert options.deterministic
+    assert not options.debug
 
 
 @pytest.mark.parametrize(
     "words", [["--count-prior", "geometric(rate=0.1)"], ["count-prior=geometric(rate=0.1)"]]
 )
 def test_a_value_may_hold_an_equals_sign(words):
-    assert parse(Train, "train", words).recipe.count_prior == "geometric(rate=0.1)"
+    assert parsed(words).recipe.model.count_prior == "geometric(rate=0.1)"
 
 
 def test_the_defaults_are_those_of_the_recipe():
-    assert parse(Train, "train", []) == Train(Recipe())
+    assert parsed([]).recipe == Recipe.of()
+    assert parsed(["--model", "published"]).recipe == Recipe.of("published")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--model", "dair(max_objects=5)"], ["model=dair(max_objects=5)"], ["--model=dair", "max-objects=5"]],
+)
+def test_a_model_brings_its_own_options(words):
+    assert parsed(words).recipe == Recipe.of("dair", max_objects=5)
+
+
+def test_scenes_are_spelled_as_models_are():
+    data = parsed(["--scenes", "dots(ground='texture', canvas=72)"]).recipe.data
+    world = data.load("test")
+    assert (world.height, world.options()["ground"]) == (72, "texture")
+    with pytest.raises(UsageError, match="`canvas` is given twice"):
+        parsed(["--scenes", "dots(canvas=72)", "--canvas", "80"]).recipe.data.load("train")
+
+
+def test_a_folder_is_learned_by_the_model_that_counts_folders(tmp_path):
+    assert parsed(["--scenes", str(tmp_path)]).recipe.name == "dair"
+    assert parsed(["--scenes", str(tmp_path), "--model", "air"]).recipe.name == "air"
 
 
 def test_paths_may_hold_an_equals_sign(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out=3").mkdir()
-    options = parse(Count, "count", ["out=3", "a=b.png", "model=runs/x"])
+    options = parse(count, ["out=3", "a=b.png", "model=runs/x"])
     assert [str(path) for path in options.paths] == ["out=3", "a=b.png"]
     assert str(options.model) == "runs/x"
 
 
+val, count = partial(parse, Val, "val"), partial(parse, Count, "count")
+
+
 @pytest.mark.parametrize(
-    ("kind", "verb", "words", "message"),
+    ("read", "words", "message"),
     [
-        (Train, "train", ["--stepz", "10"], "no option --stepz. Did you mean '--steps'?"),
-        (Train, "train", ["estimater=exact"], "no option --estimater. Did you mean '--estimator'?"),
-        (Val, "val", ["run", "--jsn"], "no option --jsn. Did you mean '--json'?"),
-        (Train, "train", ["--steps", "ten"], "--steps"),
-        (Train, "train", ["--resume", "maybe"], "--resume"),
-        (Train, "train", ["deterministic=perhaps"], "on or off; got 'perhaps'"),
-        (Train, "train", ["--steps", "0"], "`steps` must be positive; got 0"),
-        (Train, "train", ["--max-objects", "1", "--counts", "0", "2"], "at most 1 objects cannot learn"),
-        (Train, "train", ["--steps"], "--steps"),
-        (Train, "train", ["stray"], "stray"),
-        (Val, "val", [], "RUN"),
-        (Val, "val", ["run", "--scenes-n", "0"], "at least 1"),
-        (Count, "count", [], "Counting needs pictures and a model"),
-        (Count, "count", ["a.png"], "Counting needs pictures and a model"),
+        (parsed, ["--stepz", "10"], "no option --stepz. Did you mean '--steps'?"),
+        (parsed, ["estimater=exact"], "no option --estimater. Did you mean '--estimator'?"),
+        (val, ["run", "--jsn"], "no option --jsn. Did you mean '--json'?"),
+        (parsed, ["--steps", "ten"], "--steps"),
+        (parsed, ["--resume", "maybe"], "--resume"),
+        (parsed, ["deterministic=perhaps"], "on or off; got 'perhaps'"),
+        (parsed, ["--steps", "0"], "`steps` must be positive; got 0"),
+        (parsed, ["--max-objects", "1", "--counts", "0", "2"], "at most 1 objects cannot learn"),
+        (parsed, ["--steps"], "--steps"),
+        (parsed, ["stray"], "stray"),
+        (parsed, ["--model", "dari"], "Did you mean 'dair'?"),
+        (parsed, ["--model", "dair(max_object=3)"], "max_object"),
+        (parsed, ["--fit", "strech"], "--fit"),
+        (val, [], "RUN"),
+        (val, ["run", "--scenes-n", "0"], "at least 1"),
+        (count, [], "Counting needs pictures and a model"),
+        (count, ["a.png"], "Counting needs pictures and a model"),
     ],
 )
-def test_complaints_are_usage_errors_that_name_the_option(kind, verb, words, message, capsys):
+def test_complaints_are_usage_errors_that_name_the_option(read, words, message, capsys):
     with pytest.raises(UsageError) as caught:
-        parse(kind, verb, words)
+        read(words)
     assert message in str(caught.value)
     assert "│" not in str(caught.value)
     assert len(str(caught.value)) < 400

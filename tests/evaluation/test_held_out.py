@@ -31,9 +31,7 @@ def test_a_folder_has_no_truth_and_each_picture_is_seen_once(untrained, tmp_path
     rng = np.random.default_rng(0)
     for i in range(60):
         Image.fromarray(rng.integers(0, 99, (24, 24), np.uint8)).save(tmp_path / f"{i}.png")
-    recipe = dataclasses.replace(
-        untrained.recipe, scenes=str(tmp_path), counts=None, size=None, canvas=24, channels=1
-    )
+    recipe = untrained.recipe.replace(scenes=str(tmp_path), counts=None, size=None, canvas=24, channels=1)
     run = dataclasses.replace(untrained, recipe=recipe)
     found = evaluate(run, n=1000)
     assert found["n"] == len(run.scenes("test").files)

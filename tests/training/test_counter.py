@@ -1,12 +1,12 @@
 """From a recipe to a run: sizes from pictures, folders that protect themselves, models on disk."""
 
-import dataclasses
 import json
 import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -17,21 +17,25 @@ from PIL import Image
 from subitize import scenes
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.optimizer import Optimizer
 from subitize.core.words import spoken
-from subitize.models.air import AIR, AIRSettings
+from subitize.counter import monitor as monitoring
+from subitize.counter.curriculum import curriculum, prior_shift
+from subitize.counter.diagnostics import Signs
+from subitize.counter.object_size import MARGIN, window_size
+from subitize.counter.options import AIROptions
 from subitize.scenes import Digits
-from subitize.training import Recipe, counter, open_run, train
-from subitize.training.counter import air_learner, claimed, completed, follow, open_folder, settings_for
-from subitize.training.health import Signs
-from subitize.training.lesson import air_lesson, prior_shift
-from subitize.training.loop import first_state, run_chunk
-from subitize.training.runs import load_weights, save_weights
-from subitize.training.sizes import MARGIN, window_size
+from subitize.training import Recipe, from_recipe, open_run, train
+from subitize.training.from_recipe import completed
+from subitize.training.loop import Sampling, first_state, run_chunk
+from subitize.training.run_folder import claimed, open_folder
+from subitize.training.weights import first_params, read_weights, save_weights
 
-TINY = Recipe(
+TINY = Recipe.of(
     scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
 )
-SINGLE = dataclasses.replace(TINY, max_objects=1, sums=0)  # soon compiled
+SINGLE = TINY.replace(max_objects=1, sums=0)  # soon compiled
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def test_a_run_is_files_that_speak_for_themselves(run):
     names = {path.name for path in run.path.iterdir()}
     files = {"recipe.json", "provenance.json", "records.jsonl", "timings.jsonl", "weights.safetensors"}
     assert files | {"checkpoints"} == {name for name in names if not name.startswith(".")}
-    assert Recipe.from_json((run.path / "recipe.json").read_text()) == completed(TINY, Digits("train"))
+    assert Recipe.from_json((run.path / "recipe.json").read_text()) == completed(TINY, Digits("train"))[0]
     rows = run.records()
     assert [row["step"] for row in rows] == [2, 4]
     assert {"elbo", "unseen", "additive", "crowded", "count_accuracy", "attempt"} <= set(rows[0])
@@ -73,13 +77,13 @@ def test_a_finished_run_is_left_as_it_is(run):
 
 def test_another_recipe_is_kept_out_of_a_run(run):
     with pytest.raises(UsageError, match="other options \\(batch, seed\\)"):
-        train(dataclasses.replace(TINY, seed=1, batch=5), run.path)
+        train(TINY.replace(seed=1, batch=5), run.path)
     with pytest.raises(UsageError, match="holds a run already"):
         train(TINY, run.path, resume="never")
 
 
 def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path):
-    recipe = completed(TINY, Digits("train"))
+    recipe, _ = completed(TINY, Digits("train"))
     open_folder(tmp_path, recipe, "auto", pictures="these")
     open_folder(tmp_path, recipe, "auto", pictures="these")
     with pytest.raises(UsageError, match="no longer holds the pictures"):
@@ -89,9 +93,9 @@ def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path):
 @pytest.fixture
 def untrained(monkeypatch, run):
     """Training takes no time and leaves no weights."""
-    monkeypatch.setattr(counter, "fit", lambda *_, **__: SimpleNamespace(model=None))
-    monkeypatch.setattr(counter, "save_weights", lambda *_: None)
-    monkeypatch.setattr(counter, "open_run", lambda folder: run)
+    monkeypatch.setattr(from_recipe, "fit", lambda *_, **__: SimpleNamespace(model=None))
+    monkeypatch.setattr(from_recipe, "save_weights", lambda *_: None)
+    monkeypatch.setattr(from_recipe, "open_run", lambda folder: run)
 
 
 def test_a_run_that_goes_on_elsewhere_says_so(tmp_path, untrained):
@@ -113,7 +117,7 @@ def test_pictures_that_cannot_be_read_are_told_of(tmp_path, untrained):
     for i in range(12):
         Image.fromarray(np.full((24, 24), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    said, recipe = [], Recipe(scenes=str(tmp_path), canvas=24, object_size=9.0)
+    said, recipe = [], Recipe.of(scenes=str(tmp_path), canvas=24, object_size=9.0)
     train(recipe, tmp_path / "run", watch=said.append)
     assert any("left out 1" in row["event"] and "broken.png" in row["event"] for row in said)
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["pictures"]) == 64
@@ -121,25 +125,25 @@ def test_pictures_that_cannot_be_read_are_told_of(tmp_path, untrained):
 
 def test_health_is_looked_at_whatever_the_chunks(monkeypatch):
     found = Signs(0.0, 0.0, 1.0, 0.0)
-    monkeypatch.setattr(counter, "signs", lambda *_: found)
-    monkeypatch.setattr(counter, "counts", lambda model, images: np.zeros(len(images)))
-    recipe = dataclasses.replace(TINY, steps=20, chunk=3, look_every=5)
-    inspect = follow(Digits("train"), Digits("test"), recipe)
+    monkeypatch.setattr(monitoring, "signs", lambda *_: found)
+    monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
+    recipe = TINY.replace(steps=20, chunk=3, look_every=5)
+    inspect = monitoring.monitor(recipe, Digits("train"), Digits("test"))
     state = SimpleNamespace(model=None)
     assert [step for step in (3, 6, 9, 12, 15, 18, 20) if inspect(state, step)] == [6, 12, 15, 20]
 
 
 def test_auto_measures_once_and_says_what_it_took(tmp_path, monkeypatch):
-    monkeypatch.setattr("subitize.training.pilot.PILOTED", ("score", "exact"))
-    monkeypatch.setattr("subitize.training.pilot.DRAWS", 4)
-    said, recipe = [], dataclasses.replace(SINGLE, estimator="auto")
+    monkeypatch.setattr("subitize.counter.select_estimator.CANDIDATES", ("score", "exact"))
+    monkeypatch.setattr("subitize.counter.select_estimator.DRAWS", 4)
+    said, recipe = [], SINGLE.replace(estimator="auto")
     run = train(recipe, tmp_path / "run", watch=said.append)
-    assert run.recipe.estimator == "exact"
+    assert run.recipe.model.estimator == "exact"
     assert any("runner-up score" in (row["event"] or "") for row in said)
     assert "runner-up score" in json.loads((run.path / "provenance.json").read_text())["estimator"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
-    monkeypatch.delattr("subitize.training.pilot.piloted")
+    monkeypatch.delattr("subitize.counter.select_estimator.measured")
     with pytest.raises(UsageError, match="nothing is overwritten"):
         train(recipe, tmp_path / "other")
     assert train(recipe, tmp_path / "run").digest == run.digest  # the run in the folder goes on with its own
@@ -164,7 +168,7 @@ def test_a_run_killed_at_its_very_beginning_can_begin_again(tmp_path):
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from subitize.training.counter import claimed\n"
+        "import sys; from pathlib import Path; from subitize.training.run_folder import claimed\n"
         "with claimed(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
@@ -184,23 +188,24 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     for i in range(30):
         Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
-    recipe = Recipe(scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
-    complete = completed(recipe, scenes.load("pictures", "train", canvas=20))
-    assert complete.scenes == str(tmp_path / "pictures")
-    assert complete.sums == 0
-    assert complete.object_size == pytest.approx(8 * MARGIN, abs=0.1)
-    assert completed(complete, scenes.load(complete.scenes, "train", canvas=20)) == complete
+    recipe = Recipe.of(scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
+    assert recipe.name == "dair", "a folder is learned by what was seen to count folders right"
+    complete, _ = completed(recipe, scenes.load("pictures", "train", canvas=20))
+    assert complete.data.scenes == str(tmp_path / "pictures")
+    assert complete.model.sums == 0
+    assert complete.model.object_size == pytest.approx(8 * MARGIN, abs=0.1)
+    assert completed(complete, scenes.load(complete.data.scenes, "train", canvas=20))[0] == complete
 
 
 @pytest.mark.parametrize(("counts", "m"), [((0, 1, 2), 2), ((0, 1, 3), 3), ((0, 1), None)])
 def test_sums_are_of_as_many_as_scenes_hold(counts, m):
-    complete = completed(Recipe(counts=counts), scenes.load("digits", "train", counts=counts))
-    assert (complete.summands if complete.sums else None) == m
+    complete, _ = completed(Recipe.of(counts=counts), scenes.load("digits", "train", counts=counts))
+    assert (complete.model.summands if complete.model.sums else None) == m
 
 
 def test_weights_of_another_recipe_are_noticed(tmp_path, run):
     shutil.copytree(run.path, tmp_path / "copy")
-    (tmp_path / "copy" / "recipe.json").write_text(dataclasses.replace(TINY, max_objects=4).to_json())
+    (tmp_path / "copy" / "recipe.json").write_text(TINY.replace(max_objects=4, object_size=20.0).to_json())
     with pytest.raises(CheckpointError, match="another recipe"):
         open_run(tmp_path / "copy")
 
@@ -222,9 +227,9 @@ def test_squares_give_their_side_as_size():
 
 
 def test_annealing_moves_the_prior_from_one_to_the_other():
-    recipe = dataclasses.replace(TINY, max_objects=3, anneal_from="uniform", anneal_steps=100)
-    shift = prior_shift(recipe)
-    last = spoken(recipe.count_prior, COUNT_PRIORS, "count prior").log_probs(3)
+    options = AIROptions(max_objects=3, anneal_from="uniform", anneal_steps=100)
+    shift = prior_shift(options)
+    last = spoken(options.count_prior, COUNT_PRIORS, "count prior").log_probs(3)
     prior = lambda step: last + shift(step)  # noqa: E731
     assert np.allclose(prior(jnp.asarray(0)), -np.log(4), atol=1e-5)
     assert np.allclose(prior(jnp.asarray(100)), last)
@@ -233,67 +238,69 @@ def test_annealing_moves_the_prior_from_one_to_the_other():
 
 def test_one_learner_serves_every_seed():
     """What is compiled goes by the learner, so that a second seed is not compiled again."""
-    recipe = completed(TINY, Digits("train"))
-    settings = settings_for(recipe, Digits("train"))
-    learner = air_learner(recipe, settings)
-    assert air_learner(dataclasses.replace(recipe, seed=recipe.seed + 1), settings) is learner
-    assert air_learner(dataclasses.replace(recipe, clip=recipe.clip + 1), settings) is not learner
+    recipe, spec = TINY.replace(object_size=20.0, sums=0, summands=2), Digits("train").spec
+    learner = recipe.learner(spec)
+    assert recipe.replace(seed=recipe.loop.seed + 1).learner(spec) is learner
+    assert recipe.replace(clip=recipe.optimizer.clip + 1).learner(spec) is not learner
 
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_a_concentration_follows_the_bound_only_if_it_may(learned):
     world = Digits("train")
     word = f"sticks(concentration=0.5, learned={learned})"
-    recipe = completed(dataclasses.replace(SINGLE, count_prior=word), world)
-    learner = air_learner(recipe, settings_for(recipe, world))
-    state = first_state(learner, recipe.batch, world, recipe.seed, 0)
-    state, _ = run_chunk(learner, recipe.batch, 1, world, recipe.seed, 0, state)
-    assert (float(state.model.count_prior.log_concentration) == np.log(0.5)) is not learned
+    recipe, _ = completed(SINGLE.replace(count_prior=word), world)
+    learner, data = recipe.learner(world.spec), Sampling(4, replace=True, labels=False)
+    state = first_state(learner, data, world, 0, 0)
+    state, _ = run_chunk(learner, data, 1, world, 0, 0, state)
+    assert (float(state.learner.model.count_prior.log_concentration) == np.log(0.5)) is not learned
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
-    lesson = air_lesson(dataclasses.replace(TINY, max_objects=3, sums=2, summands=3, contrast=7.0))
-    images = jnp.ones((4, 8, 8, 1))
-    examples = lesson.examples(lesson.begin(images), images, jnp.asarray(900), jr.key(0))
+    lesson = curriculum(AIROptions(max_objects=3, sums=2, summands=3, contrast=7.0))
+    batch = Batch(jnp.ones((4, 8, 8, 1)), jnp.arange(4))
+    examples = lesson.examples(lesson.init(batch), batch, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == (6, 8, 8, 1)
     assert np.all(examples.summands == 3)
     assert np.all(examples.contrast == 7)
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():
-    recipe = dataclasses.replace(TINY, sums=0)
-    lesson = air_lesson(recipe)
-    images = jnp.ones((4, 8, 8, 1))
-    examples = lesson.examples(lesson.begin(images), images, jnp.asarray(900), jr.key(0))
-    assert examples.image.shape == images.shape
+    lesson = curriculum(AIROptions(sums=0))
+    batch = Batch(jnp.ones((4, 8, 8, 1)), jnp.arange(4))
+    examples = lesson.examples(lesson.init(batch), batch, jnp.asarray(900), jr.key(0))
+    assert examples.image.shape == batch.image.shape
     assert np.all(examples.real == 1)
     assert np.all(examples.told == 0)
 
 
-@pytest.mark.parametrize("damage", ["flip", "header", "cut", "empty", "text", "pickle"])
+@pytest.mark.parametrize("damage", ["flip", "header", "cut", "empty", "text", "pickle", "not finite"])
 def test_damaged_weights_are_never_used(tmp_path, damage):
-    settings = AIRSettings(
-        height=16, width=16, recurrent=4, head=4, encoder=4, decoder=4, features=4, object_size=6.0
-    )
+    options, data = AIROptions(object_size=6.0, what=2), DataSpec(16, 16, 1)
+    learner = options.learner(data, Optimizer(), 10)
+    params = first_params(learner, data)
     path = tmp_path / "weights.safetensors"
-    save_weights(path, AIR(settings, key=jr.key(0)))
-    model, _ = load_weights(path)
-    assert model.settings == settings
-    data = bytearray(path.read_bytes())
+    save_weights(path, options, data, params, {"unseen": 0.25})
+    read = read_weights(path)
+    assert (read.settings, read.data, read.diagnostics) == (options, data, {"unseen": 0.25})
+    assert eqx.tree_equal(read.params(learner), params)
+    written = bytearray(path.read_bytes())
     if damage == "flip":
-        data[-100] ^= 4
+        written[-100] ^= 4
     elif damage == "header":
-        data[data.index(b"object_size") + 16] ^= 1  # 6.0 becomes 7.0
+        written[written.index(b"object_size") + 18] ^= 1  # 6.0 becomes 7.0
+    elif damage == "not finite":
+        save_weights(path, options, data, jax.tree.map(lambda x: x * jnp.nan, params))
+        written = path.read_bytes()
     harmful = b"cos\nsystem\n(S'touch executed'\ntR."
-    replaced = {"cut": data[: len(data) // 2], "empty": b"", "text": b"not weights", "pickle": harmful}
-    path.write_bytes(replaced.get(damage, data))
+    replaced = {"cut": written[: len(written) // 2], "empty": b"", "text": b"not weights", "pickle": harmful}
+    path.write_bytes(replaced.get(damage, written))
     with pytest.raises(CheckpointError):
-        load_weights(path)
+        read_weights(path)
 
 
-def test_weights_survive_the_disk_exactly(tmp_path, run):
-    again, _ = load_weights(run.path / "weights.safetensors")
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, run.model, again)))
+def test_weights_survive_the_disk_exactly(run):
+    again = open_run(run.path)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, run.model, again.model)))
 
 
 def test_what_is_not_a_run_is_said_so(tmp_path, run):
@@ -317,14 +324,15 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
         ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
         ({"contrast": -1.0}, "at least 0"),
-        ({"clip": float("inf")}, "`clip` must be finite"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be finite"),
+        ({"clip": float("inf")}, "`clip` must be positive and finite"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be positive and finite"),
+        ({"stepps": 3}, "Did you mean 'steps'"),
     ],
     ids=str,
 )
 def test_a_recipe_checks_itself(options, message):
     with pytest.raises(UsageError, match=message):
-        Recipe(**options)
+        Recipe.of(**options)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"stepps": 3}', '{"steps": "many"}', '{"hold": NaN}', "{"])

@@ -6,8 +6,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from subitize.counter.diagnostics import Signs, crowding, signs
 from subitize.models.air import AIR, AIRSettings
-from subitize.training.health import Signs, crowding, signs
 
 SMALL = AIRSettings(
     height=24, width=24, object_size=9.0, recurrent=8, head=8, encoder=8, decoder=8, features=8

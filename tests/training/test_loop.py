@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 from subitize.core.errors import DiskFullError, DivergedError, UsageError
+from subitize.core.seeds import LARGEST_SEED
 from subitize.scenes import Digits
 from subitize.training import checkpoint
-from subitize.training.learner import STREAK, Info, Learner
 from subitize.training.loop import (
-    LARGEST_SEED,
-    SLOWER,
+    MAX_NONFINITE_STEPS,
+    RESTART_LR_FACTOR,
     Interrupted,
     Plan,
+    Sampling,
     best_state,
     first_state,
     fit,
@@ -35,38 +36,28 @@ PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
 class Walk(NamedTuple):
     step: jax.Array
     place: jax.Array
-    skipped: jax.Array
-    streak: jax.Array
-    pace: jax.Array
+    scale: jax.Array
 
 
-def walk(bad=lambda step, noise: jnp.asarray(False)):
+class Walker:
     """A learner that adds up what it sees: any change of order, scene or noise changes its sum."""
 
-    def init(key, images, pace):
-        zero = jnp.zeros((), jnp.int32)
-        return Walk(zero, jr.normal(key, (3,)), zero, zero, jnp.asarray(pace))
+    def __init__(self, bad=lambda step, noise: jnp.asarray(False)):
+        self.bad = bad
 
-    def step(state, images, key):
+    def init(self, key, batch, *, learning_rate_scale=1.0):
+        return Walk(jnp.zeros((), jnp.int32), jr.normal(key, (3,)), jnp.asarray(learning_rate_scale))
+
+    def step(self, state, batch, key):
         noise = jr.normal(key, (3,))
-        finite = ~bad(state.step, noise)
-        moved = 0.9 * state.place + noise * images.mean()
-        skip = (~finite).astype(jnp.int32)
-        state = Walk(
-            state.step + 1,
-            jnp.where(finite, moved, state.place),
-            state.skipped + skip,
-            jnp.where(state.streak >= STREAK, state.streak, skip * (state.streak + 1)),
-            state.pace,
-        )
-        return state, Info(moved.sum(), {"first": moved[0]}, finite)
-
-    return Learner(init, step, lambda state, key, n: jnp.zeros((n, 1, 1, 1)))
+        moved = 0.9 * state.place + noise * batch.image.mean()
+        moved = jnp.where(self.bad(batch.index[0] // PLAN.batch, noise), jnp.nan, moved)
+        return state._replace(step=state.step + 1, place=moved), {"first": moved[0], "sum": moved.sum()}
 
 
 def run(folder, learner=None, plan=PLAN, **options):
     folder.mkdir(exist_ok=True)
-    return fit(learner or walk(), SCENES, plan, folder, **options)
+    return fit(learner or Walker(), SCENES, plan, folder, **options)
 
 
 def rows(folder):
@@ -76,11 +67,12 @@ def rows(folder):
 def test_one_compilation_serves_every_seed(tmp_path):
     """The cache of compiled programs goes by their text, in which no seed may stand."""
 
-    learner, state = walk(), run(tmp_path)
+    learner, data, state = Walker(), Sampling(2, replace=True, labels=False), None
+    state = first_state(learner, data, SCENES, 3, 0)
 
     def texts(seed):
-        fresh = first_state.lower(learner, 2, SCENES, seed, 0, 1.0)
-        return fresh.as_text(), run_chunk.lower(learner, 2, 5, SCENES, seed, 0, state).as_text()
+        fresh = first_state.lower(learner, data, SCENES, seed, 0, 1.0)
+        return fresh.as_text(), run_chunk.lower(learner, data, 5, SCENES, seed, 0, state).as_text()
 
     assert texts(3) == texts(LARGEST_SEED)
 
@@ -145,26 +137,27 @@ def test_a_signal_saves_and_stops_with_its_own_exit_code(tmp_path):
 
 
 def test_one_infinite_step_is_skipped_and_counted(tmp_path):
-    state = run(tmp_path, walk(lambda step, noise: step == 7))
-    assert int(state.skipped) == 1
+    state = run(tmp_path, Walker(lambda step, noise: step == 7))
+    last = json.loads(rows(tmp_path).splitlines()[-1])
+    assert last["skipped"] == 1
+    assert int(state.step) == PLAN.steps - 1, "the skipped step left no trace"
     assert np.isfinite(state.place).all()
-    assert all(np.isfinite(json.loads(row)["loss"]) for row in rows(tmp_path).splitlines())
+    assert all(np.isfinite(json.loads(row)["sum"]) for row in rows(tmp_path).splitlines())
 
 
 def test_a_streak_of_infinite_steps_goes_back_with_other_noise(tmp_path):
     root = jr.fold_in(jr.fold_in(jr.key(PLAN.seed), 0), 1)  # noise of the first attempt
     first = jnp.stack([jr.normal(jr.fold_in(root, step), (3,)) for step in range(PLAN.steps)])
     events = []
-    learner = walk(lambda step, noise: (step >= 22) & jnp.all(noise == first[step]))
-    state = run(tmp_path, learner, watch=events.append)
+    learner = Walker(lambda step, noise: (step >= 22) & jnp.all(noise == first[step]))
+    run(tmp_path, learner, watch=events.append)
     assert any("going back" in (row.get("event") or "") for row in events)
-    assert int(state.step) == PLAN.steps
     assert [json.loads(row)["attempt"] for row in rows(tmp_path).splitlines()] == [0] * 6 + [1] * 2
 
 
 def test_what_stays_infinite_is_given_up(tmp_path):
-    with pytest.raises(DivergedError, match=f"{STREAK} steps in a row") as error:
-        run(tmp_path, walk(lambda step, noise: step >= 12))
+    with pytest.raises(DivergedError, match=f"{MAX_NONFINITE_STEPS} steps in a row") as error:
+        run(tmp_path, Walker(lambda step, noise: step >= 12))
     assert error.value.exit_code == 6
 
 
@@ -174,7 +167,7 @@ def test_a_failed_run_starts_again_once_allowed(tmp_path):
 
     events = []
     state = run(tmp_path, plan=Plan(40, 2, 3, 5, 10, restarts=1), inspect=inspect, watch=events.append)
-    assert state.pace == SLOWER, "it learns more slowly than what failed"
+    assert state.scale == RESTART_LR_FACTOR, "it learns more slowly than what failed"
     attempts = [json.loads(row)["attempt"] for row in rows(tmp_path).splitlines()]
     assert attempts == [0] * 4 + [1] * 8
     said = [e["event"] for e in events if e.get("event")]
@@ -265,12 +258,12 @@ def test_without_a_criterion_the_best_is_the_last(tmp_path):
 
 
 def test_a_streak_in_the_middle_of_a_chunk_is_not_overlooked(tmp_path):
-    """STREAK infinite steps, and finite ones after them, all before the host looks again."""
+    """MAX_NONFINITE_STEPS infinite steps, and finite ones after them, all before the host looks again."""
     events = []
     with pytest.raises(DivergedError):
         run(
             tmp_path,
-            walk(lambda step, noise: (step >= 12) & (step < 12 + STREAK)),
+            Walker(lambda step, noise: (step >= 12) & (step < 12 + MAX_NONFINITE_STEPS)),
             Plan(40, 2, 3, 40, 40),
             watch=events.append,
         )

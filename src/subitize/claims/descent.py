@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 
 from subitize.claims.lab import Lab
 from subitize.gradients import expectation
+from subitize.gradients.learner import GenerativeLearner, view_of_images
 from subitize.scenes import AbstractScenes
-from subitize.training.learner import as_they_are, structured
 from subitize.training.loop import Plan
 
 CHUNK = 100  # steps per dispatch
@@ -80,13 +80,13 @@ def descended(
     """
     steps, chunk, batch = (4, 2, 8) if lab.tiny else (schedule.steps, CHUNK, schedule.batch)
     fall = optax.cosine_decay_schedule(schedule.rate, steps, schedule.last_rate / schedule.rate)
-    learner = structured(
-        build=lambda key: subject.build(subject.settings, key=key),
+    learner = GenerativeLearner(
+        build=lambda key, batch: subject.build(subject.settings, key=key),
         loss=expectation(subject.cost),
-        lesson=as_they_are(subject.view),
+        transform=view_of_images(subject.view),
         optimizer=optax.chain(optax.clip_by_global_norm(schedule.clip), optax.adam(fall)),
         learning_rate=schedule.rate,
-        dream=subject.dream,
+        draw_image=subject.dream,
     )
     plan = Plan(steps, batch, seed, chunk, save_every=10 * chunk)
     defining = (subject.settings, schedule, world.name, world.options())

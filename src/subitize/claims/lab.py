@@ -19,12 +19,14 @@ from PIL import Image
 
 from subitize.claims.claim import Claim
 from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.interfaces import Learner
 from subitize.scenes import AbstractScenes, Bits
-from subitize.training import Learner, Recipe, Run, fit, open_run, train
+from subitize.training import Recipe, Run, fit, open_run, train
 from subitize.training.checkpoint import alone, write_atomically
 from subitize.training.loop import Plan
+from subitize.training.provenance import provenance
 from subitize.training.records import RECORDS, read_rows, training_seconds
-from subitize.training.runs import WEIGHTS, provenance
+from subitize.training.weights import WEIGHTS
 
 TINY = {  # whatever a claim asks for: few objects, since steps take long to compile, and trainings that agree
     "scenes": "digits",
@@ -76,7 +78,7 @@ class Lab:
     def trained(self, **options: Any) -> Run:
         """The run of a recipe: trained now, trained to its end, or opened."""
         options = {"scenes": self.scenes} | options | (TINY if self.tiny else {})
-        recipe = Recipe(**options)
+        recipe = Recipe.of(**options)
         words = "-".join(str(options[k]) for k in ("scenes", "model", "seed") if k in options)
         folder = self.out / "runs" / f"{words}-{marked(recipe.to_json())}"
         if (folder / WEIGHTS).is_file():

@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(Count, "count", words)
     from subitize.core.pictures import FITS, INVERTS, find_pictures
     from subitize.evaluation.pictures import count_pictures
-    from subitize.training.runs import new_folder, open_run
+    from subitize.training.run import new_folder, open_run
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)

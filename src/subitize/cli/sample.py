@@ -43,22 +43,22 @@ def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Sample, "sample", words)
     out = new_picture(options.out)
-    import jax
-    import numpy as np
-
     from subitize.core.counts import COUNT_PRIORS
+    from subitize.core.interfaces import Counter, Sampler
     from subitize.core.words import spoken
-    from subitize.figures.scenes import dreams
-    from subitize.training.runs import open_run
+    from subitize.figures.showcase import dreamt, samples
+    from subitize.training import open_run
 
-    run = open_run(options.run)
-    prior = spoken(options.count_prior, COUNT_PRIORS, "count prior")
-    log_prior = prior.log_probs(run.model.settings.max_objects)
-    keys = jax.random.split(jax.random.key(options.seed), options.n)
-    images, counts = jax.jit(jax.vmap(lambda key: run.model.dream(key, log_prior)))(keys)
+    prior, run = spoken(options.count_prior, COUNT_PRIORS, "count prior"), open_run(options.run)
+    if isinstance(run.learner, Counter):
+        picture = dreamt(run, prior, options.n, options.seed)
+    elif isinstance(run.learner, Sampler):
+        picture = samples(run, options.n, options.seed)
+    else:
+        raise UsageError(f"The model '{run.recipe.name}' makes up no images, so there is nothing to sample.")
     out = out or unused(run.path / "pictures" / "dreams.png")
     out.parent.mkdir(parents=True, exist_ok=True)
-    dreams(np.asarray(images), np.asarray(counts)).save(out)
+    picture.save(out)
     print(f"picture: {out.absolute()}")
     return 0
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.sample import new_picture
-from subitize.cli.train import draw_board
+from subitize.cli.train import draw_picture
 from subitize.cli.words import parse
 
 
@@ -35,21 +35,26 @@ def main(words: Sequence[str]) -> int:
         print("\n".join(what_exists()))
         return 0
     out = new_picture(options.out)
-    from subitize.training.runs import open_run
+    from subitize.training import open_run
 
     run = open_run(options.run)
     print(f"run: {run.path.absolute()}", *recipe(run.recipe), *last_record(run), sep="\n")
-    print(f"picture: {draw_board(run, out)}")
+    print(f"picture: {draw_picture(run, out)}")
     return 0
 
 
 def recipe(recipe: Any) -> Iterator[str]:
-    """Fields of a recipe, with a star on those that differ from the default."""
-    yield "recipe (* not the default):"
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
+    """Options of a recipe by their sections, with a star on those that differ from the model's defaults."""
+    from subitize.training import Recipe
+
+    usual, shown = {name: value for _, name, value in Recipe.of(recipe.name).options()}, None
+    yield f"recipe of {recipe.name} (* not the default):"
+    for section, name, value in recipe.options():
+        if section != shown:
+            yield f" {section}"
+            shown = section
         if value is not None:
-            yield f"  {'*' if value != field.default else ' '} {field.name:<16} {value}"
+            yield f"  {'*' if value != usual[name] else ' '} {name:<16} {value}"
 
 
 def last_record(run: Any) -> Iterator[str]:
@@ -67,11 +72,11 @@ def what_exists() -> Iterator[str]:
     from subitize.core.counts import COUNT_PRIORS
     from subitize.evaluation.programs import PROGRAMS
     from subitize.gradients import ESTIMATORS, OBJECTIVES
-    from subitize.models.air import GUIDES
+    from subitize.registry import LEARNERS
     from subitize.scenes import WORLDS
 
     yield from listed("scenes (--scenes), or the path of a folder of pictures", WORLDS)
-    yield from listed("models (--model)", GUIDES)
+    yield from listed("models (--model)", LEARNERS)
     yield "estimators (--estimator)"
     for word, build in ESTIMATORS.items():
         estimator = build()

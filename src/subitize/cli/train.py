@@ -1,4 +1,4 @@
-"""`subitize train`: learn to count from pictures alone."""
+"""`subitize train`: learn from pictures alone, to count them or whatever else the model does."""
 
 import dataclasses
 import os
@@ -9,46 +9,84 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from subitize.cli.progress import Watch
-from subitize.cli.words import parse
+from subitize.cli.words import parse, value_of
 from subitize.core.errors import UsageError
-from subitize.training.recipe import Recipe
+from subitize.core.optimizer import Optimizer
+from subitize.training.recipe import Data, Loop, Recipe
 
 LOOKED_AT = 500  # held-out scenes for the last line
+SECTION = tyro.conf.arg(name="")
 
 
-@dataclasses.dataclass(frozen=True)
-class Train:
-    """Learn to count from pictures alone. Any option of the recipe may be given.
+def options_for(usual: Recipe) -> type:
+    """The options of the command, those of a recipe's sections and model among them, at its values."""
+    kind = type(usual.model)
 
-    Args:
-        recipe: what decides the outcome; written to recipe.json in the run folder.
-        out: folder of the run; runs/<scenes>-NNN here if not given.
-        resume: auto goes on where the run in this folder stopped; never asks for an empty folder.
-        deterministic: one core and fixed order of sums: the same weights, bit for bit, on the same machine.
-        debug: show the traceback of an error.
+    @dataclasses.dataclass(frozen=True)
+    class Train:
+        """Learn from pictures alone. `subitize train --model NAME --help` lists the options of a model.
+
+        Args:
+            settings: of the model.
+            data: what to learn from.
+            optimizer: how it follows its gradient.
+            loop: how long, how often, from which seed.
+            model: a name that `subitize show` lists, with its options as in "dair(max_objects=5)". If not
+                given, air for generated scenes and dair for a folder of pictures.
+            out: folder of the run; runs/<scenes>-NNN here if not given.
+            resume: auto goes on where the run in this folder stopped; never asks for an empty folder.
+            deterministic: one core and fixed order of sums, so that equal machines make equal weights.
+            debug: show the traceback of an error.
+        """
+
+        settings: Annotated[kind, SECTION] = usual.model  # pyright: ignore[reportInvalidTypeForm]
+        data: Annotated[Data, SECTION] = usual.data
+        optimizer: Annotated[Optimizer, SECTION] = usual.optimizer
+        loop: Annotated[Loop, SECTION] = usual.loop
+        model: str | None = None
+        out: Path | None = None
+        resume: Literal["auto", "never"] = "auto"
+        deterministic: bool = False
+        debug: bool = False
+
+        def __post_init__(self):
+            assert self.recipe  # making it checks that its sections agree
+
+        @property
+        def recipe(self) -> Recipe:
+            """All that decides the outcome."""
+            return Recipe(self.settings, self.data, self.optimizer, self.loop)
+
+    return Train
+
+
+def parsed(words: Sequence[str]) -> Any:
+    """The options, once the model has said which there are.
+
+    Raises:
+        UsageError: there is no such model, or it has no such option.
     """
-
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
-    out: Path | None = None
-    resume: Literal["auto", "never"] = "auto"
-    deterministic: bool = False
-    debug: bool = False
+    scenes = value_of("scenes", words)
+    recipe = Recipe.of(value_of("model", words), **({} if scenes is None else {"scenes": scenes}))
+    return parse(options_for(recipe), "train", words)
 
 
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
-    options = parse(Train, "train", words)
+    options = parsed(words)
     if options.deterministic:
         one_core()
     from subitize.training import open_run, train
-    from subitize.training.runs import device, new_folder
+    from subitize.training.provenance import device
+    from subitize.training.run import new_folder
 
-    folder = (options.out or new_folder(options.recipe.scenes)).absolute()
-    print(f"run: {folder}", f"device: {device()}", sep="\n", flush=True)
+    recipe = options.recipe
+    folder = (options.out or new_folder(recipe.data.scenes)).absolute()
+    print(f"run: {folder}", f"model: {recipe.name}", f"device: {device()}", sep="\n", flush=True)
     with Watch("train") as watch:
-        train(options.recipe, folder, options.resume, watch)
+        train(recipe, folder, options.resume, watch)
     run = open_run(folder)
-    print(last_words(run), f"picture: {draw_board(run)}", f"run: {folder}", sep="\n")
+    print(*last_words(run), f"picture: {draw_picture(run)}", f"run: {folder}", sep="\n")
     return 0
 
 
@@ -61,22 +99,41 @@ def one_core() -> None:
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
 
 
-def last_words(run: Any) -> str:
-    """How it counts scenes that it has never seen: accuracy for each true count, where that is known."""
-    from subitize.evaluation.held_out import evaluate
+def last_words(run: Any) -> list[str]:
+    """What it does on examples that it has never seen: accuracy for each true count, or its own scores."""
+    from subitize.core.interfaces import Counter, Scorer
+    from subitize.evaluation.held_out import evaluate, scores
 
+    if not isinstance(run.learner, Counter):
+        found = scores(run, LOOKED_AT) if isinstance(run.learner, Scorer) else {}
+        return ["held out: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items())] * bool(
+            found
+        )
     found = evaluate(run, LOOKED_AT, elbo=False)
     if found["count_accuracy"] is None:
-        return f"held out: {found['mean_count']:.2f} objects per picture; nobody knows the truth"
+        return [f"held out: {found['mean_count']:.2f} objects per picture; nobody knows the truth"]
     each = ", ".join(f"{n}: {100 * s:.1f} %" for n, s in found["accuracy_by_count"].items() if s is not None)
-    return f"held out: {100 * found['count_accuracy']:.1f} % counted right ({each}) of {found['n']} scenes"
+    right = f"{100 * found['count_accuracy']:.1f} % counted right"
+    return [f"held out: {right} ({each}) of {found['n']} scenes"]
 
 
-def draw_board(run: Any, out: Path | None = None) -> Path:
-    """Draw the board of held-out scenes, into the run's own pictures by default; returns where."""
-    from subitize.figures.showcase import showcase
+def draw_picture(run: Any, out: Path | None = None) -> Path | None:
+    """Where the picture of a run was written: a board of held-out scenes if it counts, or samples.
 
-    target = out or run.path / "pictures" / "board.png"
+    Args:
+        run: to draw.
+        out: the file; pictures/board.png or pictures/samples.png in the run if None.
+    """
+    from subitize.core.interfaces import Counter, Sampler
+    from subitize.figures.showcase import samples, showcase
+
+    if isinstance(run.learner, Counter):
+        draw, name = showcase, "board.png"
+    elif isinstance(run.learner, Sampler):
+        draw, name = samples, "samples.png"
+    else:
+        return None
+    target = out or run.path / "pictures" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    showcase(run).save(target)
+    draw(run).save(target)
     return target.absolute()

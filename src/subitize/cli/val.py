@@ -43,17 +43,20 @@ class Val:
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Val, "val", words)
-    from subitize.evaluation.held_out import evaluate
-    from subitize.training.runs import open_run
+    from subitize.core.interfaces import Counter
+    from subitize.evaluation.held_out import evaluate, scores
+    from subitize.training import open_run
 
     run = open_run(options.run, options.max_objects, options.looks)
-    found = evaluate(run, options.scenes_n, options.seed)
+    counts = isinstance(run.learner, Counter)
+    found: dict[str, Any] = (evaluate if counts else scores)(run, options.scenes_n, options.seed)
     found = {name: finite(value) for name, value in found.items()}
     if options.json:
         found |= {"run": str(run.path.absolute()), "model_sha256": run.digest}
         print(json.dumps(found, allow_nan=False))
     else:
-        print("\n".join([f"run: {run.path.absolute()}", *table(found)]))
+        lines = table(found) if counts else [line(name, value, "") for name, value in found.items()]
+        print("\n".join([f"run: {run.path.absolute()}", *lines]))
     return 0
 
 

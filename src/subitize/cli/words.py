@@ -40,6 +40,18 @@ def parse(options: type[Options], verb: str, words: Sequence[str]) -> Options:
     raise UsageError(f"{complaint(said.getvalue())} See `subitize {verb} --help`.")
 
 
+def value_of(option: str, words: Sequence[str]) -> str | None:
+    """What is given for an option, before all options are known; the last one counts."""
+    pairs = zip(words, [*words[1:], None], strict=False)
+    spelled = ((word.lstrip("-").partition("="), word, after) for word, after in pairs)
+    given = [
+        value if equals else after
+        for (name, equals, value), word, after in spelled
+        if name == option and (equals or word.startswith("--"))
+    ]
+    return given[-1] if given else None
+
+
 def fields(options: Any) -> Iterator[tuple[str, Any]]:
     """Names and types of all options, those of a dataclass inside it included."""
     for name, kind in get_type_hints(options, include_extras=True).items():

@@ -8,28 +8,37 @@ from typing import Any
 from subitize.core.errors import UsageError, did_you_mean
 
 
+def name_and_options(word: str, kind: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options in a word such as "rloo(k=8)".
+
+    Raises:
+        UsageError: it is not so written.
+    """
+    try:
+        tree = ast.parse(word.strip(), mode="eval").body
+        call = tree if isinstance(tree, ast.Call) else ast.Call(func=tree, args=[], keywords=[])
+        if call.args:
+            raise ValueError("options must be named")
+        name = ast.unparse(call.func).strip()
+        return name, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError):
+        raise UsageError(
+            f"Write {kind} as a name with named options, like 'rloo(k=8)'; got {word!r}."
+        ) from None
+
+
 def spoken(word: str, vocabulary: Mapping[str, Callable], kind: str) -> Any:
     """Build what a word such as "rloo(k=8)" names.
 
     Raises:
         UsageError: the word is not in the vocabulary, or its arguments do not fit.
     """
-    try:
-        tree = ast.parse(word.strip(), mode="eval").body
-        call = tree if isinstance(tree, ast.Call) else ast.Call(func=tree, args=[], keywords=[])
-        name = ast.unparse(call.func).strip()
-        arguments = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError):
-        raise UsageError(
-            f"An {kind} is written as a word with options, like 'rloo(k=8)'; got {word!r}."
-        ) from None
+    name, arguments = name_and_options(word, kind)
     if name not in vocabulary:
         known = ", ".join(sorted(vocabulary))
         raise UsageError(f"There is no {kind} {name!r}.{did_you_mean(name, vocabulary)} Known: {known}.")
     try:
         inspect.signature(vocabulary[name]).bind(**arguments)
-        if call.args:
-            raise TypeError("options must be named")
         return vocabulary[name](**arguments)
     except (TypeError, ValueError) as error:
         raise UsageError(f"The {kind} {word!r} cannot be built: {error}") from None

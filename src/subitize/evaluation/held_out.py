@@ -12,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from subitize.core.errors import UsageError
+from subitize.core.interfaces import Scorer
 from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
 from subitize.evaluation.localisation import ink_boxes, localisation
 from subitize.scenes import AbstractScenes, Scene
 from subitize.scenes.stack import AbstractStack
-from subitize.training.runs import Run
+from subitize.training.run import Run
 
 CHUNK = 500  # scenes in memory at a time, with all their patches
 NEEDS_TRUTH = (
@@ -58,6 +60,26 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> di
         "n": len(ink),
         "seed": seed,
     }
+
+
+def scores(run: Run, n: int = 2000, seed: int = 0) -> dict[str, float]:
+    """What a model that is a `Scorer` says of held-out examples: means over n of them.
+
+    Raises:
+        UsageError: it is none.
+    """
+    learner, scenes = run.learner, run.scenes("test")
+    if not isinstance(learner, Scorer):
+        raise UsageError(f"The model '{run.recipe.name}' has no score to measure on held-out examples.")
+    numbers = scenes.indices(seed, jnp.arange(n), replace=False)
+    score, totals = jax.jit(learner.score), {}
+    for start in range(0, n, CHUNK):
+        batch = scenes.examples(seed, numbers[start : start + CHUNK])
+        found = score(run.model, batch, jax.random.fold_in(jax.random.key(seed), start))
+        for name, value in found.items():
+            if jnp.ndim(value) == 0:
+                totals[name] = totals.get(name, 0.0) + float(value) * len(batch.image) / n
+    return totals
 
 
 def measured(

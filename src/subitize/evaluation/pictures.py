@@ -34,7 +34,7 @@ from subitize.core.pictures import (
     to_channels,
 )
 from subitize.evaluation.counting import intervals
-from subitize.training.runs import Run
+from subitize.training.run import Run
 
 SURE = 0.9  # probability of the count from which on it is believed
 CONTRAST, NOTHING = 0.05, 2 / 255  # brightest minus darkest pixel
@@ -113,7 +113,7 @@ def count_pictures(
         NoInputError: a path does not exist, or there is no picture in any of them.
     """
     files = find_pictures(paths)
-    fit, invert = fit or run.recipe.fit or "resize", invert or run.recipe.invert or "auto"
+    fit, invert = fit or run.recipe.data.fit or "resize", invert or run.recipe.data.invert or "auto"
     warm_up(run)
     waiting: list[Counted] = []
     for file, name in files:

@@ -6,13 +6,16 @@ twelve black squares say little. They are chosen by their truth alone, never by 
 
 from typing import Any
 
+import jax
 import numpy as np
 from PIL import Image
 
+from subitize.core.counts import AbstractCountPrior
 from subitize.evaluation.held_out import held_out
 from subitize.figures.board import board
+from subitize.figures.scenes import dreams
 from subitize.scenes import Scene
-from subitize.training.runs import Run
+from subitize.training.run import Run
 
 POOL = 200  # scenes to choose from
 EMPTY = 2  # scenes without objects, at most
@@ -34,6 +37,34 @@ def showcase(run: Run, n: int = 12, seed: int = 0) -> Image.Image:
     title = f"{title_of(scenes.name)} · held-out scenes"
     truth = np.asarray(scene.count) if scenes.has_truth else None
     return board(np.asarray(scene.image), looks, truth, title)
+
+
+def dreamt(run: Run, prior: AbstractCountPrior, n: int = 16, seed: int = 0) -> Image.Image:
+    """A grid of n scenes sampled from a model that counts, each with its count below.
+
+    Args:
+        run: of a model that counts.
+        prior: on the count, instead of the strict one of training.
+        n: how many.
+        seed: of the scenes.
+    """
+    log_prior = prior.log_probs(run.model.settings.max_objects)
+    keys = jax.random.split(jax.random.key(seed), n)
+    images, counts = jax.jit(jax.vmap(lambda key: run.model.dream(key, log_prior)))(keys)
+    return dreams(np.asarray(images), np.asarray(counts))
+
+
+def samples(run: Run, n: int = 16, seed: int = 0) -> Image.Image:
+    """A grid of n images that a run's model makes up.
+
+    Args:
+        run: of a model that is a `Sampler`.
+        n: how many.
+        seed: of the images.
+    """
+    learner: Any = run.learner
+    images = jax.jit(learner.sample, static_argnums=2)(run.model, jax.random.key(seed), n)
+    return dreams(np.asarray(images))
 
 
 def title_of(name: str) -> str:

@@ -29,7 +29,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from subitize.core.distributions import Stopping
 from subitize.models.air import AIR, Evidence
 
-PAIR = 2  # summands, where nothing says otherwise
 FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound counts
 CANDIDATES = 20  # the most certain ones of a batch, from which summands are drawn
 TRIES = 3  # draws for each further summand of a sum that is wanted: many do not fit
@@ -79,7 +78,7 @@ def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str
     parts = evidence.bound(q, draw("count", q))
     log_probs = q.log_probs()
     cost = -exercise.real * parts["elbo"]
-    if model.settings.max_objects >= PAIR:
+    if model.settings.max_objects >= 2:
         m = exercise.summands
         all_of_them = (jnp.arange(model.settings.max_objects) < m).astype(log_probs.dtype)
         at_m = evidence.bound(q, all_of_them)["elbo"] + log_probs[m]

@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 SCENES = {family.family: family for family in (MNIST, Digits, Sprites, Dots)}
-WORLDS = SCENES | {Omniglot.family: Omniglot}
+WORLDS = SCENES | {Omniglot.family: Omniglot, Bits.family: Bits}
 
 
 def load(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:

@@ -18,6 +18,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from subitize.core.interfaces import Batch, DataSpec
+
 SPLITS = ("train", "test")
 
 
@@ -63,6 +65,21 @@ class AbstractScenes(eqx.Module):
         """The word, or the path, by which `subitize.scenes.load` finds this world."""
         return self.family
 
+    @property
+    def spec(self) -> DataSpec:
+        """The shapes of its pictures."""
+        return DataSpec(self.height, self.width, self.channels)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of all pictures of a finite set; None of a world that is drawn."""
+        return None
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """(name, why) of each file that could not be read."""
+        return ()
+
     @abc.abstractmethod
     def options(self) -> dict[str, Any]:
         """What to write to JSON: `load(scenes.name, split, **scenes.options())` is this world again."""
@@ -79,6 +96,23 @@ class AbstractScenes(eqx.Module):
         root = jr.key(seed)
         keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
         return jax.vmap(scene_of, (None, 0))(self, keys)
+
+    def indices(
+        self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True
+    ) -> Int[Array, " batch"]:
+        """Which examples training sees at these places of its stream; scenes that are drawn never repeat.
+
+        Args:
+            seed: of the order.
+            numbers: consecutive places in the stream, from 0.
+            replace: whether examples of a finite set are drawn with replacement, or in epochs.
+        """
+        return numbers
+
+    def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
+        """Examples by their numbers, as `indices` gives them; labelled with their counts where known."""
+        scene = self.batch(seed, indices)
+        return Batch(scene.image, indices, scene.count if self.has_truth else None)
 
 
 @jax.jit

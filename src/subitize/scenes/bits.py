@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Int, UInt8
 
 from subitize.core.pictures import check_word
 from subitize.scenes.digits import Digits
@@ -25,10 +25,10 @@ PARTS = {  # for each split a file, and what of it: MNIST's training file is spl
     "digits": WHOLE,
     "omniglot": WHOLE,
 }
-GREY = {  # pictures [n, 28, 28] of a file, before they are black and white
-    "mnist": lambda file: read_digits(file)[0],
-    "digits": lambda file: np.asarray(Digits(file).pictures),
-    "omniglot": lambda file: np.asarray(Omniglot(file, canvas=SIDE).pictures[..., 0]),
+GREY = {  # pictures [n, 28, 28] of a file, before they are black and white, and their classes if known
+    "mnist": lambda file: read_digits(file),
+    "digits": lambda file: (np.asarray((world := Digits(file)).pictures), np.asarray(world.classes)),
+    "omniglot": lambda file: (np.asarray(Omniglot(file, canvas=SIDE).pictures[..., 0]), None),
 }
 SEEDS = {"train": 2008, "test": 2009}  # of the bits of either file
 
@@ -47,6 +47,7 @@ class Bits(AbstractStack):
     """
 
     pictures: UInt8[Array, "pictures 28 28 1"]
+    classes: Int[Array, " pictures"] | None  # of digits; nobody knows those of characters here
     split: str = eqx.field(static=True)
     of: str = eqx.field(static=True)
     has_truth: ClassVar[bool] = False
@@ -56,10 +57,16 @@ class Bits(AbstractStack):
         check_word("of", of, tuple(PARTS))
         check_word("split", split, tuple(PARTS[of]))
         file, part = PARTS[of][split]
-        grey = GREY[of](file)
+        grey, classes = GREY[of](file)
         lit = np.random.default_rng(SEEDS[file]).random(grey.shape) < grey / 255
         self.pictures = jnp.asarray(255 * lit[part, ..., None].astype(np.uint8))
+        self.classes = None if classes is None else jnp.asarray(classes[part].astype(np.int32))
         self.split, self.of = split, of
+
+    @property
+    def labels(self) -> Array | None:
+        """Which digit each is."""
+        return self.classes
 
     def options(self) -> dict[str, Any]:
         """Which pictures they are."""

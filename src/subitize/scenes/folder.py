@@ -96,6 +96,11 @@ class Folder(AbstractStack):
         """The path: `load` takes it."""
         return self.path
 
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """(name, why) of each file that could not be read."""
+        return self.skipped
+
     def options(self) -> dict[str, Any]:
         """How the pictures were brought to the canvas."""
         canvas = [self.height, self.width]

@@ -107,6 +107,16 @@ class Salient(AbstractStack):
         """The path: `load` takes it."""
         return self.path
 
+    @property
+    def labels(self) -> Array:
+        """The class of each photograph's number."""
+        return jnp.asarray(self.known)
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """(name, why) of each file that could not be read."""
+        return self.skipped
+
     def options(self) -> dict[str, Any]:
         """How the photographs were brought to the canvas."""
         canvas = [self.height, self.width]

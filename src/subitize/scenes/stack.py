@@ -3,6 +3,7 @@
 `Drawn` keeps scenes of another world as such a stack: the same ones again and again, with their counts.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, UInt8
+from jaxtyping import Array, Int, PRNGKeyArray, UInt8
 
+from subitize.core.interfaces import Batch, DataSpec
 from subitize.scenes.base import AbstractScenes, Scene
 
 
@@ -41,11 +43,52 @@ class AbstractStack(AbstractScenes):
         """Nobody knows them."""
         return ()
 
+    @property
+    def spec(self) -> DataSpec:
+        """The shapes of the pictures, how many there are, and how many classes of labels."""
+        labels = self.labels
+        classes = int(labels.max()) + 1 if labels is not None and labels.ndim == 1 else None
+        return DataSpec(self.height, self.width, self.channels, len(self.pictures), classes)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all pictures."""
+        return hashlib.sha256(np.ascontiguousarray(self.pictures).tobytes()).hexdigest()
+
+    @property
+    def labels(self) -> Array | None:
+        """What is known of each picture, if anything."""
+        return None
+
     def scene(self, key: PRNGKeyArray) -> Scene:
         """One picture of this split, any as likely as the others."""
-        picture = self.pictures[jr.randint(key, (), 0, len(self.pictures), jnp.int32)]
+        picture = self.pictures[self.index(key)]
         unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
         return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
+
+    def index(self, key: PRNGKeyArray) -> Int[Array, ""]:
+        """The place of one picture in the stack, any as likely as the others."""
+        return jr.randint(key, (), 0, len(self.pictures), jnp.int32)
+
+    def indices(
+        self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True
+    ) -> Int[Array, " batch"]:
+        """Which pictures training sees at these consecutive places of its stream.
+
+        With replacement each is drawn by itself. Without, every epoch is a permutation of the stack.
+        """
+        root, size = jr.key(seed), len(self.pictures)
+        if replace:
+            return jax.vmap(lambda number: self.index(jr.fold_in(root, number)))(numbers)
+        first = numbers[0] // size
+        epochs = first + jnp.arange(numbers.size // size + 2)  # as many as the places may touch
+        orders = jax.vmap(lambda epoch: jr.permutation(jr.fold_in(root, epoch), size))(epochs)
+        return orders[numbers // size - first, numbers % size].astype(numbers.dtype)
+
+    def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
+        """Pictures by their places in the stack, with what is known of them."""
+        labels = None if self.labels is None else self.labels[indices]
+        return Batch(self.pictures[indices].astype(jnp.float32) / 255, indices, labels)
 
 
 class Drawn(AbstractStack):
@@ -85,6 +128,11 @@ class Drawn(AbstractStack):
         self.known = np.concatenate(known)[order]
         self.split = worlds[0][0].split
         self.origin = (*(f"{n} {w.name} {w.split} {w.options()}" for w, n in worlds), f"seed {seed}")
+
+    @property
+    def labels(self) -> Array:
+        """What was told of each picture."""
+        return jnp.asarray(self.known)
 
     def options(self) -> dict[str, Any]:
         """From which worlds it was drawn, in words; `load` does not know how to draw it again."""

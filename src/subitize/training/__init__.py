@@ -1,4 +1,4 @@
-"""Training: where models meet estimators, and runs become files.
+"""Training: from a recipe to a run, whatever the model is. It knows learners, and no model.
 
 The names here are loaded when they are first used, so that importing a recipe stays cheap.
 """
@@ -7,13 +7,11 @@ from subitize.core.lazy import lazily
 
 HOMES = {
     "Recipe": "recipe",
-    "Learner": "learner",
-    "structured": "learner",
     "fit": "loop",
     "Interrupted": "loop",
-    "train": "counter",
-    "Run": "runs",
-    "open_run": "runs",
+    "train": "from_recipe",
+    "Run": "run",
+    "open_run": "run",
 }
 __all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__ = lazily(__name__, HOMES)

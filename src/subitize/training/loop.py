@@ -1,8 +1,11 @@
 """The loop: chunks of steps in one dispatch, saved so that it can be killed at any moment.
 
-Scenes and noise of a step are pure functions of (seed, attempt, step), so a checkpoint needs no loader
-state, and a run that was killed and resumed makes the very rows and weights of one that was not. The loop
-knows a learner, and nothing of what it learns.
+Examples and noise of a step are pure functions of (seed, attempt, step), so a checkpoint needs no loader
+state, and a run that was killed and resumed makes the very rows and weights of one that was not.
+
+A learner is two functions (`subitize.core.interfaces.Learner`). All that every training needs is here: the
+number of the step, skipping updates that are not finite, going back to a checkpoint after many of them, and
+starting again with a lower learning rate when a run has certainly failed.
 """
 
 import signal
@@ -12,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +23,27 @@ import jax.random as jr
 from jaxtyping import Array, PyTree
 
 from subitize.core.errors import DivergedError, SubitizeError, UsageError
+from subitize.core.interfaces import Batch, Learner, Metrics
+from subitize.core.seeds import LARGEST_SEED
 from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
-from subitize.training.learner import STREAK, Learner
-from subitize.training.recipe import LARGEST_SEED
 from subitize.training.records import Records
 
-ROLLBACKS = 3  # times, before giving up
-SLOWER = 0.5  # factor on the learning rate whenever a run starts again: too large steps are why most fail
+MAX_NONFINITE_STEPS = 10  # in a row, after which a run goes back to its last checkpoint
+MAX_ROLLBACKS = 3  # of a run, before it is given up
+RESTART_LR_FACTOR = 0.5  # whenever a run starts again: too large steps are why most fail
+LOOP_COLUMNS = ("step", "attempt", "restarts", "skipped")  # of a record, written by the loop itself
+
+
+class LoopState(NamedTuple):
+    """What a checkpoint holds: the learner's state, and what the loop knows of its steps."""
+
+    step: Array  # completed steps, skipped ones included
+    learner: PyTree
+    skipped: Array  # steps whose update was not finite, and was not made
+    nonfinite: (
+        Array  # of these, how many in a row; stands still at MAX_NONFINITE_STEPS, so that none hides it
+    )
 
 
 class Interrupted(SubitizeError):
@@ -50,6 +66,8 @@ class Plan:
         chunk: steps per dispatch, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
+        replace: whether examples of a finite set are drawn with replacement, or in epochs.
+        labels: whether the learner may see what is true of the examples.
 
     Raises:
         UsageError: the seed is out of range.
@@ -61,6 +79,8 @@ class Plan:
     chunk: int
     save_every: int
     restarts: int = 0
+    replace: bool = True
+    labels: bool = False
 
     def __post_init__(self):
         if not 0 <= self.seed <= LARGEST_SEED:
@@ -96,17 +116,17 @@ def fit(
     inspect: Callable[[PyTree, int], dict[str, Any]] = lambda state, step: {},
     watch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> PyTree:
-    """Train a learner, and return its last state.
+    """The last state of a learner, trained.
 
     Args:
-        learner: what to train.
-        scenes: where its images come from.
+        learner: what to train; hashable, and equal to another only if it learns the same.
+        scenes: where its examples come from.
         plan: how long and how often.
         folder: of the run: `records.jsonl`, `timings.jsonl` and `checkpoints/` are written there.
         resume: go on from the newest whole checkpoint, if there is one.
-        inspect: (state, step) -> what to add to the row; "failed": why to start again, or None;
-            "warning": what seems wrong, or None; "criterion": how bad it looks, or None: the checkpoint in
-            which it is lowest is kept.
+        inspect: (state of the learner, step) -> what to add to the row; "failed": why to start again, or
+            None; "warning": what seems wrong, or None; "criterion": how bad it looks, or None: the checkpoint
+            in which it is lowest is kept.
         watch: called with every row, with clock times and events added.
 
     Raises:
@@ -124,7 +144,7 @@ def fit(
                 training.save()
             if stops:
                 raise Interrupted(stops[0], folder)
-    return training.state
+    return training.state.learner
 
 
 def best_state(folder: Path, like: PyTree) -> PyTree:
@@ -138,7 +158,8 @@ def best_state(folder: Path, like: PyTree) -> PyTree:
     name = newest.notes["progress"]["best_name"] if newest else None
     if name is None:
         return like
-    return checkpoint.restore(saves, checkpoint.verify(saves, name).name, like)
+    whole = LoopState(jnp.zeros((), jnp.int32), like, *[jnp.zeros((), jnp.int32)] * 2)
+    return checkpoint.restore(saves, checkpoint.verify(saves, name).name, whole).learner
 
 
 class Training:
@@ -146,6 +167,7 @@ class Training:
 
     def __init__(self, learner: Learner, scenes: AbstractScenes, plan: Plan, folder: Path, watch: Callable):
         self.learner, self.scenes, self.plan = learner, scenes, plan
+        self.data = Sampling(plan.batch, plan.replace, plan.labels)
         self.saves = folder / "checkpoints"
         self.saves.mkdir(parents=True, exist_ok=True)
         self.records = Records(folder, watch)
@@ -169,16 +191,16 @@ class Training:
         plan, began = self.plan, time.perf_counter()
         length, attempt = min(plan.chunk, plan.steps - self.step), self.progress.attempt
         self.state, means = run_chunk(
-            self.learner, plan.batch, length, self.scenes, plan.seed, attempt, self.state
+            self.learner, self.data, length, self.scenes, plan.seed, attempt, self.state
         )
-        if int(self.state.streak) >= STREAK:
+        if int(self.state.nonfinite) >= MAX_NONFINITE_STEPS:
             self._go_back()
             return
         self.step += length
         seconds = time.perf_counter() - began
-        found = inspect(self.state, self.step)
-        row = {"step": self.step, "attempt": self.progress.attempt, "restarts": self.progress.restarts}
-        row |= {"skipped": int(self.state.skipped)} | means_of(means) | found
+        found = inspect(self.state.learner, self.step)
+        known = self.step, self.progress.attempt, self.progress.restarts, int(self.state.skipped)
+        row = dict(zip(LOOP_COLUMNS, known, strict=True)) | as_lists(means) | found
         self.records.write(row, steps=plan.steps, steps_per_second=length / seconds, seconds=seconds)
         self._tell(found.get("warning"))
         self._judge(found.get("criterion"))
@@ -218,7 +240,9 @@ class Training:
 
     def _start_again(self, why: str) -> None:
         """Leave a failed run behind, with new initial weights and noise, and learn more slowly."""
-        self.records.event(f"{why} Starting again with other noise, at {SLOWER:g} times the learning rate.")
+        self.records.event(
+            f"{why} Starting again with other noise, at {RESTART_LR_FACTOR:g} times the learning rate."
+        )
         self.progress = Progress(
             self.progress.attempt + 1, self.progress.rollbacks, self.progress.restarts + 1
         )
@@ -228,62 +252,108 @@ class Training:
 
     def _start(self) -> None:
         """The state before the first step of an attempt."""
-        pace = SLOWER**self.progress.restarts
+        scale = RESTART_LR_FACTOR**self.progress.restarts
         self.state = first_state(
-            self.learner, self.plan.batch, self.scenes, self.plan.seed, self.progress.attempt, pace
+            self.learner, self.data, self.scenes, self.plan.seed, self.progress.attempt, scale
         )
 
     def _go_back(self) -> None:
         """Return to the last checkpoint, and go on with other noise."""
-        if self.progress.rollbacks >= ROLLBACKS:
+        if self.progress.rollbacks >= MAX_ROLLBACKS:
             raise DivergedError(
-                f"Training met {STREAK} steps in a row without a finite gradient, even after going back "
-                f"{ROLLBACKS} times. Lower the learning rate, or look for pictures that are not finite."
+                f"Training met {MAX_NONFINITE_STEPS} steps in a row without a finite update, even after "
+                f"going back {MAX_ROLLBACKS} times. Lower the learning rate, or look for pictures that are "
+                "not finite."
             )
         attempt, rollbacks = self.progress.attempt + 1, self.progress.rollbacks + 1
-        self.records.event(f"{STREAK} steps in a row were not finite; going back to the last checkpoint.")
+        self.records.event(
+            f"{MAX_NONFINITE_STEPS} steps in a row were not finite; going back to the last checkpoint."
+        )
         self.begin(resume=True)
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
+class Sampling(NamedTuple):
+    """How batches are made of scenes: see `Plan`."""
+
+    batch: int
+    replace: bool
+    labels: bool
+
+    def indices(self, scenes: AbstractScenes, seed: Array | int, step: Array | int, length: int) -> Array:
+        """Which examples so many steps see, from one step on: [length, batch]."""
+        numbers = step * self.batch + jnp.arange(length * self.batch)
+        return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch)
+
+    def examples(self, scenes: AbstractScenes, seed: Array | int, indices: Array) -> Batch:
+        """The batch of one step, its labels only for a learner that may see them."""
+        batch = scenes.examples(seed, indices)
+        return batch if self.labels else batch._replace(labels=None)
+
+
 # The seed is an argument and no constant: what is compiled for a learner serves every seed, in this process
 # and by the cache of compiled programs in others.
-@partial(jax.jit, static_argnames=("learner", "batch"))
+@partial(jax.jit, static_argnames=("learner", "data"))
 def first_state(
     learner: Learner,
-    batch: int,
+    data: Sampling,
     scenes: AbstractScenes,
     seed: Array | int,
     attempt: Array | int,
-    pace: Array | float = 1.0,
-) -> PyTree:
-    """The learner's state before its first step."""
-    images = scenes.batch(seed, jnp.arange(batch)).image
-    return learner.init(jr.fold_in(attempt_key(seed, attempt), 0), images, pace)
+    learning_rate_scale: Array | float = 1.0,
+) -> LoopState:
+    """The state before the first step."""
+    batch = data.examples(scenes, seed, data.indices(scenes, seed, 0, 1)[0])
+    key, zero = jr.fold_in(attempt_key(seed, attempt), 0), jnp.zeros((), jnp.int32)
+    return LoopState(zero, learner.init(key, batch, learning_rate_scale=learning_rate_scale), zero, zero)
 
 
-@partial(jax.jit, static_argnames=("learner", "batch", "length"))
+@partial(jax.jit, static_argnames=("learner", "data", "length"))
 def run_chunk(
     learner: Learner,
-    batch: int,
+    data: Sampling,
     length: int,
     scenes: AbstractScenes,
     seed: Array | int,
     attempt: Array | int,
-    state: PyTree,
-) -> tuple[PyTree, PyTree]:
-    """`length` steps; the gossip is averaged over the finite ones."""
+    state: LoopState,
+) -> tuple[LoopState, Metrics]:
+    """The state after `length` steps, and the mean of each metric over the steps that were finite."""
     noise = jr.fold_in(attempt_key(seed, attempt), 1)
 
-    def step(state, _):
-        indices = state.step * batch + jnp.arange(batch)
-        images = scenes.batch(seed, indices).image
-        return learner.step(state, images, jr.fold_in(noise, state.step))
+    def step(state: LoopState, indices: Array) -> tuple[LoopState, tuple[Metrics, Array]]:
+        batch = data.examples(scenes, seed, indices)
+        return guarded_step(learner, state, batch, jr.fold_in(noise, state.step))
 
-    state, infos = jax.lax.scan(step, state, length=length)
-    finite = infos.finite.astype(infos.loss.dtype)
-    share = finite / jnp.maximum(finite.sum(), 1)
-    return state, jax.tree.map(lambda x: jnp.tensordot(share, jnp.nan_to_num(x), 1), infos)
+    state, (metrics, finite) = jax.lax.scan(step, state, data.indices(scenes, seed, state.step, length))
+    return state, jax.tree.map(partial(mean_where, finite), metrics)
+
+
+def guarded_step(
+    learner: Learner, state: LoopState, batch: Batch, key: Array
+) -> tuple[LoopState, tuple[Metrics, Array]]:
+    """One step, which leaves the learner as it was if its new state or a metric is not finite."""
+    new, metrics = learner.step(state.learner, batch, key)
+    finite = all_finite((new, metrics))
+    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state.learner)
+    skip = (~finite).astype(jnp.int32)
+    stuck = state.nonfinite >= MAX_NONFINITE_STEPS
+    nonfinite = jnp.where(stuck, state.nonfinite, skip * (state.nonfinite + 1))
+    return LoopState(state.step + 1, kept, state.skipped + skip, nonfinite), (metrics, finite)
+
+
+def all_finite(tree: PyTree) -> Array:
+    """Whether every real number in a pytree is finite."""
+    reals = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
+    return jnp.all(jnp.array([jnp.isfinite(leaf).all() for leaf in reals], bool))
+
+
+def mean_where(kept: Array, values: Array) -> Array:
+    """Mean over the first axis of those that are kept; 0 if none is."""
+    values = jnp.asarray(values)
+    dtype = jnp.result_type(values, jnp.float32)
+    share = kept.astype(dtype) / jnp.maximum(kept.sum(), 1).astype(dtype)
+    return jnp.tensordot(share, jnp.nan_to_num(values.astype(dtype)), 1)
 
 
 def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
@@ -291,9 +361,15 @@ def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
     return jr.fold_in(jr.key(seed), attempt)
 
 
-def means_of(infos: Any) -> dict[str, float]:
-    """What to record of a chunk."""
-    return {"loss": infos.loss.item()} | {name: value.tolist() for name, value in infos.parts.items()}
+def as_lists(metrics: Metrics) -> dict[str, Any]:
+    """Metrics as JSON has them.
+
+    Raises:
+        UsageError: a metric has the name of a column that the loop itself writes.
+    """
+    if taken := set(LOOP_COLUMNS) & set(metrics):
+        raise UsageError(f"The loop itself records {', '.join(sorted(taken))}. Give the metric another name.")
+    return {name: value.tolist() for name, value in metrics.items()}
 
 
 @contextmanager

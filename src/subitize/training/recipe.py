@@ -1,176 +1,344 @@
 """Recipe: everything that decides how a run turns out, as one frozen, printable object.
 
-The command line, the Python API and `recipe.json` in a run folder are this dataclass; its defaults are the
-only defaults. Importing it imports neither JAX nor anything heavy.
+It has four sections, and no two of them have an option of the same name:
+
+    model      what learns: an entry of `subitize.registry`
+    data       what it learns from
+    optimizer  how it follows its gradient
+    loop       how long, how often, from which seed
+
+The command line, the Python API and `recipe.json` in a run folder are these dataclasses; their defaults are
+the only defaults. Importing them imports neither JAX nor anything heavy.
 """
 
 import dataclasses
-import json
-import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
-from subitize.models.settings import AIRSettings
+from subitize.core.optimizer import Optimizer
+from subitize.core.sealed import seal, unseal
+from subitize.core.seeds import LARGEST_SEED
+from subitize.core.typed import typed
+from subitize.core.words import name_and_options
+from subitize.registry import LEARNERS, name_of, trainable
 
-LARGEST_SEED = 2**31 - 1  # fits into an integer of the device
-POSITIVE = (
-    *("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip"),
-    *("chunk", "save_every", "look_every", "look_at"),
-)
+if TYPE_CHECKING:
+    from subitize.core.interfaces import DataSpec, Learner
+    from subitize.scenes import AbstractScenes
+    from subitize.training.loop import Plan
+else:
+    DataSpec = Learner = AbstractScenes = Plan = Any  # a command that only reads options loads no JAX
+
+RECIPE = "recipe.json"  # in a run folder
 SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
+OLD_FIELDS = frozenset(  # of a recipe from before there were sections
+    (
+        *("scenes", "counts", "canvas", "size", "channels", "overlap", "fit", "invert", "steps", "batch"),
+        *("seed", "model", "max_objects", "object_size", "count_prior", "anneal_from", "anneal_steps"),
+        *("pixel_deviation", "what", "sums", "summands", "contrast", "sharpen_steps", "estimator"),
+        *("objective", "learning_rate", "hold", "final_rate", "clip", "chunk", "save_every"),
+        *("look_every", "look_at", "restarts", "keep"),
+    )
+)
+MODEL_OF_SCENES, MODEL_OF_FOLDER = "air", "dair"  # where nothing else is asked for
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train. Options of the scenes left at None take the scenes' own defaults.
+class Data:
+    """What to learn from. Options of the scenes left at None take the scenes' own defaults.
 
     Args:
-        scenes: a word that `subitize show` lists, or the path of a folder of pictures.
+        scenes: a name that `subitize show` lists, with its options as in "dots(ground='texture')", or the
+            path of a folder of pictures.
         counts: how many objects a generated scene may hold, equally often.
         canvas: side of the image in pixels.
         size: typical side of a generated object in pixels.
         channels: 1 for grey, 3 for colour.
-        overlap: whether generated objects may overlap: none or any.
-        fit: how a picture from a folder is brought to the canvas: resize, crop or pad.
-        invert: whether to turn dark-on-bright pictures around: auto, always or never.
-        steps: training steps.
-        batch: scenes per step.
-        seed: of all randomness.
-        model: air, dair or published (see `subitize show`).
-        max_objects: the most objects the model can see in one scene.
-        object_size: side of the window around an object in pixels; derived from the scenes if None.
-        count_prior: geometric(rate=…), binomial(p=…), sticks(concentration=…, learned=…) or uniform.
-        anneal_from: count prior at the start, moved to `count_prior` over `anneal_steps`, if given.
-        anneal_steps: how long that takes.
-        pixel_deviation: standard deviation of a pixel around the reconstruction.
-        what: dimensions of an object's code.
-        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
-            generated, which add up, and none for pictures from a folder, which may not.
-        summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
-        contrast: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
-        sharpen_steps: steps over which the logits of the count grow to their full size.
-        estimator: how to differentiate through the count; auto measures some at the start and takes one.
-        objective: mean, or iwae(k=…).
-        learning_rate: of Adam, held for `hold` of the steps and then lowered linearly to `final_rate` of it.
-        hold: share of the steps at the full learning rate.
-        final_rate: last learning rate, as a share of the first.
-        clip: largest norm of a gradient.
-        chunk: steps per dispatch; also how often progress is recorded.
-        save_every: steps between checkpoints.
-        look_every: steps between looks at held-out scenes, by which progress is followed.
-        look_at: how many held-out scenes that is.
-        restarts: how often a run that certainly went wrong may start again, with other noise and more slowly.
-        keep: which state becomes the weights: last, or best (that of the look with the least discord).
+        overlap: whether generated objects may overlap.
+        fit: how a picture from a folder is brought to the canvas.
+        invert: whether to turn dark-on-bright pictures around.
+        batch: examples per step.
+        epochs: see every picture of a finite set once before any comes again; else they are drawn.
     """
 
     scenes: str = "digits"
     counts: tuple[int, ...] | None = None
     canvas: int | None = None
     size: float | None = None
-    channels: int | None = None
-    overlap: str | None = None
-    fit: str | None = None
-    invert: str | None = None
-    steps: int = 2000
+    channels: Literal[1, 3] | None = None
+    overlap: Literal["none", "any"] | None = None
+    fit: Literal["resize", "crop", "pad"] | None = None
+    invert: Literal["auto", "always", "never"] | None = None
     batch: int = 64
+    epochs: bool = False
+
+    def __post_init__(self):
+        check_positive(self, "batch")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the pictures come from a folder of the user's."""
+        return is_folder(self.scenes)
+
+    def load(self, split: str) -> AbstractScenes:
+        """The training or the held-out half of the scenes.
+
+        Raises:
+            UsageError, NoInputError: see `subitize.scenes.load`.
+        """
+        from subitize import scenes
+
+        name, options = named_scenes(self.scenes)
+        given = {name: value for name in SCENE_OPTIONS if (value := getattr(self, name)) is not None}
+        if twice := set(options) & set(given):
+            raise UsageError(
+                f"`{min(twice)}` of the scenes is given twice: in {self.scenes!r}, and by itself."
+            )
+        return scenes.load(name, split, **options, **given)
+
+    def derived(self, train_scenes: AbstractScenes) -> "Data":
+        """The data with nothing left to derive: the path, and how pictures of a folder are prepared."""
+        where = str(Path(self.scenes).absolute()) if self.is_folder else self.scenes
+        brought = {word: getattr(train_scenes, word, None) for word in ("fit", "invert")}
+        return dataclasses.replace(self, scenes=where, **brought)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How long, how often, and from which seed.
+
+    Args:
+        steps: training steps.
+        seed: of all randomness.
+        chunk: steps per dispatch; also how often progress is recorded.
+        save_every: steps between checkpoints.
+        look_every: steps between looks at held-out examples, by which progress is followed.
+        look_at: how many held-out examples that is.
+        restarts: how often a run that certainly went wrong may start again, with other noise and more slowly.
+        keep: which state becomes the weights: the last, or the best by the criterion of the model's monitor.
+    """
+
+    steps: int = 2000
     seed: int = 0
-    model: str = AIRSettings.model
-    max_objects: int = AIRSettings.max_objects
-    object_size: float | None = None
-    count_prior: str = AIRSettings.count_prior
-    anneal_from: str | None = None
-    anneal_steps: int = 0
-    pixel_deviation: float = AIRSettings.pixel_deviation
-    what: int = AIRSettings.what
-    sums: int | None = None
-    summands: int | None = None
-    contrast: float = 60.0
-    sharpen_steps: int = 200
-    estimator: str = "exact"
-    objective: str = "mean"
-    learning_rate: float = 2e-3
-    hold: float = 0.1
-    final_rate: float = 0.02
-    clip: float = 30.0
     chunk: int = 50
     save_every: int = 500
     look_every: int = 200
     look_at: int = 500
     restarts: int = 2
-    keep: str = "last"
+    keep: Literal["last", "best"] = "last"
 
     def __post_init__(self):
-        self._check_each()
-        self._check_together()
+        check_positive(self, "steps", "chunk", "save_every", "look_every", "look_at")
+        if self.restarts < 0 or not 0 <= self.seed <= LARGEST_SEED:
+            raise UsageError(f"`restarts` is at least 0, and `seed` is from 0 to {LARGEST_SEED:,}.")
 
-    def _check_each(self) -> None:
-        """Is every option in its range?"""
-        for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"`{name}` must be finite, however large; got {value}.")
-        for name in POSITIVE:
-            if not getattr(self, name) > 0:
-                raise UsageError(f"`{name}` must be positive; got {getattr(self, name)}.")
-        for name in ("hold", "final_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
-        if self.object_size is not None and not self.object_size > 0:
-            raise UsageError(f"`object_size` must be positive; got {self.object_size}.")
-        if self.sharpen_steps < 0 or self.anneal_steps < 0:
-            raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
-        if self.restarts < 0 or (self.sums or 0) < 0 or not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(
-                f"`restarts` and `sums` are at least 0, and `seed` is from 0 to {LARGEST_SEED:,}."
-            )
-        if not self.contrast >= 0:
-            raise UsageError(f"`contrast` is in nats, at least 0; got {self.contrast}.")
-        if self.keep not in ("last", "best"):
-            raise UsageError(f"`keep` is last or best; got {self.keep!r}.")
 
-    def _check_together(self) -> None:
-        """Do the options agree with each other?"""
-        if self.counts is not None and max(self.counts, default=0) > self.max_objects:
-            raise UsageError(
-                f"A model that sees at most {self.max_objects} objects cannot learn scenes of "
-                f"{max(self.counts)}. Raise `max_objects`, or leave the larger counts out."
-            )
-        if self.sums and not self.objective.startswith("mean"):
-            raise UsageError(
-                f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
-            )
-        if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
-            raise UsageError(
-                f"`summands` is from 2 to `max_objects`, which is {self.max_objects}; got {self.summands}."
-            )
-        if (self.anneal_from is None) != (self.anneal_steps == 0):
-            raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. `Recipe.of` makes one of options by their names.
 
-    def scene_options(self) -> dict[str, Any]:
-        """The options of the scenes that were given."""
-        return {name: value for name in SCENE_OPTIONS if (value := getattr(self, name)) is not None}
+    Args:
+        model: settings of an entry of `subitize.registry`.
+        data: what it learns from.
+        optimizer: how it follows its gradient.
+        loop: how long, how often, from which seed.
+    """
 
-    def to_json(self) -> str:
-        """All fields, as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+    model: Any
+    data: Data = field(default_factory=Data)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    loop: Loop = field(default_factory=Loop)
+
+    def __post_init__(self):
+        if hasattr(self.model, "check"):
+            self.model.check(self.data)
 
     @staticmethod
-    def from_json(text: str) -> "Recipe":
-        """Read what `to_json` wrote.
+    def of(model: Any = None, **options: Any) -> "Recipe":
+        """A recipe of options by their names, whichever section has them; the model's defaults otherwise.
+
+        Args:
+            model: a name of the registry, with options as in "dair(max_objects=5)", or settings. If None,
+                air for generated scenes and dair for a folder of pictures.
+            options: such as steps, scenes, max_objects.
 
         Raises:
-            CheckpointError: not a recipe, or one of another version.
+            UsageError: there is no such option, or its value is out of range.
         """
+        if model is None:
+            model = default_model(options.get("scenes", Data.scenes))
+        settings = trainable(model) if isinstance(model, str) else model
+        return Recipe(settings, **sections(settings)).replace(**options)
+
+    def replace(self, **options: Any) -> "Recipe":
+        """The recipe with some options changed, by their names.
+
+        Raises:
+            UsageError: there is no such option, or its value is out of range.
+        """
+        homes, changes = self.homes(), {name: {} for name in SECTIONS}
+        for name, value in options.items():
+            if name not in homes:
+                raise UsageError(
+                    f"A recipe of {self.name} has no option `{name}`.{did_you_mean(name, homes)}"
+                )
+            changes[homes[name]][name] = value
+        parts = {home: dataclasses.replace(getattr(self, home), **own) for home, own in changes.items()}
+        return Recipe(**parts)
+
+    @property
+    def name(self) -> str:
+        """The model's name in the registry."""
+        return name_of(self.model)
+
+    def homes(self) -> dict[str, str]:
+        """The section of every option."""
+        return {name: section for section, name, _ in self.options()}
+
+    def options(self) -> Iterator[tuple[str, str, Any]]:
+        """Every option: its section, name and value."""
+        for section in SECTIONS:
+            own = getattr(self, section)
+            yield from ((section, each.name, getattr(own, each.name)) for each in dataclasses.fields(own))
+
+    def learner(self, data: DataSpec) -> Learner:
+        """The learner of pictures of these shapes; the same for every seed, so that it is compiled once."""
+        return learner_of(self.model, data, self.optimizer, self.loop.steps)
+
+    def plan(self) -> Plan:
+        """What the training loop is told."""
+        from subitize.training.loop import Plan
+
+        loop, supervised = self.loop, getattr(self.model, "supervised", False)
+        often = {"chunk": loop.chunk, "save_every": loop.save_every, "restarts": loop.restarts}
+        seen = {"batch": self.data.batch, "replace": not self.data.epochs, "labels": supervised}
+        return Plan(steps=loop.steps, seed=loop.seed, **often, **seen)
+
+    def continued(self, begun: "Recipe") -> "Recipe":
+        """The recipe, where it leaves something to derive as the run that was begun has it."""
+        if type(begun.model) is not type(self.model):
+            return self
+        return Recipe(**{name: filled(getattr(self, name), getattr(begun, name)) for name in SECTIONS})
+
+    def changed_from(self, other: "Recipe") -> list[str]:
+        """Names of options that differ."""
+        if type(other.model) is not type(self.model):
+            return ["model"]
+        before = {name: value for _, name, value in other.options()}
+        return [name for _, name, value in self.options() if value != before[name]]
+
+    def to_json(self) -> str:
+        """All options by their sections, as JSON that tells when it was altered."""
+        content = {section: dataclasses.asdict(getattr(self, section)) for section in SECTIONS}
+        return seal(content | {"model": {"name": self.name} | content["model"]}).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> "Recipe":
+        """Read what `to_json` wrote, or what it wrote before recipes had sections.
+
+        Raises:
+            CheckpointError: it was altered, is not a recipe, or one of another version.
+        """
+        content = unseal(text, unsealed=OLD_FIELDS)
         try:
-            values = json.loads(text)
-            known = {field.name for field in dataclasses.fields(Recipe)}
-            for name in values:
-                if name not in known:
-                    raise CheckpointError(
-                        f"The recipe has a field '{name}' that this version does not know."
-                        f"{did_you_mean(name, known)} Use the version that wrote it (provenance.json)."
-                    )
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            return Recipe(**values)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"This is not a recipe that can be read: {error}") from None
+            if set(content) >= OLD_FIELDS:
+                content = in_sections(content)
+            if set(content) != set(SECTIONS):
+                raise TypeError(f"its sections are {', '.join(SECTIONS)}; got {', '.join(content)}")
+            return typed_recipe(**content)
+        except (TypeError, KeyError, UsageError) as error:
+            raise CheckpointError(
+                f"This is not a recipe that can be read: {error}. Use the version that wrote it "
+                "(provenance.json), or put the file back as it was."
+            ) from None
+
+
+SECTIONS = ("model", "data", "optimizer", "loop")
+
+
+def default_model(scenes: str) -> str:
+    """The model that learns best from such scenes, where nobody asks for another."""
+    return MODEL_OF_FOLDER if is_folder(scenes) else MODEL_OF_SCENES
+
+
+def is_folder(scenes: str) -> bool:
+    """Whether scenes are the path of a folder; a name that is known wins over a folder so called."""
+    if not Path(scenes).is_dir():
+        return False
+    from subitize.scenes import WORLDS
+
+    return scenes not in WORLDS
+
+
+def named_scenes(scenes: str) -> tuple[str, dict[str, Any]]:
+    """A name and its options, as in "dots(ground='texture')"; a path is itself, whatever is in it."""
+    return (
+        name_and_options(scenes, "scenes") if scenes.endswith(")") and not is_folder(scenes) else (scenes, {})
+    )
+
+
+def sections(settings: Any) -> dict[str, Any]:
+    """The other sections at the defaults that suit a model."""
+    wanted: Mapping[str, Any] = getattr(settings, "defaults", {})
+    kinds = {"data": Data, "optimizer": Optimizer, "loop": Loop}
+    names = {section: {f.name for f in dataclasses.fields(kind)} for section, kind in kinds.items()}
+    return {
+        section: kind(**{name: value for name, value in wanted.items() if name in names[section]})
+        for section, kind in kinds.items()
+    }
+
+
+def filled(given: Any, begun: Any) -> Any:
+    """Options of a section, those left to derive as a begun run has them."""
+    derive = getattr(given, "left_to_derive", (None,))
+    pairs = [(f.name, getattr(given, f.name), getattr(begun, f.name)) for f in dataclasses.fields(given)]
+    return dataclasses.replace(given, **{name: old for name, value, old in pairs if value in derive})
+
+
+@lru_cache(maxsize=8)
+def learner_of(model: Any, data: DataSpec, optimizer: Optimizer, steps: int) -> Learner:
+    """The learner of a model's settings."""
+    return model.learner(data, optimizer, steps)
+
+
+def typed_recipe(model: Any, data: Any, optimizer: Any, loop: Any) -> Recipe:
+    """A recipe of what JSON holds of its sections."""
+    own = {name: value for name, value in model.items() if name != "name"}
+    if model["name"] not in LEARNERS:
+        raise TypeError(f"there is no model {model['name']!r}")
+    settings = typed(LEARNERS[model["name"]], own)
+    return Recipe(settings, typed(Data, data), typed(Optimizer, optimizer), typed(Loop, loop))
+
+
+def in_sections(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe from before there were sections, each in its own."""
+    kinds = {"model": LEARNERS[fields["model"]], "data": Data, "optimizer": Optimizer, "loop": Loop}
+    names = {home: {f.name for f in dataclasses.fields(kind)} & set(fields) for home, kind in kinds.items()}
+    parts = {home: {name: fields[name] for name in own} for home, own in names.items()}
+    return parts | {"model": {"name": fields["model"]} | parts["model"]}
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a run.
+
+    Raises:
+        CheckpointError: it is damaged, or of another version.
+    """
+    path = folder / RECIPE
+    try:
+        return Recipe.from_json(path.read_bytes())
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{path} cannot be trusted. {error} Put the file back as it was, or train into another folder."
+        ) from None
+
+
+def check_positive(options: Any, *names: str) -> None:
+    """Refuse options that must be above zero and are not."""
+    for name in names:
+        if not getattr(options, name) > 0:
+            raise UsageError(f"`{name}` must be positive; got {getattr(options, name)}.")

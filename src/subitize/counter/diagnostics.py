@@ -1,4 +1,4 @@
-"""Health: whether a run has gone wrong, from what it says about pictures alone.
+"""Diagnostics: whether a run has gone wrong, from what it says about pictures alone.
 
 The bound does not reveal wrong counts, and nobody knows the right ones. These signs need no label:
 
@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from subitize.counter.options import PAIR
 from subitize.models.air import AIR
-from subitize.models.sums import PAIR
 
 BRIGHT = 0.3  # a picture with no pixel above this is blank
 ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place

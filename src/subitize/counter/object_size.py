@@ -1,4 +1,4 @@
-"""Sizes: how large a window must be, from the pictures alone.
+"""Object size: how large a window must be, from the pictures alone.
 
 The prior on the size of a window decides much of what AIR learns (a window that fits two objects will hold
 two), and nobody can guess it for a new world. Bright blobs that touch nothing else show the size of the
@@ -10,11 +10,22 @@ from jaxtyping import Float
 from scipy import ndimage
 
 from subitize.core.errors import NoInputError
+from subitize.scenes import AbstractScenes
 
 BRIGHT = 0.3  # share of the brightest pixel that counts as ink
 FAINT = 0.1  # a picture with no pixel above this is blank
 MARGIN = 1.15  # window over ink
 SPECK = 3  # pixels: blobs no larger are noise
+MEASURED = 512  # scenes by which the size of objects is measured
+
+
+def size_of_objects(scenes: AbstractScenes, seed: int) -> float:
+    """Side of a window around a typical object of some scenes, in pixels, to a tenth.
+
+    Raises:
+        NoInputError: nothing is to be seen in any picture.
+    """
+    return round(window_size(np.asarray(scenes.batch(seed, np.arange(MEASURED)).image)), 1)
 
 
 def window_size(images: Float[np.ndarray, "images height width channels"]) -> float:

@@ -1,0 +1,72 @@
+"""The learner that counts: an attend, infer, repeat that follows its bound, scenes and sums of ones alike."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from subitize.core.interfaces import Batch, DataSpec, Metrics
+from subitize.core.optimizer import Optimizer
+from subitize.counter.curriculum import curriculum
+from subitize.counter.inference import look
+from subitize.counter.options import AIROptions
+from subitize.gradients import Expectation, expectation
+from subitize.gradients.learner import BatchTransform, GenerativeLearner
+from subitize.models.air import AIR, negative_elbo
+from subitize.models.look import Look
+from subitize.models.settings import AIRSettings
+from subitize.models.sums import CANDIDATES, practise
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AIRLearner(GenerativeLearner):
+    """A generative learner whose weights, an `AIR`, count what is in a picture."""
+
+    def look(self, params: AIR, images: np.ndarray) -> Look:
+        """What is seen in images [n, height, width, channels]."""
+        return look(params, images)
+
+    def extended(self, params: AIR, max_objects: int | None, looks: int) -> AIR:
+        """The model, taking up to another number of steps, or looking more than once."""
+        return params.extended(max_objects, looks)
+
+    def score(self, params: AIR, batch: Batch, key: PRNGKeyArray) -> Metrics:
+        """The bound and its parts, the count summed out, averaged over a batch."""
+        loss = expectation(negative_elbo, "exact")
+        memory = loss.init(params, batch.image[0], key)
+        value, parts = loss(params, memory, batch.image, key)
+        return {"loss": value} | jax.tree.map(lambda x: x.mean(0), parts)
+
+
+def air_learner(options: AIROptions, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:
+    """The learner of options with nothing left to derive.
+
+    Raises:
+        SiteError, UsageError: the estimator cannot serve the count.
+    """
+    settings, transform = options.settings(data), curriculum(options)
+    loss = expectation(practise, {"count": options.estimator}, options.objective)
+    check_estimator(loss, settings, transform)
+    return AIRLearner(
+        build=lambda key, batch: AIR(settings, key=key),
+        loss=loss,
+        optimizer=optimizer.transformation(steps),
+        learning_rate=optimizer.learning_rate,
+        draw_image=lambda model, key: model.dream(key)[0],
+        transform=transform,
+    )
+
+
+def check_estimator(loss: Expectation, settings: AIRSettings, transform: BatchTransform) -> None:
+    """Raise SiteError now, by an abstract trace, if the estimator cannot serve the count."""
+
+    def first(key: Any) -> None:
+        images = jnp.zeros((CANDIDATES, settings.height, settings.width, settings.channels))
+        batch = Batch(images, jnp.arange(CANDIDATES))
+        examples = transform.examples(transform.init(batch), batch, jnp.zeros((), jnp.int32), key)
+        loss.sites(AIR(settings, key=key), jax.tree.map(lambda x: x[0], examples))
+
+    jax.eval_shape(first, jax.random.key(0))

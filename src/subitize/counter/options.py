@@ -1,0 +1,171 @@
+"""Options: all that defines an attend, infer, repeat and how it learns to count.
+
+Importing them imports neither JAX nor anything heavy, so that help and recipes stay quick.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from subitize.core.errors import UsageError
+from subitize.models.settings import AIRSettings
+
+if TYPE_CHECKING:
+    from subitize.core.interfaces import DataSpec
+    from subitize.core.optimizer import Optimizer
+    from subitize.counter.learner import AIRLearner
+    from subitize.scenes import AbstractScenes
+else:
+    DataSpec = Optimizer = AIRLearner = AbstractScenes = Any  # options alone load no JAX
+
+AUTO = "auto"  # in place of an estimator: measure some, and take the best
+PAIR = 2  # summands of a sum scene, where nothing says otherwise
+SUM_SCENES = 8  # per step, where scenes add up
+
+
+@dataclass(frozen=True)
+class AIROptions:
+    """Attend, infer, repeat (Eslami et al. 2016), with a recurrent network that sees what is not explained.
+
+    Args:
+        max_objects: the most objects the model can see in one scene.
+        object_size: side of the window around an object in pixels; derived from the scenes if None.
+        count_prior: geometric(rate=…), binomial(p=…), sticks(concentration=…, learned=…) or uniform.
+        anneal_from: count prior at the start, moved to `count_prior` over `anneal_steps`, if given.
+        anneal_steps: how long that takes.
+        pixel_deviation: standard deviation of a pixel around the reconstruction.
+        what: dimensions of an object's code.
+        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
+            generated, which add up, and none for pictures from a folder, which may not.
+        summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
+        contrast: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
+        sharpen_steps: steps over which the logits of the count grow to their full size.
+        estimator: how to differentiate through the count; auto measures some at the start and takes one.
+        objective: mean, or iwae(k=…).
+    """
+
+    max_objects: int = AIRSettings.max_objects
+    object_size: float | None = None
+    count_prior: str = AIRSettings.count_prior
+    anneal_from: str | None = None
+    anneal_steps: int = 0
+    pixel_deviation: float = AIRSettings.pixel_deviation
+    what: int = AIRSettings.what
+    sums: int | None = None
+    summands: int | None = None
+    contrast: float = 60.0
+    sharpen_steps: int = 200
+    estimator: str = "exact"
+    objective: str = "mean"
+    attention: ClassVar[str] = "air"  # which network leads from object to object
+    left_to_derive: ClassVar[tuple[Any, ...]] = (None, AUTO)
+
+    def __post_init__(self):
+        self._check_each()
+        self._check_together()
+
+    def _check_each(self) -> None:
+        """Is every option in its range?"""
+        for name in ("max_objects", "pixel_deviation", "what", "object_size"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"`{name}` must be positive and finite; got {value}.")
+        if self.sharpen_steps < 0 or self.anneal_steps < 0:
+            raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
+        if (self.sums or 0) < 0:
+            raise UsageError(f"`sums` is a number of scenes, at least 0; got {self.sums}.")
+        if not 0 <= self.contrast < math.inf:
+            raise UsageError(f"`contrast` is in nats, at least 0 and finite; got {self.contrast}.")
+
+    def _check_together(self) -> None:
+        """Do the options agree with each other?"""
+        if self.sums and not self.objective.startswith("mean"):
+            raise UsageError(
+                f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
+            )
+        if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
+            raise UsageError(
+                f"`summands` is from 2 to `max_objects`, which is {self.max_objects}; got {self.summands}."
+            )
+        if (self.anneal_from is None) != (self.anneal_steps == 0):
+            raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
+
+    def check(self, data: Any) -> None:
+        """Do they agree with the data?
+
+        Raises:
+            UsageError: the scenes hold more objects than the model can see.
+        """
+        if data.counts is not None and max(data.counts, default=0) > self.max_objects:
+            raise UsageError(
+                f"A model that sees at most {self.max_objects} objects cannot learn scenes of "
+                f"{max(data.counts)}. Raise `max_objects`, or leave the larger counts out."
+            )
+
+    def settings(self, data: DataSpec) -> AIRSettings:
+        """The model's settings, once nothing is left to derive."""
+        assert self.object_size is not None
+        return AIRSettings(
+            model=self.attention,
+            height=data.height,
+            width=data.width,
+            channels=data.channels,
+            max_objects=self.max_objects,
+            object_size=self.object_size,
+            what=self.what,
+            pixel_deviation=self.pixel_deviation,
+            count_prior=self.count_prior,
+        )
+
+    def remark(self, scenes: AbstractScenes) -> str:
+        """What whoever trains should know of the size that was measured."""
+        return f"window: {self.object_size:.1f} pixels of {scenes.height}x{scenes.width}"
+
+    def derived(
+        self, data: Any, scenes: AbstractScenes, seed: int, watch: Callable[[dict[str, Any]], None]
+    ) -> tuple["AIROptions", dict[str, str]]:
+        """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
+        from subitize.counter.object_size import size_of_objects
+        from subitize.counter.select_estimator import select_estimator
+
+        size, sums, summands = self.object_size, self.sums, self.summands
+        several = [n for n in scenes.counts if 1 < n <= self.max_objects]
+        if size is None:
+            size = size_of_objects(scenes, seed)
+        if sums is None:
+            adds_up = scenes.has_truth and data.overlap != "any"
+            sums = SUM_SCENES if adds_up and several and self.objective.startswith("mean") else 0
+        if summands is None:
+            summands = min(several, default=PAIR)
+        complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)
+        return select_estimator(complete, scenes, seed, watch) if self.estimator == AUTO else (complete, {})
+
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:
+        """The learner of such pictures."""
+        from subitize.counter.learner import air_learner
+
+        return air_learner(self, data, optimizer, steps)
+
+    def monitor(
+        self, learner: AIRLearner, recipe: Any, scenes: AbstractScenes, held_out: AbstractScenes
+    ) -> Callable[[Any, int], dict[str, Any]]:
+        """What to record now and then: signs of health, and accuracy where the truth is known."""
+        from subitize.counter.monitor import monitor
+
+        return monitor(recipe, scenes, held_out)
+
+
+@dataclass(frozen=True)
+class DAIROptions(AIROptions):
+    """AIR, fed by the difference between the image and what it has painted; it counts beyond its training."""
+
+    attention: ClassVar[str] = "dair"
+
+
+@dataclass(frozen=True)
+class PublishedOptions(AIROptions):
+    """Attend, infer, repeat with the recurrent network of Eslami et al. (2016)."""
+
+    attention: ClassVar[str] = "published"

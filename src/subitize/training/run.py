@@ -1,0 +1,137 @@
+"""Run: a trained model, and the folder it came from.
+
+    recipe.json           everything that decides the outcome; replayable
+    provenance.json       versions, device, seed: where it was made
+    records.jsonl         one row per chunk of steps; no clock times, so equal runs have equal records
+    timings.jsonl         the clock times
+    checkpoints/          to go on from
+    weights.safetensors   the trained model, with its settings; loading it runs no code
+    pictures/             made from the above
+
+Figures, tables and verdicts read these files only.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.core.interfaces import Counter, Learner
+from subitize.scenes import AbstractScenes
+from subitize.training.recipe import RECIPE, Recipe, read_recipe
+from subitize.training.records import read_rows, training_seconds
+from subitize.training.weights import WEIGHTS, Weights, read_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model and the folder it came from.
+
+    Attributes:
+        path: of the run folder.
+        recipe: how it was trained.
+        learner: what was trained; its protocols say what can be done with the weights.
+        model: the trained weights.
+        digest: SHA-256 of its weights file, in hexadecimal.
+        diagnostics: what the run found out about itself.
+    """
+
+    path: Path
+    recipe: Recipe
+    learner: Learner
+    model: Any
+    digest: str
+    diagnostics: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def scenes(self, split: str = "test") -> AbstractScenes:
+        """The world it was trained on, or its held-out half."""
+        return self.recipe.data.load(split)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Rows of the training record."""
+        return read_rows(self.path)
+
+    def seconds(self) -> float:
+        """Seconds of training: compilation included, and what interruptions made it do twice."""
+        return training_seconds(self.path)
+
+    @property
+    def counter(self) -> Counter:
+        """The learner, as one that counts.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if isinstance(self.learner, Counter):
+            return self.learner
+        raise UsageError(
+            f"Counting needs a model that counts; the run {self.path} is of '{self.recipe.name}'. Train one "
+            "with `subitize train`, whose default counts."
+        )
+
+    def look(self, images: np.ndarray) -> Any:
+        """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
+
+        Args:
+            images: [n, height, width, channels], brightness 0 … 1 on black, of the model's own size.
+
+        Returns:
+            A `Look` of numpy arrays, each with a leading axis n.
+
+        Raises:
+            UsageError: the pictures are not of the model's size, or the model does not count.
+        """
+        return self.counter.look(self.model, images)
+
+    def extended(self, max_objects: int | None = None, looks: int = 1) -> "Run":
+        """The same run, whose model takes up to another number of steps, or looks more than once.
+
+        Raises:
+            UsageError: the model cannot do that; see `AIR.extended`.
+        """
+        return dataclasses.replace(self, model=self.counter.extended(self.model, max_objects, looks))
+
+
+def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -> Run:
+    """Open a finished run.
+
+    Args:
+        path: its folder.
+        max_objects: the most objects to look for, if not as in training.
+        looks: how often to look at a picture.
+
+    Raises:
+        UsageError: the model cannot look for so many objects, or so often.
+        NoInputError: there is no run there.
+        CheckpointError: its weights are damaged, or not of its recipe.
+    """
+    path = Path(path)
+    if not (path / RECIPE).is_file():
+        raise NoInputError(f"A run is a folder that `subitize train` made; there is none at {path}.")
+    recipe = read_recipe(path)
+    if not (path / WEIGHTS).is_file():
+        raise CheckpointError(
+            f"The run {path} has no {WEIGHTS}: its training did not end. "
+            f"Finish it with `subitize train --out {path} --resume auto` and the same options."
+        )
+    weights = read_weights(path / WEIGHTS)
+    if not agrees(weights, recipe):
+        raise CheckpointError(f"The weights in {path} are of another recipe than its {RECIPE}.")
+    learner = recipe.learner(weights.data)
+    run = Run(path, recipe, learner, weights.params(learner), weights.digest, weights.diagnostics)
+    return run if max_objects is None and looks == 1 else run.extended(max_objects, looks)
+
+
+def agrees(weights: Weights, recipe: Recipe) -> bool:
+    """Whether weights are of a recipe: of its model, with its settings."""
+    return type(weights.settings) is type(recipe.model) and weights.settings == recipe.model
+
+
+def new_folder(name_or_path: str) -> Path:
+    """The first unused runs/<name>-NNN under the current folder, for scenes of that name; not created."""
+    name, number = Path(name_or_path).absolute().name.partition("(")[0], 1
+    while (folder := Path("runs") / f"{name}-{number:03d}").exists():
+        number += 1
+    return folder

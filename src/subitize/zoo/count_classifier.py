@@ -1,0 +1,66 @@
+"""A count classifier: a convolutional network that is told the counts. The only one here that sees labels."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from subitize.core.errors import UsageError
+from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.optimizer import Optimizer
+from subitize.gradients import expectation
+from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.models.glance import Glance, GlanceSettings
+
+
+@dataclass(frozen=True)
+class CountClassifierOptions:
+    """A supervised counter: it is told how many objects each scene holds, and nothing else is.
+
+    Args:
+        max_objects: the largest count that it tells from the others.
+        features: length of the vector before the last layer.
+    """
+
+    max_objects: int = 4
+    features: int = GlanceSettings.features
+    defaults: ClassVar[dict] = {"learning_rate": 1e-3}
+    supervised: ClassVar[bool] = True  # batches carry labels
+
+    def check(self, data: Any) -> None:
+        """Refuse scenes of more objects than it tells apart.
+
+        Raises:
+            UsageError: there are some.
+        """
+        if data.counts is not None and max(data.counts, default=0) > self.max_objects:
+            raise UsageError(
+                f"A classifier of counts up to {self.max_objects} cannot learn scenes of {max(data.counts)}. "
+                "Raise `max_objects`, or leave the larger counts out."
+            )
+
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GradientLearner:
+        """A learner that follows the cross-entropy of the counts."""
+        shapes = data.height, data.width, data.channels
+        settings = GlanceSettings(*shapes, classes=self.max_objects + 1, features=self.features)
+        return GradientLearner(
+            build=lambda key, batch: Glance(settings, key=key),
+            loss=expectation(cross_entropy),
+            optimizer=optimizer.transformation(steps),
+            learning_rate=optimizer.learning_rate,
+            transform=BatchTransform(lambda batch: (), labelled, lambda *_: ()),
+        )
+
+
+def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
+    """Each image with its count."""
+    assert batch.labels is not None, "a supervised learner is given labels"
+    return batch.image, batch.labels
+
+
+def cross_entropy(model: Glance, example: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:
+    """The program: minus the log-probability of the true count, in nats, and whether it is the likeliest."""
+    image, count = example
+    log_probs = model(image)
+    return -log_probs[count], {"accuracy": (jnp.argmax(log_probs) == count).astype(log_probs.dtype)}

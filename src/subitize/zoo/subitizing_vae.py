@@ -1,0 +1,47 @@
+"""The subitizing autoencoder as something to train; the model itself is `subitize.models.subitizing_vae`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from subitize.core.interfaces import DataSpec
+from subitize.core.optimizer import Optimizer
+from subitize.gradients import expectation
+from subitize.gradients.learner import GenerativeLearner
+from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
+
+
+@dataclass(frozen=True)
+class SubitizingVAEOptions:
+    """A variational autoencoder that compares pictures as they look (Wever and Runia 2018).
+
+    Args:
+        code: dimensions of z.
+        features: length of the vector between the convolutions and the code.
+        perceptual: share of the perceptual error in the loss, from 0 to 1; at 0 the loss is minus the bound.
+        pixel_deviation: standard deviation of a pixel around the reconstruction.
+    """
+
+    code: int = SubitizingVAESettings.code
+    features: int = SubitizingVAESettings.features
+    perceptual: float = SubitizingVAESettings.perceptual
+    pixel_deviation: float = SubitizingVAESettings.pixel_deviation
+    defaults: ClassVar[dict] = {"learning_rate": 1e-3, "clip": 100.0}
+
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GenerativeLearner:
+        """A learner that follows the loss, from the mean picture of its first batch."""
+        settings = SubitizingVAESettings(
+            height=data.height,
+            width=data.width,
+            channels=data.channels,
+            code=self.code,
+            features=self.features,
+            perceptual=self.perceptual,
+            pixel_deviation=self.pixel_deviation,
+        )
+        return GenerativeLearner(
+            build=lambda key, batch: SubitizingVAE(settings, key=key, mean=batch.image.mean(0)),
+            loss=expectation(negative_elbo),
+            optimizer=optimizer.transformation(steps),
+            learning_rate=optimizer.learning_rate,
+            draw_image=lambda model, key: model.dream(key),
+        )
