@@ -116,6 +116,7 @@ PICTURES = {
     "haze.png": painted(45, 60, ground=120),
     "missed.png": painted(24, 32, (2, 1, 4, 3), (10, 2, 3, 5), (20, 12, 8, 8, 99)),
     "more/pair.png": painted(48, 64, (6, 10, 12, 8), (40, 20, 8, 24)),
+    "rounded.png": painted(26, 80, (8, 8, 17, 10)),  # brought to 10 x 32: pixels of 2.6 by 2.5
     "small.png": painted(12, 16, (1, 2, 2, 3), (5, 6, 3, 2), (12, 2, 2, 9)),
     "tall.png": painted(48, 32, (4, 30, 10, 6)),
     "uneven.png": painted(36, 48, (8, 10, 13, 16), (30, 3, 6, 21)),
@@ -132,14 +133,15 @@ four.png,ok,4,3.880,4,4,0.9400,true,at_max_count,1
 haze.png,ok,1,1.540,1,3,0.5500,true,blank,1
 missed.png,ok,2,2.060,2,2,0.9100,true,unexplained_part,1
 more/pair.png,ok,2,2.060,2,2,0.9100,false,,1
+rounded.png,ok,1,1.540,1,3,0.5500,true,low_confidence,1
 small.png,ok,3,1.810,0,3,0.4000,true,low_confidence,1
 tall.png,ok,1,1.540,1,3,0.5500,true,low_confidence,1
 text.png,failed,,,,,,true,not_a_picture,0
 uneven.png,ok,2,2.060,2,2,0.9100,false,,1
 """
 
-# A window is an object and a pixel of the canvas all around: 2 of a picture twice as large, half a one of a
-# picture half as large. In uneven.png it is 1.5, and edges fall on multiples of it.
+# A window is an object and one pixel of the canvas all around. That is 2 pixels of a picture twice as large,
+# and half a pixel of one half as large. In uneven.png it is 1.5, and edges fall on multiples of it.
 OBJECTS = """\
 file,id,x,y,w,h,score
 clutter.png,1,2.0,1.0,8.0,6.0,0.9900
@@ -153,6 +155,7 @@ missed.png,1,1.0,0.0,6.0,5.0,0.9900
 missed.png,2,9.0,1.0,5.0,7.0,0.9800
 more/pair.png,1,4.0,8.0,16.0,12.0,0.9900
 more/pair.png,2,38.0,18.0,12.0,28.0,0.9800
+rounded.png,1,5.0,5.2,22.5,15.6,0.9800
 small.png,1,0.5,1.5,3.0,4.0,0.6900
 small.png,2,4.5,5.5,4.0,3.0,0.5400
 small.png,3,11.5,1.5,3.0,10.0,0.4900
@@ -197,7 +200,7 @@ def test_every_number_of_every_picture_is_the_known_one(counted):
     assert models == {("known", DIGEST)}
     assert {name for name, ms in clocks.items() if ms == ""} == set(NO_PICTURES)
     assert all(float(ms) >= 0 for ms in clocks.values() if ms)
-    assert said.splitlines()[-1] == "total: 17 objects in 10 pictures, 7 to review, 2 failed"
+    assert said.splitlines()[-1] == "total: 18 objects in 11 pictures, 8 to review, 2 failed"
     assert code == 4
     assert error.count("subitize: ") == len(NO_PICTURES)
     assert all(name in error for name in NO_PICTURES)
@@ -254,6 +257,7 @@ def counts(said, tmp_path, pictures, *options) -> list[int]:
 @pytest.mark.parametrize(
     ("option", "pictures", "answers"),
     [("fit", FIT_PICTURES, FIT_COUNTS), ("invert", INVERT_PICTURES, INVERT_COUNTS)],
+    ids=["fit", "invert"],
 )
 @pytest.mark.parametrize("asked", [None, 0, 1, 2])
 @pytest.mark.parametrize("trained", [None, 0, 1, 2])
