@@ -19,6 +19,7 @@ from PIL import Image
 from subitize import scenes
 from subitize.cli.train import last_words
 from subitize.core.counts import COUNT_PRIORS
+from subitize.core.interfaces import DataSpec
 from subitize.evaluation.pictures import count_pictures
 from subitize.figures.board import board
 from subitize.figures.scenes import overlay
@@ -27,8 +28,7 @@ from subitize.models.air import AIR, AIRSettings, Step
 from subitize.models.look import Look
 from subitize.scenes import Folder, Scene
 from subitize.scenes.base import AbstractScenes
-from subitize.training.recipe import Recipe
-from subitize.training.runs import Run
+from subitize.training import Recipe, Run
 
 HEIGHT, WIDTH, MOST = 24, 32, 4
 BRIGHT = 0.45
@@ -44,6 +44,7 @@ POSTERIOR = np.array(  # of 0 … 4 objects, where so many are seen
     ]
 )
 SETTINGS = AIRSettings(height=HEIGHT, width=WIDTH, channels=1, max_objects=MOST, object_size=8.0, what=2)
+SPEC = DataSpec(HEIGHT, WIDTH, 1)
 DIGEST = "5e" * 32
 
 
@@ -88,10 +89,11 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run of that model, which the commands open; what it was trained on may be chosen."""
 
     def make(**recipe: str) -> Run:
-        run = Run(tmp_path / "known", Recipe(**recipe), Columns(), DIGEST)
+        trained = Recipe.of("air", max_objects=MOST, object_size=8.0, **recipe)
+        run = Run(tmp_path / "known", trained, trained.learner(SPEC), Columns(), DIGEST)
         run.path.mkdir(exist_ok=True)
         (run.path / "records.jsonl").touch()
-        monkeypatch.setattr("subitize.training.runs.open_run", lambda *_: run)
+        monkeypatch.setattr("subitize.training.run.open_run", lambda *_: run)
         return run
 
     return make

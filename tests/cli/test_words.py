@@ -62,7 +62,7 @@ def test_a_folder_is_learned_by_the_model_that_counts_folders(tmp_path):
 def test_paths_may_hold_an_equals_sign(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out=3").mkdir()
-    options = parse(count, ["out=3", "a=b.png", "model=runs/x"])
+    options = parse(Count, "count", ["out=3", "a=b.png", "model=runs/x"])
     assert [str(path) for path in options.paths] == ["out=3", "a=b.png"]
     assert str(options.model) == "runs/x"
 

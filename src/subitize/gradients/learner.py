@@ -8,7 +8,7 @@ The one place where a model meets an estimator. A step is
     memory    ←  memory + optimizer'(∇ memory)         baselines and control variates
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -150,6 +150,6 @@ class GenerativeLearner(GradientLearner):
         return jax.vmap(lambda k: self.draw_image(params, k))(jr.split(key, n))
 
 
-def means_of(info: PyTree) -> Metrics:
+def means_of(info: PyTree) -> dict[str, Array]:
     """What a program reports of a batch, averaged; nothing if it reports no mapping."""
     return jax.tree.map(lambda x: x.mean(0), dict(info)) if isinstance(info, Mapping) else {}
