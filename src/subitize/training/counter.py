@@ -28,7 +28,7 @@ from subitize.training.learner import Learner, Lesson, structured
 from subitize.training.lesson import air_lesson
 from subitize.training.loop import Plan, best_state, fit
 from subitize.training.pilot import AUTO, PILOTED, settled
-from subitize.training.recipe import Recipe
+from subitize.training.recipe import RECIPE, Recipe, read_recipe
 from subitize.training.runs import (
     WEIGHTS,
     Run,
@@ -113,7 +113,7 @@ def claimed(folder: Path) -> Iterator[None]:
 def is_run(folder: Path) -> bool:
     """Whether a folder holds a run, or no more than what one killed at its very beginning leaves."""
     first = {LOCK, "provenance.json"}
-    return (folder / "recipe.json").is_file() or all(
+    return (folder / RECIPE).is_file() or all(
         path.name in first or path.suffix == PARTIAL for path in folder.iterdir()
     )
 
@@ -142,9 +142,9 @@ def open_folder(
     """
     for left_behind in folder.glob(f".*{PARTIAL}"):
         left_behind.unlink()
-    wrote = folder / "recipe.json"
+    wrote = folder / RECIPE
     if wrote.is_file():
-        before = Recipe.from_json(wrote.read_text())
+        before = read_recipe(folder)
         changed = [
             f.name for f in dataclasses.fields(Recipe) if getattr(before, f.name) != getattr(recipe, f.name)
         ]

@@ -14,7 +14,7 @@ from subitize.models.settings import AIRSettings
 from subitize.models.sums import practise
 from subitize.scenes import AbstractScenes
 from subitize.training.lesson import SOFT_STEPS, air_lesson
-from subitize.training.recipe import Recipe
+from subitize.training.recipe import RECIPE, Recipe, read_recipe
 
 AUTO = "auto"  # in place of an estimator: measure some, and take the best
 PILOTED = ("exact", "disarm", "rloo", "vimco", "rebar", "nvil")  # one of each kind that a count may want
@@ -29,9 +29,8 @@ def settled(
     watch: Callable[[dict[str, Any]], None],
 ) -> tuple[str, str]:
     """The estimator that "auto" stands for, and why: the run in the folder has it, or it was chosen."""
-    begun = folder / "recipe.json"
-    if begun.is_file():
-        estimator, why = Recipe.from_json(begun.read_text()).estimator, "the run began with it"
+    if (folder / RECIPE).is_file():
+        estimator, why = read_recipe(folder).estimator, "the run began with it"
     else:
         watch({"event": f"measuring estimators: {', '.join(PILOTED)}"})
         choice = piloted(recipe, settings, train_scenes)

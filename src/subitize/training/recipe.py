@@ -5,14 +5,17 @@ only defaults. Importing it imports neither JAX nor anything heavy.
 """
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
+from subitize.core.sealed import seal, unseal
+from subitize.core.typed import typed
 from subitize.models.settings import AIRSettings
 
+RECIPE = "recipe.json"  # in a run folder
 LARGEST_SEED = 2**31 - 1  # fits into an integer of the device
 POSITIVE = (
     *("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip"),
@@ -151,26 +154,40 @@ class Recipe:
         return {name: value for name in SCENE_OPTIONS if (value := getattr(self, name)) is not None}
 
     def to_json(self) -> str:
-        """All fields, as JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """All fields, as JSON that tells when it was altered."""
+        return seal(dataclasses.asdict(self)).decode()
 
     @staticmethod
-    def from_json(text: str) -> "Recipe":
-        """Read what `to_json` wrote.
+    def from_json(text: str | bytes) -> "Recipe":
+        """Read what `to_json` wrote, or what it wrote when it put no digest to it.
 
         Raises:
-            CheckpointError: not a recipe, or one of another version.
+            CheckpointError: it was altered, is not a recipe, or one of another version.
         """
+        known = {field.name for field in dataclasses.fields(Recipe)}
+        values = unseal(text, unsealed=known)
+        for name in values:
+            if name not in known:
+                raise CheckpointError(
+                    f"The recipe has a field '{name}' that this version does not know."
+                    f"{did_you_mean(name, known)} Use the version that wrote it (provenance.json)."
+                )
         try:
-            values = json.loads(text)
-            known = {field.name for field in dataclasses.fields(Recipe)}
-            for name in values:
-                if name not in known:
-                    raise CheckpointError(
-                        f"The recipe has a field '{name}' that this version does not know."
-                        f"{did_you_mean(name, known)} Use the version that wrote it (provenance.json)."
-                    )
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            return Recipe(**values)
-        except (ValueError, TypeError, AttributeError) as error:
+            return typed(Recipe, values)
+        except (TypeError, UsageError) as error:
             raise CheckpointError(f"This is not a recipe that can be read: {error}") from None
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The recipe of a run.
+
+    Raises:
+        CheckpointError: it is damaged, or of another version.
+    """
+    path = folder / RECIPE
+    try:
+        return Recipe.from_json(path.read_bytes())
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{path} cannot be trusted. {error} Put the file back as it was, or train into another folder."
+        ) from None

@@ -35,7 +35,7 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.look import Look
 from subitize.training.checkpoint import named_leaves, sha256, write_atomically
-from subitize.training.recipe import Recipe
+from subitize.training.recipe import RECIPE, Recipe, read_recipe
 from subitize.training.records import read_rows, training_seconds
 
 WEIGHTS = "weights.safetensors"
@@ -127,9 +127,9 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
         CheckpointError: its weights are damaged, or not of its recipe.
     """
     path = Path(path)
-    if not (path / "recipe.json").is_file():
+    if not (path / RECIPE).is_file():
         raise NoInputError(f"A run is a folder that `subitize train` made; there is none at {path}.")
-    recipe = Recipe.from_json((path / "recipe.json").read_text())
+    recipe = read_recipe(path)
     if not (path / WEIGHTS).is_file():
         raise CheckpointError(
             f"The run {path} has no {WEIGHTS}: its training did not end. "
