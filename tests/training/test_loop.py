@@ -12,7 +12,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.core.errors import DiskFullError, DivergedError, UsageError
+from subitize.core.errors import CheckpointError, DiskFullError, DivergedError, UsageError
+from subitize.core.sealed import seal, unseal
 from subitize.core.seeds import LARGEST_SEED
 from subitize.scenes import Digits
 from subitize.training import checkpoint
@@ -20,6 +21,7 @@ from subitize.training.loop import (
     MAX_NONFINITE_STEPS,
     RESTART_LR_FACTOR,
     Interrupted,
+    Notes,
     Plan,
     Sampling,
     best_state,
@@ -175,7 +177,20 @@ def test_a_failed_run_starts_again_once_allowed(tmp_path):
     assert sum("No restart is left" in text for text in said) == 1
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "manifest"])
+DAMAGED_MANIFESTS = {
+    "no JSON": lambda manifest: b"{",
+    "no text": lambda manifest: b"\xff" + manifest,
+    "nested": lambda manifest: b"[" * 5000,
+    "a list": lambda manifest: b"[]",
+    "another attempt": lambda manifest: manifest.replace(b'"attempt": 0', b'"attempt": 7'),
+    "no digest": lambda manifest: json.dumps({"files": {}, "notes": {}}).encode(),
+    "other notes": lambda manifest: seal(unseal(manifest) | {"notes": {"records": 7}}),
+    "notes of no kind": lambda manifest: seal({"files": {}, "notes": [1]}),
+    "notes of another type": lambda manifest: seal({"files": {}, "notes": {"records": "7", "progress": {}}}),
+}
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", *DAMAGED_MANIFESTS])
 def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(tmp_path, damage):
     whole = run(tmp_path / "whole")
     run(tmp_path / "hurt", plan=Plan(30, 2, 3, 5, 10))
@@ -191,12 +206,28 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(tmp_path, damage):
     elif damage == "remove":
         victim.unlink()
     else:
-        (saves / f"{newest}.json").write_text("{")
+        manifest = saves / f"{newest}.json"
+        manifest.write_bytes(DAMAGED_MANIFESTS[damage](manifest.read_bytes()))
     events = []
     resumed = run(tmp_path / "hurt", watch=events.append)
     assert any("Set aside" in (e.get("event") or "") for e in events)
     assert (saves / f"bad-{newest}").exists()
     assert np.array_equal(whole.place, resumed.place)
+
+
+def test_no_flipped_bit_of_a_manifest_makes_other_notes(tmp_path):
+    run(tmp_path, plan=Plan(10, 2, 3, 5, 10))
+    saves = tmp_path / "checkpoints"
+    whole = checkpoint.newest(saves, understood=Notes.from_json)
+    manifest = saves / f"{whole.name}.json"
+    data, refused = manifest.read_bytes(), 0
+    for bit in range(0, 8 * len(data), 7):
+        manifest.write_bytes((int.from_bytes(data) ^ (1 << bit)).to_bytes(len(data)))
+        try:
+            assert checkpoint.verify(saves, whole.name, Notes.from_json) == whole
+        except CheckpointError:
+            refused += 1
+    assert refused > len(data)  # of 8/7 of it; the others turned blanks
 
 
 def test_a_folder_that_was_never_finished_is_not_a_checkpoint(tmp_path):

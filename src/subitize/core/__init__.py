@@ -7,6 +7,8 @@ glimpse         read a window, paint a window
 networks        linear layers, perceptrons, convolutions
 pictures        files into arrays
 words           choices spelled as text
+sealed          JSON that tells when it was altered
+typed           JSON as a dataclass, every value of the declared type
 lazy            names that cost nothing until they are used
 errors          what can go wrong, said kindly
 """

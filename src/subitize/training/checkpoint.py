@@ -1,16 +1,16 @@
 """Checkpoints: a state on disk that is either whole and verified, or not there.
 
-Orbax writes the arrays into a folder that appears under its name only when it is complete; a manifest
-beside it, written last, holds the SHA-256 of every file. A checkpoint without its manifest was never
-finished; one that does not match it is set aside, and the one before it is used.
+Orbax writes the arrays into a folder that appears under its name only when it is complete. A manifest
+beside it, written last and sealed, holds the SHA-256 of every file and what else is to be known. A checkpoint
+without its manifest was never finished. One that does not match it, or whose manifest is damaged, is set
+aside, and the one before it is used.
 """
 
 import hashlib
-import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, DiskFullError, UsageError
+from subitize.core.sealed import seal, unseal
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
 LOCK = ".lock"  # file in a run folder, held by the process that trains there
@@ -33,7 +34,7 @@ class Saved(NamedTuple):
     """A verified checkpoint: its name, and what its manifest says besides the hashes."""
 
     name: str
-    notes: dict[str, Any]
+    notes: Any
 
 
 @contextmanager
@@ -81,35 +82,48 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
             f"The disk is full at {folder}. Make room, then run it again: it goes on from its last save."
         ) from error
     manifest = {"files": digests(target), "notes": dict(notes)}
-    write_atomically(folder / f"{name}.json", json.dumps(manifest, indent=1).encode())
+    write_atomically(folder / f"{name}.json", seal(manifest))
     for old in sorted(set(names(folder)[:-KEEP]) - {keep}):
         (folder / f"{old}.json").unlink()
         shutil.rmtree(folder / old, ignore_errors=True)
 
 
-def newest(folder: Path, warn: Any = print) -> Saved | None:
-    """The newest checkpoint that is whole; damaged ones are set aside, with a warning."""
+def newest(
+    folder: Path,
+    warn: Callable[[str], None] = print,
+    understood: Callable[[Mapping[str, Any]], Any] = lambda notes: notes,
+) -> Saved | None:
+    """The newest checkpoint that is whole; damaged ones are set aside, with a warning.
+
+    Args:
+        folder: of all checkpoints of a run.
+        warn: is told of those that are damaged.
+        understood: what the notes of a checkpoint mean; raises CheckpointError if they mean nothing.
+    """
     for name in reversed(names(folder)):
         try:
-            return verify(folder, name)
+            return verify(folder, name, understood)
         except CheckpointError as error:
             set_aside(folder, name)
             warn(f"{error} Set aside; going on from the one before it, if there is one.")
     return None
 
 
-def verify(folder: Path, name: str) -> Saved:
-    """Check a checkpoint against its manifest.
+def verify(
+    folder: Path, name: str, understood: Callable[[Mapping[str, Any]], Any] = lambda notes: notes
+) -> Saved:
+    """Check a checkpoint against its manifest, and the manifest against its digest.
 
     Raises:
         CheckpointError: a file is missing, cut short or altered.
     """
+    path = folder / f"{name}.json"
     try:
-        manifest = json.loads((folder / f"{name}.json").read_text())
-        files, notes = manifest["files"], manifest["notes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"The manifest of checkpoint {folder / name} cannot be read.") from None
-    if digests(folder / name) != files:
+        manifest = unseal(path.read_bytes(), unsealed=("files", "notes"))
+        notes = understood(manifest["notes"])
+    except (OSError, LookupError, CheckpointError) as error:
+        raise CheckpointError(f"The manifest {path} cannot be trusted. {error}") from None
+    if digests(folder / name) != manifest.get("files"):
         raise CheckpointError(f"Checkpoint {folder / name} does not match its manifest: a file was altered.")
     return Saved(name, notes)
 

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +22,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PyTree
 
-from subitize.core.errors import DivergedError, SubitizeError, UsageError
+from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
 from subitize.core.interfaces import Batch, Learner, Metrics
 from subitize.core.seeds import LARGEST_SEED
+from subitize.core.typed import typed
 from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
 from subitize.training.records import Records
@@ -41,9 +42,7 @@ class LoopState(NamedTuple):
     step: Array  # completed steps, skipped ones included
     learner: PyTree
     skipped: Array  # steps whose update was not finite, and was not made
-    nonfinite: (
-        Array  # of these, how many in a row; stands still at MAX_NONFINITE_STEPS, so that none hides it
-    )
+    nonfinite: Array  # of these, how many in a row; stays at MAX_NONFINITE_STEPS, so that none hides it
 
 
 class Interrupted(SubitizeError):
@@ -106,6 +105,31 @@ class Progress:
     best_name: str | None = None
 
 
+@dataclass(frozen=True)
+class Notes:
+    """What a checkpoint is told besides its arrays.
+
+    Attributes:
+        records: bytes of the record when it was written.
+        progress: what had changed along the way.
+    """
+
+    records: int
+    progress: Progress
+
+    @staticmethod
+    def from_json(values: Any) -> "Notes":
+        """Read what `dataclasses.asdict` makes of it.
+
+        Raises:
+            CheckpointError: these are not the notes of this version.
+        """
+        try:
+            return typed(Notes, values, "notes")
+        except TypeError as error:
+            raise CheckpointError(f"Its notes are not those of this version: {error}.") from None
+
+
 def fit(
     learner: Learner,
     scenes: AbstractScenes,
@@ -154,8 +178,8 @@ def best_state(folder: Path, like: PyTree) -> PyTree:
         CheckpointError: that checkpoint is damaged.
     """
     saves = folder / "checkpoints"
-    newest = checkpoint.newest(saves)
-    name = newest.notes["progress"]["best_name"] if newest else None
+    newest = checkpoint.newest(saves, understood=Notes.from_json)
+    name = newest.notes.progress.best_name if newest else None
     if name is None:
         return like
     whole = LoopState(jnp.zeros((), jnp.int32), like, *[jnp.zeros((), jnp.int32)] * 2)
@@ -179,11 +203,11 @@ class Training:
         """Start from the newest whole checkpoint, or afresh."""
         self._start()
         checkpoint.remove_unfinished(self.saves)
-        saved = checkpoint.newest(self.saves, self.records.event) if resume else None
+        saved = checkpoint.newest(self.saves, self.records.event, Notes.from_json) if resume else None
         if saved is not None:
             self.state = checkpoint.restore(self.saves, saved.name, self.state)
-            self.progress = Progress(**saved.notes["progress"])
-        self.records.cut(saved.notes["records"] if saved is not None else 0)
+            self.progress = saved.notes.progress
+        self.records.cut(saved.notes.records if saved is not None else 0)
         self.step = self.saved_at = int(self.state.step)
 
     def advance(self, inspect: Callable[[PyTree, int], dict[str, Any]]) -> None:
@@ -234,7 +258,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        notes = {"records": self.records.size(), "progress": vars(self.progress)}
+        notes = asdict(Notes(self.records.size(), self.progress))
         checkpoint.save(self.saves, self.name, self.state, notes, keep=self.progress.best_name)
         self.saved_at = self.step
 

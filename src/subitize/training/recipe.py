@@ -250,7 +250,7 @@ class Recipe:
             if set(content) != set(SECTIONS):
                 raise TypeError(f"its sections are {', '.join(SECTIONS)}; got {', '.join(content)}")
             return typed_recipe(**content)
-        except (TypeError, KeyError, UsageError) as error:
+        except (TypeError, KeyError, AttributeError, UsageError) as error:
             raise CheckpointError(
                 f"This is not a recipe that can be read: {error}. Use the version that wrote it "
                 "(provenance.json), or put the file back as it was."
@@ -307,10 +307,7 @@ def learner_of(model: Any, data: DataSpec, optimizer: Optimizer, steps: int) -> 
 
 def typed_recipe(model: Any, data: Any, optimizer: Any, loop: Any) -> Recipe:
     """A recipe of what JSON holds of its sections."""
-    own = {name: value for name, value in model.items() if name != "name"}
-    if model["name"] not in LEARNERS:
-        raise TypeError(f"there is no model {model['name']!r}")
-    settings = typed(LEARNERS[model["name"]], own)
+    settings = typed(LEARNERS[model["name"]], {k: v for k, v in model.items() if k != "name"})
     return Recipe(settings, typed(Data, data), typed(Optimizer, optimizer), typed(Loop, loop))
 
 
