@@ -104,9 +104,9 @@ class Ageing(eqx.Module):
 
 
 def test_when_to_stop_is_chosen_by_labels_that_are_kept_aside():
-    """Right in its prime of what is kept aside, and when old of all else, by which it ages: the prime is kept.
+    """Of these it is right in its prime, of all others when it is old: its prime is kept.
 
-    From what is kept aside it would grow younger.
+    It ages by the others; by what is kept aside it would grow younger.
     """
     labels, aside = RNG.integers(0, 2, 200), kept_aside(200)
     in_prime, old = np.where(aside, labels, 1 - labels), np.where(aside, 1 - labels, labels)
@@ -120,8 +120,8 @@ def test_when_to_stop_is_chosen_by_labels_that_are_kept_aside():
 def test_the_penalty_is_chosen_by_labels_that_are_kept_aside(strong):
     """Of two numbers that each vary much the label is the difference; the first alone tells it badly.
 
-    A weak penalty finds the difference, as training labels want it; a strong one reads the first. What is kept
-    aside wants the one or the other, and the test whatever that does not.
+    A weak penalty finds the difference, as training labels want it; a strong one reads the first. What is
+    kept aside wants the one or the other, and the test whatever that does not.
     """
     aside = kept_aside(1000)
     sign, noise = np.tile([1, -1, 1, -1], 250), np.repeat(RNG.normal(size=500), 2)
