@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 from PIL import Image
 
 from subitize import scenes
@@ -24,7 +26,7 @@ from subitize.training import Recipe, counter, open_run, train
 from subitize.training.counter import air_learner, claimed, completed, follow, open_folder, settings_for
 from subitize.training.health import Signs
 from subitize.training.lesson import air_lesson, prior_shift
-from subitize.training.loop import first_state, run_chunk
+from subitize.training.loop import Plan, first_state, fit, run_chunk
 from subitize.training.runs import load_weights, save_weights
 from subitize.training.sizes import MARGIN, window_size
 
@@ -32,6 +34,10 @@ TINY = Recipe(
     scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
 )
 SINGLE = dataclasses.replace(TINY, max_objects=1, sums=0)  # soon compiled
+SMALL = AIRSettings(
+    height=24, width=24, max_objects=1, object_size=12.0, window=8, what=2, recurrent=4, head=4, encoder=4,
+    decoder=4, convolutions=((4, 4),), features=4, places=4,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +255,26 @@ def test_a_concentration_follows_the_bound_only_if_it_may(learned):
     state = first_state(learner, recipe.batch, world, recipe.seed, 0)
     state, _ = run_chunk(learner, recipe.batch, 1, world, recipe.seed, 0, state)
     assert (float(state.model.count_prior.log_concentration) == np.log(0.5)) is not learned
+
+
+def test_the_learning_rate_is_held_and_falls_and_no_gradient_is_longer_than_the_clip(tmp_path, monkeypatch):
+    """By plain gradient descent in Adam's place a step is as long as the clip times the rate.
+
+    The rate is held for a fifth of five steps, and falls to a tenth; what the first adds is not looked at.
+    """
+    monkeypatch.setattr(optax, "adam", lambda rate, **_: optax.sgd(rate))
+    world, weights = Digits("train", counts=(1,), canvas=24, size=12.0), []
+    recipe = dataclasses.replace(SINGLE, steps=5, hold=0.2, final_rate=0.1, clip=0.5, learning_rate=0.01)
+
+    def keep(state, step):
+        weights.append(ravel_pytree(state.model)[0])
+        return {}
+
+    learner = air_learner(completed(dataclasses.replace(recipe, object_size=12.0), world), SMALL)
+    fit(learner, world, Plan(recipe.steps, recipe.batch, recipe.seed, 1, 100), tmp_path, inspect=keep)
+    lengths = np.linalg.norm(np.diff(weights, axis=0), axis=1)
+    shares = 1 - 0.9 * np.array([0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(lengths, 0.01 * 0.5 * shares, rtol=1e-5)
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
