@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 from PIL import Image
 
@@ -253,6 +254,23 @@ def test_a_concentration_follows_the_bound_only_if_it_may(learned):
     state = first_state(learner, data, world, 0, 0)
     state, _ = run_chunk(learner, data, 1, world, 0, 0, state)
     assert (float(state.learner.model.count_prior.log_concentration) == np.log(0.5)) is not learned
+
+
+def test_the_learning_rate_is_held_and_falls_and_no_gradient_is_longer_than_the_clip(monkeypatch):
+    """By plain gradient descent in Adam's place a step is as long as the clip times the rate.
+
+    The rate is held for a fifth of five steps, and falls to a tenth.
+    """
+    monkeypatch.setattr(optax, "adam", lambda rate, **_: optax.sgd(rate))
+    recipe = SINGLE.replace(steps=5, hold=0.2, final_rate=0.1, clip=0.5, learning_rate=0.01, object_size=12.0)
+    optimizer, lengths = recipe.learner(DataSpec(24, 24, 1)).optimizer, []
+    gradient = jnp.array([30.0, 40.0])
+    state = optimizer.init(gradient)
+    for _ in range(5):
+        change, state = optimizer.update(gradient, state)
+        lengths.append(jnp.linalg.norm(change))
+    shares = 1 - 0.9 * np.array([0, 0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(lengths, 0.01 * 0.5 * shares, rtol=1e-5)
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
