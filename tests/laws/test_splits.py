@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from subitize.training.health import signs
 
 from subitize import scenes
 from subitize.claims import CLAIMS, Lab, downstream, glances, memory, painting, reproduce, subitizing
@@ -28,7 +29,6 @@ from subitize.scenes import Scene
 from subitize.scenes.base import AbstractScenes
 from subitize.scenes.stack import Drawn
 from subitize.training import Recipe, Run, counter, train
-from subitize.training.health import signs
 
 SIDE = 8
 BRIGHT, DIM = 1.0, 0.5

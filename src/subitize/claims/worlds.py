@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.lab import Lab
 from subitize.evaluation.held_out import evaluate, held_out
 from subitize.figures.board import board
 from subitize.models.look import OPTIONS as LOOKING
+from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.training import Run
 
 SOURCE = "Eslami et al. 2016, experiments on sprites and Omniglot"
