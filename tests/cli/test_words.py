@@ -50,7 +50,7 @@ def test_scenes_are_spelled_as_models_are():
     data = parsed(["--scenes", "dots(ground='texture', canvas=72)"]).recipe.data
     world = data.load("test")
     assert (world.height, world.options()["ground"]) == (72, "texture")
-    with pytest.raises(UsageError, match="`canvas` is given twice"):
+    with pytest.raises(UsageError, match="`canvas` of the scenes is given twice"):
         parsed(["--scenes", "dots(canvas=72)", "--canvas", "80"]).recipe.data.load("train")
 
 

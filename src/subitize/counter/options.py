@@ -156,6 +156,12 @@ class AIROptions:
 
         return monitor(recipe, scenes, held_out)
 
+    def diagnosed(self, params: Any, recipe: Any, scenes: AbstractScenes) -> dict[str, Any]:
+        """What speaks for and against a trained model, to be kept with its weights."""
+        from subitize.counter.monitor import diagnosis
+
+        return diagnosis(params, recipe, scenes)
+
 
 @dataclass(frozen=True)
 class DAIROptions(AIROptions):
