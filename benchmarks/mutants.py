@@ -9,7 +9,7 @@ should kill it; the others run only if it survives them.
     python benchmarks/mutants.py --only "Normal.kl: shift over own scale" --again
 
 What was measured stays in the result and is not measured again while the mutant is the same; `--again` says
-otherwise, and `--survivors` measures again those that no test noticed.
+otherwise, and `--survivors` measures again those that no test noticed. `--only` takes a part of a name too.
 """
 
 import hashlib
@@ -69,10 +69,8 @@ class Mutant(NamedTuple):
 
     def mutated(self, text: str) -> str:
         """The text of the file with the fault."""
-        if text.count(self.old) != 1:
-            raise ValueError(
-                f"{self.name}: {self.file} holds {self.old!r} {text.count(self.old)} times, not once."
-            )
+        if (times := text.count(self.old)) != 1:
+            raise ValueError(f"{self.name}: {self.file} holds {self.old!r} {times} times, not once.")
         return text.replace(self.old, self.new)
 
 
@@ -274,12 +272,10 @@ def main() -> None:
     everyone = [mutant for room in rooms() for mutant in table(room)]
     results = Results(args.out, everyone)
     only = EASY if args.tiny else args.only
-    chosen = [m for m in everyone if m.name == only] if only else everyone
+    chosen = [m for m in everyone if only in m.name]
     chosen = [m for m in chosen if m.room in args.rooms.split(",")]
     if not chosen:
-        raise SystemExit(
-            f"No mutant is called {only!r} in {args.rooms}." if only else f"No room is {args.rooms}."
-        )
+        raise SystemExit(f"No mutant of {args.rooms} is called {only!r}. Rooms: {', '.join(rooms())}.")
     survivors = {name for name, row in results.rows.items() if not row["killed"]}
     if args.survivors:
         chosen = [m for m in chosen if m.name in survivors]
