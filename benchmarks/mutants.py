@@ -10,6 +10,7 @@ should kill it; the others run only if it survives them.
 
 What was measured stays in the result and is not measured again while the mutant is the same; `--again` says
 otherwise, and `--survivors` measures again those that no test noticed. `--only` takes a part of a name too.
+`--narrow` leaves out the others' tests: it is quick, and who survives it may yet be killed.
 """
 
 import hashlib
@@ -25,12 +26,15 @@ import tempfile
 import threading
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
+
+import pytest
 
 from common import arguments, provenance, save
 
@@ -174,8 +178,8 @@ def end(process: subprocess.Popen) -> None:
 
 def first_failure(printed: str, code: int) -> str:
     """Which test failed first, from what pytest printed; nothing if none did."""
-    if code == 0:
-        return ""
+    if code in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return "there is no such test" if code else ""
     named = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(.+?)(?: - |$)", printed, re.MULTILINE)
     return named[1] if named else f"exit code {code}"
 
@@ -184,7 +188,7 @@ class Soundness:
     """Whether tests pass as long as nothing is broken: of each choice of tests found out once."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self.known: dict[str, Verdict] = {}
 
     def seconds(self, copy: Copy, words: str) -> float:
@@ -193,27 +197,28 @@ class Soundness:
         Raises:
             RuntimeError: they fail, or there are none, so that nothing can be learnt from them.
         """
-        with self.lock:
+        with self.locks[words]:  # who wants the same waits, others do not
             if words not in self.known:
                 self.known[words] = copy.test(words, 10 * PATIENCE)
         whole = self.known[words]
         if not whole.passed:
-            raise RuntimeError(f"{whole.failed} fails in the code as it is, of the tests {words!r}")
+            raise RuntimeError(f"the code as it is does not pass {words!r}: {whole.failed}")
         return whole.seconds
 
 
-def measured(copy: Copy, mutant: Mutant, sound: Soundness) -> dict[str, Any]:
+def measured(copy: Copy, mutant: Mutant, sound: Soundness, *, narrow: bool) -> dict[str, Any]:
     """Whether a mutant is killed, by which test, after how many seconds of tests."""
     spent = 0.0
-    for words in dict.fromkeys([mutant.tests, mutant.rest]):
+    for words in dict.fromkeys([mutant.tests] if narrow else [mutant.tests, mutant.rest]):
         patience = max(PATIENCE, 3 * sound.seconds(copy, words))
         with copy.broken(mutant):
             verdict = copy.test(words, patience)
         spent += verdict.seconds
         if not verdict.passed:
             break
-    outcome = {"killed": not verdict.passed, "by": verdict.failed, "seconds": round(spent, 1)}
-    return {"name": mutant.name, "room": mutant.room, "file": mutant.file, "digest": mutant.digest} | outcome
+    who = {"name": mutant.name, "room": mutant.room, "file": mutant.file, "digest": mutant.digest}
+    killed = {"killed": not verdict.passed, "by": verdict.failed}
+    return who | killed | {"narrow": narrow, "seconds": round(spent, 1)}
 
 
 class Results:
@@ -230,9 +235,13 @@ class Results:
         self.made = provenance()
         path = out / "mutants.json"
         before = json.loads(path.read_text())["mutants"] if path.exists() else []
-        self.rows = {row["name"]: row for row in before}
-        known = {mutant.name: mutant.digest for mutant in mutants}
-        self.rows = {name: row for name, row in self.rows.items() if known.get(name) == row["digest"]}
+        digests = {mutant.name: mutant.digest for mutant in mutants}
+        self.rows = {row["name"]: row for row in before if row["digest"] == digests.get(row["name"])}
+
+    def knows(self, mutant: Mutant, *, narrow: bool) -> bool:
+        """Whether nothing more can be learnt of a mutant."""
+        row = self.rows.get(mutant.name)
+        return row is not None and (row["killed"] or narrow or not row["narrow"])
 
     def add(self, row: dict[str, Any]) -> None:
         """Keep what was found, and say so."""
@@ -268,27 +277,27 @@ class Results:
 
 def main() -> None:
     """Measure what was asked for and is not known."""
-    args = arguments(__doc__, rooms=",".join(rooms()), only="", jobs=1, again=False, survivors=False)
+    flags = dict.fromkeys(("again", "survivors", "narrow"), False)
+    args = arguments(__doc__, rooms=",".join(rooms()), only="", jobs=1, **flags)
     everyone = [mutant for room in rooms() for mutant in table(room)]
     results = Results(args.out, everyone)
-    only = EASY if args.tiny else args.only
-    chosen = [m for m in everyone if only in m.name]
-    chosen = [m for m in chosen if m.room in args.rooms.split(",")]
-    if not chosen:
+    asked, only = args.rooms.split(","), EASY if args.tiny else args.only
+    named = [mutant for mutant in everyone if mutant.room in asked and only in mutant.name]
+    if not named or set(asked) - set(rooms()):
         raise SystemExit(f"No mutant of {args.rooms} is called {only!r}. Rooms: {', '.join(rooms())}.")
     survivors = {name for name, row in results.rows.items() if not row["killed"]}
     if args.survivors:
-        chosen = [m for m in chosen if m.name in survivors]
-    elif not args.again:
-        chosen = [m for m in chosen if m.name not in results.rows]
-    refused = run(chosen, results, 1 if args.tiny else args.jobs)
+        chosen = [mutant for mutant in named if mutant.name in survivors]
+    else:
+        chosen = [mutant for mutant in named if args.again or not results.knows(mutant, narrow=args.narrow)]
+    refused = run(chosen, results, jobs=args.jobs, narrow=args.narrow)
     results.save()
     print(json.dumps(results.summary(), indent=1))
     if refused:
         raise SystemExit("\n".join(f"{room} is refused: {why}." for room, why in refused.items()))
 
 
-def run(mutants: list[Mutant], results: Results, jobs: int) -> dict[str, str]:
+def run(mutants: list[Mutant], results: Results, *, jobs: int, narrow: bool) -> dict[str, str]:
     """Measure mutants, so many at once; which rooms are refused, and why."""
     sound, refused = Soundness(), {}
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(jobs) as pool:
@@ -301,13 +310,16 @@ def run(mutants: list[Mutant], results: Results, jobs: int) -> dict[str, str]:
                 return
             copy = copies.get()
             try:
-                results.add(measured(copy, mutant, sound))
+                results.add(measured(copy, mutant, sound, narrow=narrow))
             except RuntimeError as error:
                 refused[mutant.room] = str(error)
             finally:
                 copies.put(copy)
 
-        list(pool.map(one, mutants))
+        try:
+            list(pool.map(one, mutants))
+        finally:  # after an interrupt those under way end, and no other begins
+            pool.shutdown(cancel_futures=True)
     return refused
 
 
