@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 from PIL import Image
 
 from subitize import scenes
@@ -25,10 +27,11 @@ from subitize.counter.curriculum import curriculum, prior_shift
 from subitize.counter.diagnostics import Signs
 from subitize.counter.object_size import MARGIN, window_size
 from subitize.counter.options import AIROptions
+from subitize.models.settings import AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, from_recipe, open_run, train
 from subitize.training.from_recipe import completed
-from subitize.training.loop import Sampling, first_state, run_chunk
+from subitize.training.loop import Plan, Sampling, first_state, fit, run_chunk
 from subitize.training.run_folder import claimed, open_folder
 from subitize.training.weights import first_params, read_weights, save_weights
 
@@ -36,6 +39,10 @@ TINY = Recipe.of(
     scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
 )
 SINGLE = TINY.replace(max_objects=1, sums=0)  # soon compiled
+SMALL = AIRSettings(
+    height=24, width=24, max_objects=1, object_size=12.0, window=8, what=2, recurrent=4, head=4, encoder=4,
+    decoder=4, convolutions=((4, 4),), features=4, places=4,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +260,27 @@ def test_a_concentration_follows_the_bound_only_if_it_may(learned):
     state = first_state(learner, data, world, 0, 0)
     state, _ = run_chunk(learner, data, 1, world, 0, 0, state)
     assert (float(state.learner.model.count_prior.log_concentration) == np.log(0.5)) is not learned
+
+
+def test_the_learning_rate_is_held_and_falls_and_no_gradient_is_longer_than_the_clip(tmp_path, monkeypatch):
+    """By plain gradient descent in Adam's place a step is as long as the clip times the rate.
+
+    The rate is held for a fifth of five steps, and falls to a tenth; what the first adds is not looked at.
+    """
+    monkeypatch.setattr(optax, "adam", lambda rate, **_: optax.sgd(rate))
+    monkeypatch.setattr(AIROptions, "settings", lambda options, data: SMALL)
+    world, weights = Digits("train", counts=(1,), canvas=24, size=12.0), []
+    optimizer = Optimizer(hold=0.2, final_rate=0.1, clip=0.5, learning_rate=0.01)
+    options = AIROptions(max_objects=1, object_size=12.0, sums=0, summands=2)
+
+    def keep(state, step):
+        weights.append(ravel_pytree(state.model)[0])
+        return {}
+
+    fit(options.learner(world.spec, optimizer, 5), world, Plan(5, 4, 0, 1, 100), tmp_path, inspect=keep)
+    lengths = np.linalg.norm(np.diff(weights, axis=0), axis=1)
+    shares = 1 - 0.9 * np.array([0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(lengths, 0.01 * 0.5 * shares, rtol=1e-5)
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():

@@ -10,11 +10,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 
 from subitize.core.errors import CheckpointError, DiskFullError, DivergedError, UsageError
 from subitize.core.sealed import seal, unseal
 from subitize.core.seeds import LARGEST_SEED
+from subitize.gradients import expectation
+from subitize.gradients.learner import GradientLearner
 from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.loop import (
@@ -83,6 +86,21 @@ def test_one_compilation_serves_every_seed(tmp_path):
 def test_a_seed_that_the_device_cannot_hold_is_refused(seed):
     with pytest.raises(UsageError, match="`seed` is from 0"):
         Plan(40, 2, seed, 5, 10)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_each_step_sees_the_next_scenes_of_the_seed(tmp_path, seed):
+    """A program that learns nothing and reports how bright its pictures are, in a row for each step."""
+    learner = GradientLearner(
+        build=lambda key, batch: jnp.zeros(()),
+        loss=expectation(lambda model, image, draw: (0.0 * model, {"light": image.mean()})),
+        optimizer=optax.sgd(1.0),
+        learning_rate=1.0,
+    )
+    run(tmp_path, learner, Plan(steps=6, batch=2, seed=seed, chunk=1, save_every=6))
+    found = [json.loads(row)["light"] for row in rows(tmp_path).splitlines()]
+    light = SCENES.batch(seed, jnp.arange(12)).image.mean((1, 2, 3))
+    np.testing.assert_allclose(found, light.reshape(6, 2).mean(1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("step", [5, 25], ids=["before anything is saved", "after"])

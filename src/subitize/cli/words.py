@@ -52,6 +52,12 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
     return given[-1] if given else None
 
 
+def is_on(flag: str, words: Sequence[str]) -> bool:
+    """Whether a flag is given, before all options are known."""
+    given = (word.lstrip("-").partition("=") for word in words if word.startswith("--") or "=" in word)
+    return any(name == flag and (not equals or value.lower() in YES) for name, equals, value in given)
+
+
 def fields(options: Any) -> Iterator[tuple[str, Any]]:
     """Names and types of all options, those of a dataclass inside it included."""
     for name, kind in get_type_hints(options, include_extras=True).items():
