@@ -26,7 +26,7 @@ from subitize.training.health import Signs
 from subitize.training.lesson import air_lesson, prior_shift
 from subitize.training.loop import first_state, run_chunk
 from subitize.training.runs import load_weights, save_weights
-from subitize.training.sizes import MARGIN, window_size
+from subitize.training.sizes import MARGIN, check_sizes, doubt, window_size
 
 TINY = Recipe(
     scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
@@ -221,6 +221,33 @@ def test_squares_give_their_side_as_size():
         window_size(np.zeros((3, 40, 40, 1)))
 
 
+def test_a_window_is_never_larger_than_the_canvas(monkeypatch):
+    full = np.ones((30, 20, 40, 1))
+    assert window_size(full) == 20
+    world = Digits("train")
+    assert doubt(39.0, world) is None
+    assert "covers the canvas" in doubt(40.0, world)
+    with pytest.raises(UsageError, match="on a canvas of 40x40 pixels; got 40"):
+        settings_for(completed(Recipe(object_size=40.5), world), world)
+
+
+def test_a_step_that_no_memory_holds_is_refused():
+    world = Digits("train")
+    recipe = completed(Recipe(object_size=20.0, batch=16_384, max_objects=64, steps=1, counts=(0, 1)), world)
+    settings_for(recipe, world)
+    with pytest.raises(UsageError, match="Make one of them smaller"):
+        check_sizes(20.0, 64, 16_384, Digits("train", canvas=512))
+
+
+def test_a_doubtful_window_stays_in_the_record(monkeypatch):
+    monkeypatch.setattr(counter, "signs", lambda *_: Signs(0.0, 0.0, 1.0, 0.0))
+    monkeypatch.setattr(counter, "counts", lambda model, images: np.zeros(len(images)))
+    state = SimpleNamespace(model=None)
+    for size, warned in ((39.0, False), (40.0, True)):
+        inspect = follow(Digits("train"), Digits("test"), dataclasses.replace(TINY, object_size=size))
+        assert ("covers the canvas" in (inspect(state, 2)["warning"] or "")) is warned
+
+
 def test_annealing_moves_the_prior_from_one_to_the_other():
     recipe = dataclasses.replace(TINY, max_objects=3, anneal_from="uniform", anneal_steps=100)
     shift = prior_shift(recipe)
@@ -307,18 +334,20 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "`steps` must be positive"),
+        ({"steps": 0}, "`steps` is from 1 to 99,999,999"),
         ({"counts": (0, 5)}, "at most 3 objects"),
         ({"anneal_steps": 10}, "needs both"),
-        ({"hold": 2.0}, "is a share"),
-        ({"object_size": 0.0}, "`object_size` must be positive"),
-        ({"sharpen_steps": -1}, "at least 0"),
+        ({"hold": 2.0}, "a share"),
+        ({"object_size": 0.0}, "`object_size` is from 1"),
+        ({"sharpen_steps": -1}, "`sharpen_steps` is from 0"),
         ({"seed": -1}, "`seed` is from 0"),
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
         ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
-        ({"contrast": -1.0}, "at least 0"),
-        ({"clip": float("inf")}, "`clip` must be finite"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be finite"),
+        ({"contrast": -1.0}, "`contrast` is from 0"),
+        ({"steps": 10**8 - 1, "batch": 64}, "Use fewer, or a smaller `batch`"),
+        ({"scenes": ""}, "`scenes` is a word"),
+        ({"clip": float("inf")}, "`clip` is from"),
+        ({"learning_rate": float("nan")}, "`learning_rate` is from"),
     ],
     ids=str,
 )

@@ -39,7 +39,7 @@ from subitize.training.runs import (
     provenance,
     save_weights,
 )
-from subitize.training.sizes import window_size
+from subitize.training.sizes import check_sizes, doubt, window_size
 
 SUMS = 8  # sum scenes per step, where scenes add up
 DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost, if its count is sharp by then
@@ -192,6 +192,7 @@ def settings_for(recipe: Recipe, train_scenes: scenes.AbstractScenes) -> AIRSett
     """The model's settings, from a completed recipe and the shape of the images."""
     assert recipe.object_size is not None
     check_word("model", recipe.model, tuple(GUIDES))
+    check_sizes(recipe.object_size, recipe.max_objects, recipe.batch, train_scenes)
     return AIRSettings(
         model=recipe.model,
         height=train_scenes.height,
@@ -260,7 +261,8 @@ def follow(
         if looks == before and step < recipe.steps:  # a chunk may step over the very step that is asked for
             return {}
         found = signs(state.model, unreached, recipe.summands or PAIR)
-        row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
+        warning = found.warning() or doubt(recipe.object_size or 0.0, train_scenes)
+        row = found._asdict() | {"discord": found.discord, "warning": warning}
         if step >= max(DECIDED * recipe.steps, 2 * recipe.sharpen_steps):
             row |= {"failed": found.failure(practised=bool(recipe.sums)), "criterion": found.discord}
         if held_out.has_truth:

@@ -7,8 +7,7 @@ knows a learner, and nothing of what it learns.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,19 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PyTree
 
-from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
+from subitize.core.bounds import check_bounds
+from subitize.core.errors import CheckpointError, DivergedError, SubitizeError
+from subitize.core.stopping import stoppable
 from subitize.core.typed import typed
 from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
 from subitize.training.learner import STREAK, Learner
-from subitize.training.recipe import LARGEST_SEED
 from subitize.training.records import Records
 
 ROLLBACKS = 3  # times, before giving up
+STOPPING = (
+    "stopping after this chunk. Ask again to stop now: what came after the last save is then done anew."
+)
 SLOWER = 0.5  # factor on the learning rate whenever a run starts again: too large steps are why most fail
 
 
@@ -47,13 +50,13 @@ class Plan:
     Args:
         steps: in all, those before a resume included.
         batch: images per step.
-        seed: of scenes, initial weights and noise; from 0 to `LARGEST_SEED`.
+        seed: of scenes, initial weights and noise.
         chunk: steps per dispatch, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
 
     Raises:
-        UsageError: the seed is out of range.
+        UsageError: a number is out of its bounds.
     """
 
     steps: int
@@ -64,8 +67,7 @@ class Plan:
     restarts: int = 0
 
     def __post_init__(self):
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(f"`seed` is from 0 to {LARGEST_SEED:,}; got {self.seed}.")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,13 @@ def fit(
         DivergedError: updates stayed infinite after going back several times.
     """
     training = Training(learner, scenes, plan, folder, watch)
-    training.begin(resume=resume)
-    if training.step < plan.steps:
-        watch({"event": "compiling..."})  # before a silence of up to a minute
-    with stoppable() as stops:
+    with stoppable(lambda: watch({"event": STOPPING})) as stops:
+        training.begin(resume=resume)
+        if training.step < plan.steps:
+            watch({"event": "compiling..."})  # before a silence of up to a minute
         while training.step < plan.steps:
-            training.advance(inspect)
+            if not stops:
+                training.advance(inspect)
             if training.due() or (stops and training.saved_at < training.step):
                 training.save()
             if stops:
@@ -320,23 +323,3 @@ def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
 def means_of(infos: Any) -> dict[str, float]:
     """What to record of a chunk."""
     return {"loss": infos.loss.item()} | {name: value.tolist() for name, value in infos.parts.items()}
-
-
-@contextmanager
-def stoppable() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying of them; a second one kills at once."""
-    stops: list[int] = []
-
-    def stop(number, frame):
-        stops.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    try:
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: leave signals to whoever runs it
-        before = {}
-    try:
-        yield stops
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

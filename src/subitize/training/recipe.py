@@ -5,22 +5,17 @@ only defaults. Importing it imports neither JAX nor anything heavy.
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subitize.core.bounds import MOST_SCENES, check_bounds
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
 from subitize.core.sealed import seal, unseal
 from subitize.core.typed import typed
 from subitize.models.settings import AIRSettings
 
 RECIPE = "recipe.json"  # in a run folder
-LARGEST_SEED = 2**31 - 1  # fits into an integer of the device
-POSITIVE = (
-    *("steps", "batch", "max_objects", "pixel_deviation", "what", "learning_rate", "clip"),
-    *("chunk", "save_every", "look_every", "look_at"),
-)
 SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
 
 
@@ -104,30 +99,14 @@ class Recipe:
     keep: str = "last"
 
     def __post_init__(self):
-        self._check_each()
+        check_bounds(self)
+        self._check_words()
         self._check_together()
 
-    def _check_each(self) -> None:
-        """Is every option in its range?"""
-        for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"`{name}` must be finite, however large; got {value}.")
-        for name in POSITIVE:
-            if not getattr(self, name) > 0:
-                raise UsageError(f"`{name}` must be positive; got {getattr(self, name)}.")
-        for name in ("hold", "final_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
-        if self.object_size is not None and not self.object_size > 0:
-            raise UsageError(f"`object_size` must be positive; got {self.object_size}.")
-        if self.sharpen_steps < 0 or self.anneal_steps < 0:
-            raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
-        if self.restarts < 0 or (self.sums or 0) < 0 or not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(
-                f"`restarts` and `sums` are at least 0, and `seed` is from 0 to {LARGEST_SEED:,}."
-            )
-        if not self.contrast >= 0:
-            raise UsageError(f"`contrast` is in nats, at least 0; got {self.contrast}.")
+    def _check_words(self) -> None:
+        """Is every word one that there is?"""
+        if not self.scenes:
+            raise UsageError("`scenes` is a word or the path of a folder, and not empty.")
         if self.keep not in ("last", "best"):
             raise UsageError(f"`keep` is last or best; got {self.keep!r}.")
 
@@ -145,6 +124,11 @@ class Recipe:
         if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
             raise UsageError(
                 f"`summands` is from 2 to `max_objects`, which is {self.max_objects}; got {self.summands}."
+            )
+        if self.steps * self.batch + self.look_at > MOST_SCENES:
+            raise UsageError(
+                f"A training numbers its scenes up to {MOST_SCENES:,}; {self.steps:,} `steps` of "
+                f"{self.batch:,} are more. Use fewer, or a smaller `batch`."
             )
         if (self.anneal_from is None) != (self.anneal_steps == 0):
             raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")

@@ -27,11 +27,11 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from subitize import scenes
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.core.typed import typed
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.look import Look
 from subitize.training.checkpoint import named_leaves, sha256, write_atomically
@@ -89,6 +89,7 @@ class Run:
 
         Raises:
             UsageError: the pictures are not of the model's size.
+            CheckpointError: the model finds no probabilities: its weights are out of all proportion.
         """
         s = self.model.settings
         if images.ndim != 4 or images.shape[1:] != (s.height, s.width, s.channels):
@@ -100,7 +101,10 @@ class Run:
         starts = range(0, max(len(padded), LOOKED_AT_ONCE), LOOKED_AT_ONCE)
         batches = [jnp.asarray(padded[i : i + LOOKED_AT_ONCE], jnp.float32) for i in starts]
         looks = [one_by_one(self.model, batch) for batch in batches]
-        return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+        look = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+        if np.isfinite(images).all() and not np.isfinite(look.posterior).all():
+            raise CheckpointError(f"The weights in {self.path} lead to no finite numbers. Train it again.")
+        return look
 
 
 @jax.jit
@@ -155,20 +159,25 @@ def load_weights(path: Path) -> tuple[AIR, str]:
     """Read a model that `save_weights` wrote: (model, SHA-256 of the file).
 
     Raises:
-        CheckpointError: the file is cut short, altered, or not such a model.
+        CheckpointError: the file is cut short, altered, not such a model, or holds what is no number.
     """
     try:
         arrays = load_file(path)
         header = read_header(path)
-        if digest_of(header["settings"], arrays) != header["digest"]:
-            raise CheckpointError(f"{path} was altered after it was written. Copy or train it again.")
-        settings = AIRSettings.from_json(json.loads(header["settings"]))
+        whole = digest_of(header["settings"], arrays) == header["digest"]
+        settings = typed(AIRSettings, json.loads(header["settings"]))
         skeleton = jax.eval_shape(lambda: AIR(settings, key=jr.key(0)))
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a model that can be read: {error}") from None
+    except Exception as error:  # whatever the bytes of a strange file may lead to
+        raise CheckpointError(f"{path} is not a model that can be read: {error}") from error
+    if not whole:
+        raise CheckpointError(f"{path} was altered after it was written. Copy or train it again.")
     shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named_leaves(skeleton).items()}
     if {name: (a.shape, a.dtype) for name, a in arrays.items()} != shapes:
         raise CheckpointError(f"The arrays in {path} are not those of the model that its header describes.")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise CheckpointError(
+            f"{path} holds weights that are not finite, and can count nothing. Train it again."
+        )
     leaves = [jnp.asarray(arrays[name]) for name in named_leaves(skeleton)]
     return jax.tree.unflatten(jax.tree.structure(skeleton), leaves), sha256(path)
 
@@ -215,11 +224,12 @@ def provenance() -> dict[str, Any]:
 
 
 def begun(folder: Path) -> dict[str, Any]:
-    """The provenance of a run; empty if it has none."""
+    """The provenance of a run; empty if it has none that can be read."""
     try:
-        return json.loads((folder / "provenance.json").read_text())
-    except (FileNotFoundError, ValueError):
+        made = json.loads((folder / "provenance.json").read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
+    return made if isinstance(made, dict) and isinstance(made.get("versions", {}), dict) else {}
 
 
 def changed_since(made: dict[str, Any]) -> str:

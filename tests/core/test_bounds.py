@@ -1,0 +1,83 @@
+"""Every number of every option has a bound, and what lies beyond is refused before anything is done."""
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from subitize.cli.bench import Bench
+from subitize.cli.count import Count
+from subitize.cli.reproduce import Reproduce
+from subitize.cli.sample import Sample
+from subitize.cli.val import Val
+from subitize.core.bounds import BOUNDS, Bound
+from subitize.core.errors import UsageError
+from subitize.training.loop import Plan
+from subitize.training.recipe import Recipe
+
+GOOD = {  # what has no default
+    Plan: {"steps": 9, "batch": 2, "seed": 0, "chunk": 3, "save_every": 3},
+    Recipe: {},
+    Val: {"run": Path("run")},
+    Count: {"paths": (Path("a.png"),), "model": Path("run")},
+    Sample: {"run": Path("run")},
+    Bench: {},
+    Reproduce: {},
+}
+
+
+def numbers(kind: type) -> dict[str, type]:
+    """The fields that hold numbers: whole ones, or any."""
+    words = {name: str(hint) for name, hint in get_type_hints(kind).items()}
+    return {
+        name: number
+        for name, word in words.items()
+        for number in (int, float)
+        if number.__name__ in re.findall(r"\w+", word)
+    }
+
+
+def beyond(bound: Bound, number: type) -> list[float | int]:
+    """Values that lie outside."""
+    if number is int:
+        return [10**30, int(bound.most) + 1, int(bound.least) - 1, -(10**30)]
+    below = [0.0] if bound.least > 0 else []
+    return [1e30, math.nextafter(bound.most, math.inf), -1.0, math.nan, math.inf, -math.inf, *below]
+
+
+CASES = [
+    (kind, name, value)
+    for kind in GOOD
+    for name, number in numbers(kind).items()
+    for value in beyond(BOUNDS[kind.__name__][name], number)
+]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_all_numbers_have_bounds_and_all_bounds_a_number(kind):
+    assert set(BOUNDS[kind.__name__]) == set(numbers(kind))
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_what_is_usual_lies_within(kind):
+    options = kind(**GOOD[kind])
+    for field in dataclasses.fields(kind):
+        bound, value = BOUNDS[kind.__name__].get(field.name), getattr(options, field.name)
+        assert bound is None or value is None or bound.holds(value)
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), CASES)
+def test_what_lies_beyond_is_refused_by_its_name(kind, name, value):
+    given = (value,) if "tuple" in str(get_type_hints(kind)[name]) else value
+    with pytest.raises(UsageError, match=f"`{name}` is from .* to .*; got ") as error:
+        kind(**GOOD[kind] | {name: given})
+    assert len(str(error.value)) < 150
+
+
+def test_a_whole_number_may_be_its_bound():
+    for bound in (bound for bounds in BOUNDS.values() for bound in bounds.values()):
+        assert bound.holds(bound.least)
+        assert bound.holds(bound.most)
