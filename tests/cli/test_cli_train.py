@@ -91,10 +91,11 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.parametrize("model", ["air", "draw"])
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_deterministic_keeps_the_command_to_one_core_before_jax_is_imported(deterministic, tmp_path):
+def test_deterministic_keeps_the_command_to_one_core_before_jax_is_imported(model, deterministic, tmp_path):
     """The cores that JAX finds, and its flags, in a process of the command's own that ends there."""
-    words = ["train", "--out", tmp_path / "run"] + ["--deterministic"] * deterministic
+    words = ["train", "--model", model, "--out", tmp_path / "run"] + ["--deterministic"] * deterministic
     flags = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"}
     command = [sys.executable, "-c", SEEN_BY_JAX, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | flags)

@@ -14,25 +14,29 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from subitize.training.health import signs
 
 from subitize import scenes
-from subitize.claims import CLAIMS, Lab, downstream, glances, memory, painting, reproduce, subitizing
+from subitize.claims import CLAIMS, downstream, glances, memory, painting, subitizing
 from subitize.cli.train import last_words
+from subitize.core.interfaces import DataSpec
+from subitize.counter.diagnostics import signs
 from subitize.evaluation.held_out import evaluate
 from subitize.figures.showcase import showcase
+from subitize.gradients.learner import GradientState
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.draw import DRAW, DRAWSettings
 from subitize.models.look import Look
 from subitize.models.subitizing_vae import SubitizingVAE
+from subitize.reproduce import Lab, reproduce
 from subitize.scenes import Scene
 from subitize.scenes.base import AbstractScenes
 from subitize.scenes.stack import Drawn
-from subitize.training import Recipe, Run, counter, train
+from subitize.training import Recipe, Run, from_recipe, train
 
 SIDE = 8
+UNTRAINED = GradientState(*[None] * 7)
 BRIGHT, DIM = 1.0, 0.5
-RECIPE = Recipe(
+RECIPE = Recipe.of(
     counts=(1,), max_objects=2, sums=0, object_size=4.0, steps=6, batch=5, look_every=6, look_at=40
 )
 
@@ -116,7 +120,7 @@ class Witness(AIR):
 
 @pytest.fixture
 def run(worlds, tmp_path):
-    return Run(tmp_path, RECIPE, Witness(), "")
+    return Run(tmp_path, RECIPE, RECIPE.learner(DataSpec(SIDE, SIDE, 1)), Witness(), "")
 
 
 def test_what_val_says_is_of_held_out_scenes(run):
@@ -125,7 +129,7 @@ def test_what_val_says_is_of_held_out_scenes(run):
 
 
 def test_what_training_says_last_is_of_held_out_scenes(run):
-    assert "100.0 % counted right" in last_words(run)
+    assert "100.0 % counted right" in "".join(last_words(run))
 
 
 @pytest.fixture
@@ -141,7 +145,7 @@ def watched(run, looked_at):
             looked_at.append(images)
             return jax.tree.map(np.asarray, jax.vmap(self.model.look)(jnp.asarray(images)))
 
-    return Watched(run.path, run.recipe, run.model, run.digest)
+    return Watched(run.path, run.recipe, run.learner, run.model, run.digest)
 
 
 def test_a_board_shows_held_out_scenes(watched, looked_at):
@@ -153,9 +157,11 @@ def test_a_board_shows_held_out_scenes(watched, looked_at):
 def test_of_a_folder_what_is_measured_and_shown_is_held_out(tmp_path):
     for i in range(60):
         Image.fromarray(np.full((SIDE, SIDE), 4 * i, np.uint8)).save(tmp_path / f"{i}.png")
-    recipe = Recipe(scenes=str(tmp_path), canvas=SIDE, invert="never", max_objects=2, object_size=4.0)
+    options = {"canvas": SIDE, "invert": "never", "max_objects": 2, "object_size": 4.0}
+    recipe = Recipe.of(scenes=str(tmp_path), **options)
     shown = scenes.load(str(tmp_path), "train", canvas=SIDE, invert="never").pictures
-    run = Run(tmp_path, recipe, Witness(jnp.asarray(shown) / 255), "")
+    learner = recipe.learner(DataSpec(SIDE, SIDE, 1))
+    run = Run(tmp_path, recipe, learner, Witness(jnp.asarray(shown) / 255), "")
     found = evaluate(run, 60, elbo=False)
     assert 0 < found["n"] == 60 - len(shown)
     assert found["mean_count"] == 1
@@ -171,11 +177,12 @@ def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, t
         assert of_training(reached).all()
         assert signs(Witness(reached), reached).full == 1
         rows.extend(inspect(SimpleNamespace(model=m), plan.steps) for m in (Witness(), Witness(reached)))
-        return SimpleNamespace(model=None)
+        return UNTRAINED
 
-    monkeypatch.setattr(counter, "fit", fit)
-    monkeypatch.setattr(counter, "save_weights", lambda *_: None)
-    monkeypatch.setattr(counter, "open_run", lambda folder: run)
+    monkeypatch.setattr(from_recipe, "fit", fit)
+    monkeypatch.setattr(from_recipe, "diagnosed", lambda *_: {})
+    monkeypatch.setattr(from_recipe, "save_weights", lambda *_: None)
+    monkeypatch.setattr(from_recipe, "open_run", lambda folder: run)
     train(RECIPE, tmp_path / "run")
     assert rows[0]["count_accuracy"] == 1
     assert rows[1]["full"] == 0
@@ -217,9 +224,9 @@ def ledger(worlds, looked_at, monkeypatch):
         return image.max()[None]
 
     stand_ins = {
-        downstream: {"read_out": read, "glance": read, "guess": read},
+        downstream: {"probe_accuracy": read, "classifier_accuracy": read, "guess": read},
         subitizing: {
-            **{"read_out": read, "glance": read, "linear_read_out": read},
+            **{"probe_accuracy": read, "classifier_accuracy": read, "linear_probe_accuracy": read},
             **{
                 "mean_code": brightest,
                 "edges": lambda pictures: pictures,
@@ -230,7 +237,7 @@ def ledger(worlds, looked_at, monkeypatch):
             "enlarged_by": lambda picture, _: found.tested.append(np.asarray(picture)) or picture,
         },
         glances: {
-            **{"supervised": learn, "reader": learn, "mean_code": brightest, "ink": brightest},
+            **{"fit_classifier": learn, "fit_probe": learn, "mean_code": brightest, "ink": brightest},
             "clocked": lambda watcher, pictures, told: [1.0] * len(pictures),
         },
         memory: {
@@ -261,7 +268,8 @@ def lab(watched, ledger, tmp_path):
             ledger.taught.append(world.pictures)
             kind = DRAW if isinstance(options[0], DRAWSettings) else SubitizingVAE
             build = lambda key: kind(options[0], key=key)  # noqa: E731
-            state = SimpleNamespace(model=eqx.filter_eval_shape(build, jax.random.key(0)))
+            model = eqx.filter_eval_shape(build, jax.random.key(0))
+            state = UNTRAINED._replace(model=model)
             return state, [{"step": plan.steps} | inspect(state, plan.steps)]
 
         def bits(self, split):

@@ -72,7 +72,7 @@ def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
         images, truth = pictures(run, among)
         some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
         look: Any = run.look(images[some])
-        return board(images[some], look, truth[some], f"{run.recipe.scenes}, held out")
+        return board(images[some], look, truth[some], f"{run.recipe.data.scenes}, held out")
 
     return lab.drawn("board", (options, among, SHOWN, LOOKING), draw)
 

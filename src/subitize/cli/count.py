@@ -20,6 +20,7 @@ import tyro
 
 from subitize.cli.progress import Watch
 from subitize.cli.words import parse
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import NoInputError, UsageError, did_you_mean
 
 COUNTS = (
@@ -60,6 +61,7 @@ class Count:
                 "Counting needs pictures and a model. Write `subitize count PATH... --model RUN`, with a RUN "
                 "that `subitize train` made."
             )
+        check_bounds(self)
 
 
 def main(words: Sequence[str]) -> int:

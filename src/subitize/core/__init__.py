@@ -8,7 +8,9 @@ networks        linear layers, perceptrons, convolutions
 pictures        files into arrays
 words           choices spelled as text
 sealed          JSON that tells when it was altered
+bounds          from where to where each number of an option may lie
 typed           JSON as a dataclass, every value of the declared type
+stopping        a process that is asked to stop says so, and stops when it can
 lazy            names that cost nothing until they are used
 errors          what can go wrong, said kindly
 """

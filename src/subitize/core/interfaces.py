@@ -170,6 +170,15 @@ class Monitored(Protocol):
         ...
 
 
+@runtime_checkable
+class Diagnosed(Protocol):
+    """Settings that can say what speaks against a trained model, by the pictures it learned from."""
+
+    def diagnosed(self, params: Any, recipe: Any, scenes: Any) -> dict[str, Any]:
+        """What is kept with the weights; "flags" are codes of what speaks against all that it says."""
+        ...
+
+
 def params_of(learner: Any, state: Any) -> Any:
     """What of a learner's state is kept as weights: all of it, unless the learner says otherwise."""
     return learner.params(state) if isinstance(learner, HasParams) else state

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subitize.core.errors import UsageError
+from subitize.core.errors import CheckpointError, UsageError
 from subitize.models.air import AIR
 from subitize.models.look import Look
 
@@ -23,6 +23,7 @@ def look(model: AIR, images: np.ndarray) -> Look:
 
     Raises:
         UsageError: the pictures are not of the model's size.
+        CheckpointError: the model finds no probabilities: its weights are out of all proportion.
     """
     s = model.settings
     if images.ndim != 4 or images.shape[1:] != (s.height, s.width, s.channels):
@@ -34,7 +35,10 @@ def look(model: AIR, images: np.ndarray) -> Look:
     starts = range(0, max(len(padded), LOOKED_AT_ONCE), LOOKED_AT_ONCE)
     batches = [jnp.asarray(padded[i : i + LOOKED_AT_ONCE], jnp.float32) for i in starts]
     looks = [one_by_one(model, batch) for batch in batches]
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+    found = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+    if np.isfinite(images).all() and not np.isfinite(found.posterior).all():
+        raise CheckpointError("The model's weights lead to no finite numbers. Train it again.")
+    return found
 
 
 @jax.jit

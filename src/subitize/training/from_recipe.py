@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from subitize.core.errors import CheckpointError, UsageError
-from subitize.core.interfaces import Derives, Learner, Monitored, params_of
+from subitize.core.interfaces import Derives, Diagnosed, Learner, Monitored, params_of
 from subitize.scenes import AbstractScenes
 from subitize.training.loop import best_state, fit
 from subitize.training.provenance import begun, changed_since
@@ -54,7 +54,9 @@ def train(
                 state = best_state(folder, state)
             except CheckpointError as error:
                 watch({"event": f"{error} The last state is kept instead of the best."})
-        save_weights(folder / WEIGHTS, recipe.model, train_scenes.spec, params_of(learner, state))
+        params = params_of(learner, state)
+        found = diagnosed(recipe, params, train_scenes, watch)
+        save_weights(folder / WEIGHTS, recipe.model, train_scenes.spec, params, found)
     return open_run(folder)
 
 
@@ -86,6 +88,14 @@ def monitor_of(
     if isinstance(recipe.model, Monitored):
         return recipe.model.monitor(learner, recipe, scenes, held_out)
     return lambda state, step: {}
+
+
+def diagnosed(recipe: Recipe, params: Any, scenes: AbstractScenes, watch: Watch) -> dict[str, Any]:
+    """What the run found out about itself, said aloud if it speaks against it."""
+    found = recipe.model.diagnosed(params, recipe, scenes) if isinstance(recipe.model, Diagnosed) else {}
+    if flags := found.get("flags"):
+        watch({"event": f"this run is doubtful: {', '.join(flags)}; every count of it says so"})
+    return found
 
 
 def remarks(folder: Path, recipe: Recipe, scenes: AbstractScenes) -> list[str]:
