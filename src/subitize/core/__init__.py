@@ -5,7 +5,9 @@ draws           draws that need no gradient: means and samples
 counts          priors on the count
 glimpse         read a window, paint a window
 networks        linear layers, perceptrons, convolutions
-pictures        files into arrays
+image_io        files into arrays
+picture_files   which files, and what was left out
+preprocess      arrays into pictures of the model, and places on them back
 words           choices spelled as text
 lazy            names that cost nothing until they are used
 errors          what can go wrong, said kindly

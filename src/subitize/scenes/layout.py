@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from subitize.core.errors import UsageError
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 
 OVERLAPS = ("none", "any")
 LARGEST_SIDE = 512  # pixels: a canvas beyond that is a typing error more often than a wish

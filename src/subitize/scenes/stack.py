@@ -13,6 +13,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray, UInt8
 
+from subitize.core.preprocess import brightness
 from subitize.scenes.base import AbstractScenes, Scene
 
 
@@ -45,7 +46,7 @@ class AbstractStack(AbstractScenes):
         """One picture of this split, any as likely as the others."""
         picture = self.pictures[jr.randint(key, (), 0, len(self.pictures), jnp.int32)]
         unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
-        return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
+        return Scene(brightness(picture), unknown, jnp.zeros((0, 4), jnp.float32), nobody)
 
 
 class Drawn(AbstractStack):

@@ -16,7 +16,7 @@ import optax
 
 from subitize import scenes
 from subitize.core.errors import CheckpointError, UsageError
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.gradients import Expectation, expectation
 from subitize.models.air import AIR, GUIDES
 from subitize.models.settings import AIRSettings
