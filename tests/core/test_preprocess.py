@@ -53,6 +53,14 @@ def test_each_way_of_fitting_keeps_what_it_promises():
     np.testing.assert_array_equal(fit(big, 20, 20, "pad"), fit(big, 20, 20, "resize"))
 
 
+def test_an_odd_pixel_falls_to_the_lower_right():
+    lines = brightness(np.arange(0, 90, 10)).repeat(9).reshape(9, 9, 1)
+    np.testing.assert_array_equal(fit(lines, 8, 8, "crop"), lines[:8, :8])
+    padded = fit(lines, 10, 10, "pad")
+    np.testing.assert_array_equal(padded[:9, :9], lines)
+    assert (padded[9] == padded[0, 9]).all(), "ground"
+
+
 def test_shrinking_does_not_alias():
     stripes = np.tile(np.array([0, 1], np.float32), (64, 32))[..., None]
     assert np.abs(fit(stripes, 16, 16, "resize") - 0.5).max() < 0.15
