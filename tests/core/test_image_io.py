@@ -50,6 +50,8 @@ GOOD = {
     "alpha": ("a.png", rgba(), {}, COLOUR * (128 / 255), 0.01),
     "grey with alpha": ("a.png", rgba().convert("LA"), {}, LUMA[..., None] * 128 / 255, 0.6),
     "16 bits": ("a.png", Image.fromarray(WIDE), {}, WIDE[..., None] / 257, 0.01),
+    "16 bits, dark": ("a.png", Image.fromarray(WIDE // 2), {}, (WIDE // 2)[..., None] / 257, 0.01),
+    "12 bits in 16": ("a.png", Image.fromarray(WIDE // 16), {}, (WIDE // 16)[..., None] / 257, 0.01),
     "16 bits tiff": ("a.tif", Image.fromarray(WIDE), {}, WIDE[..., None] / 257, 0.01),
     "16 bits pgm": ("a.pgm", Image.fromarray(WIDE), {}, WIDE[..., None] / 257, 0.01),
     "cmyk tiff": ("a.tif", Image.fromarray(COLOUR).convert("CMYK"), {}, COLOUR, 0.01),

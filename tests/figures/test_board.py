@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from subitize.figures.board import board, cut, summary
+from subitize.figures.board import board, card, cut, fields, summary
 from subitize.figures.showcase import choose
-from subitize.figures.style import WINDOWS
+from subitize.figures.style import ACCENT, INK, WINDOWS
 from subitize.models.look import Look
 
 
@@ -20,6 +20,18 @@ def look(n: int, most: int, height: int, width: int, channels: int) -> Look:
         patches,
         patches[:, 0],
     )
+
+
+def one(looks: Look) -> Look:
+    return Look(*(part[0] for part in looks))
+
+
+def is_of(picture: np.ndarray, colour: str) -> np.ndarray:
+    return (picture == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(-1)
+
+
+def is_dark(picture: np.ndarray) -> np.ndarray:
+    return picture.min(-1) < 128
 
 
 @pytest.mark.parametrize("shape", [(40, 40, 1), (50, 70, 3), (128, 96, 3), (300, 280, 1)])
@@ -49,6 +61,43 @@ def test_as_many_coloured_frames_as_objects():
     shown = [tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in WINDOWS[:3]]
     found = [(sheet == colour).all(-1).sum() > 100 for colour in shown]
     assert found == [True, True, False]
+
+
+def test_windows_are_where_the_objects_are_on_the_enlarged_scene():
+    seen = look(1, 3, 24, 32, 1)._replace(count=np.array([2]))
+    boxes = np.array([[3.0, 2, 9, 14], [20, 6, 30, 13], [12, 16, 18, 22]])  # the third is not counted
+    sheet = np.asarray(card(np.zeros((24, 32, 1)), one(seen)._replace(boxes=boxes), None))
+    scene = sheet[:, : 4 * 32]  # four times as large
+    for number, (x0, y0, x1, y1) in enumerate(4 * boxes[:2].astype(int)):
+        ink = is_of(scene, WINDOWS[number])
+        assert np.flatnonzero(ink[y0 + 1 :].any(0))[[0, -1]].tolist() == [x0, x1 - 1]  # its tag stands above
+        assert np.flatnonzero(ink[:, x1 - 1])[[0, -1]].tolist() == [y0, y1 - 1]
+    assert not is_of(scene, WINDOWS[2]).any()
+
+
+@pytest.mark.parametrize(("truth", "right"), [(None, True), (3, True), (2, False)])
+def test_the_number_is_the_count_and_coloured_where_it_is_wrong(truth, right):
+    seen = one(look(1, 4, 40, 40, 1))
+    mode_is_three = np.array([0.31, 0.15, 0.05, 0.40, 0.09])  # its mean is 1.81
+    last = fields(seen, 120)[-1]
+    shown, *others = (
+        np.asarray(card(np.zeros((40, 40, 1)), seen._replace(count=np.array(n), posterior=q), truth))
+        for n, q in [(3, mode_is_three), *enumerate(np.eye(5))]
+    )
+    number = (slice(0, 26), slice(last, last + 18))
+    alike = [np.array_equal(is_dark(shown[number]), is_dark(other[number])) for other in others]
+    assert alike == [False, False, False, True, False]
+    assert is_of(shown[number], INK if right else ACCENT).any()
+    assert not is_of(shown[number], ACCENT if right else INK).any()
+
+
+@pytest.mark.parametrize("truth", range(5))
+def test_the_dot_is_below_the_truth(truth):
+    seen = one(look(1, 4, 40, 40, 1))._replace(count=np.array(truth), posterior=np.eye(5)[truth])
+    told, untold = (np.asarray(card(np.zeros((40, 40, 1)), seen, known)) for known in (truth, None))
+    columns = np.flatnonzero((told != untold).any((0, 2)))
+    step = (told.shape[1] - fields(seen, 120)[-1]) / 5
+    assert abs(columns.mean() - (fields(seen, 120)[-1] + (truth + 0.5) * step)) < 1
 
 
 def test_the_head_says_how_many_were_right():

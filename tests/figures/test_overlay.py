@@ -43,6 +43,25 @@ def test_windows_have_colours_of_their_own():
         assert "#{:02x}{:02x}{:02x}".format(*drawn[100, box[0]]) == WINDOWS[i]
 
 
+def test_windows_grow_with_the_picture():
+    picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8) / np.float32(255)
+    boxes = np.array([[3.0, 10, 20, 18], [30.5, 12.25, 45, 37]])
+    large = np.repeat(np.repeat(picture, 8, 0), 8, 1)  # 320 pixels high: not enlarged any more
+    np.testing.assert_array_equal(overlay(picture, boxes, SURE), overlay(large, 8 * boxes, SURE))
+    drawn = pixels(overlay(picture, boxes, SURE))
+    assert "#{:02x}{:02x}{:02x}".format(*drawn[8 * 14, 8 * 3]) == WINDOWS[0]
+    assert "#{:02x}{:02x}{:02x}".format(*drawn[8 * 30, 8 * 45 - 1]) == WINDOWS[1]
+
+
+def test_the_number_is_the_most_probable_count_and_not_the_mean():
+    mode_is_three = np.array([0.31, 0.15, 0.05, 0.40, 0.09])  # its mean is 1.81
+    numbers = [
+        pixels(overlay(np.zeros((40, 50, 1)), np.zeros((0, 4)), posterior))[320:, :40]
+        for posterior in (mode_is_three, *np.eye(5))
+    ]
+    assert [np.array_equal(numbers[0], other) for other in numbers[1:]] == [False, False, False, True, False]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(8, 700),
