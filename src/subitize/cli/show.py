@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.sample import new_picture
-from subitize.cli.train import draw_picture
+from subitize.cli.train import pictured
 from subitize.cli.words import parse
 
 
@@ -39,7 +39,8 @@ def main(words: Sequence[str]) -> int:
 
     run = open_run(options.run)
     print(f"run: {run.path.absolute()}", *recipe(run.recipe), *last_record(run), sep="\n")
-    print(f"picture: {draw_picture(run, out)}")
+    for line in pictured(run, out):
+        print(line)
     return 0
 
 
