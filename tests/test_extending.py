@@ -72,7 +72,7 @@ def added(tmp_path, monkeypatch):
         folder, _, file = title.removeprefix("src/").rpartition("/")
         package = importlib.import_module(folder.replace("/", "."))
         beside = tmp_path / folder
-        beside.mkdir(parents=True)
+        beside.mkdir(parents=True, exist_ok=True)
         (beside / file).write_text(block(title))
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(beside)])
         names.append(f"{package.__name__}.{Path(file).stem}")
@@ -209,9 +209,13 @@ def test_help_says_what_the_settings_say(vae, capsys):
         (["--model", "vae", "--latentz", "8"], "Did you mean '--latents'?"),
         (["--model", "vae(latents='8')"], "`latents` is int; got '8'"),
         (["--model", "vae(8)"], "named options"),
+        (["--model", "vae", "--latents", "0"], "`latents` is from 1 to 1,024"),
+        (["--model", "rbm(hidden=0)"], "`hidden` is from 1"),
     ],
 )
-def test_a_slip_in_the_options_of_a_model_is_said(words, message, vae, said):
+def test_a_slip_in_the_options_of_a_model_is_said(words, message, vae, added, listed, said):
+    added("src/subitize/zoo/rbm.py")
+    listed("rbm")
     code, _, error = said("train", *words)
     assert (code, message in error) == (2, True), error
 

@@ -50,6 +50,19 @@ def test_verdicts(condition, values, verdict):
     assert condition.verdict(values) == verdict
 
 
+@pytest.mark.parametrize("at_most", [False, True])
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(
+    ("errors", "verdict"), [(2.1, "agrees"), (1.9, "undecided"), (-1.9, "undecided"), (-2.1, "disagrees")]
+)
+def test_a_mean_is_decided_from_two_standard_errors_on(errors, verdict, seeds, at_most):
+    """Of the mean, that is sd / √s, with sd that of a sample; `errors` are counted to the right side."""
+    spread = np.linspace(-3, 3, seeds)
+    error = np.sqrt(np.sum(spread**2) / (seeds - 1) / seeds)
+    mean = 85 + (-errors if at_most else errors) * error
+    assert Condition("right (%)", "", 85, at_most).verdict((mean + spread).tolist()) == verdict
+
+
 def claim_of(measure, conditions):
     return Claim("two_sided", "One is high, one is low.", "nobody", conditions, 1, (0, 1, 2), measure)
 

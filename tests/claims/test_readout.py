@@ -18,6 +18,7 @@ from subitize.claims.readout import (
     kept_aside,
     linear_read_out,
     read_out,
+    taught,
 )
 from subitize.claims.subitizing import number_units, reach
 from subitize.scenes import Dots, Scene
@@ -87,6 +88,50 @@ def test_networks_answer_together_and_each_learns_by_itself(monkeypatch):
 def test_a_fifth_is_kept_aside_but_not_more_than_some():
     for n, wanted in ((5, 1), (50, 10), (10_000, 2000), (60_000, 2000)):
         assert kept_aside(n).sum() == wanted
+
+
+YOUNG, OLD = 0.0025, 0.005  # ages up to which and from which on a network is so; training makes it 0.01 old
+
+
+class Ageing(eqx.Module):
+    """It does not learn but only ages: a code lists what it answers at each age, and how it ages by it."""
+
+    age: jax.Array
+
+    def __call__(self, code):
+        answer = code[1 * (self.age > YOUNG) + 1 * (self.age > OLD)]
+        return jnp.array([0.0, 8 * (2 * answer - 1) + code[3] * self.age])
+
+
+def test_when_to_stop_is_chosen_by_labels_that_are_kept_aside():
+    """Of these it is right in its prime, of all others when it is old: its prime is kept.
+
+    It ages by the others; by what is kept aside it would grow younger.
+    """
+    labels, aside = RNG.integers(0, 2, 200), kept_aside(200)
+    in_prime, old = np.where(aside, labels, 1 - labels), np.where(aside, 1 - labels, labels)
+    ageing = np.where(aside, -99, 1) * (2 * labels - 1)
+    codes = np.stack([1 - labels, in_prime, old, ageing], 1).astype(np.float32)[:, None]
+    kept = taught(lambda key: Ageing(jnp.zeros(())), (codes, labels), jax.random.key(0), steps=20)
+    assert YOUNG < kept.age <= OLD
+
+
+@pytest.mark.parametrize("strong", [False, True], ids=["weak", "strong"])
+def test_the_penalty_is_chosen_by_labels_that_are_kept_aside(strong):
+    """Of two numbers that each vary much the label is the difference; the first alone tells it badly.
+
+    A weak penalty finds the difference, as training labels want it; a strong one reads the first. What is
+    kept aside wants the one or the other, and the test whatever that does not.
+    """
+    aside = kept_aside(1000)
+    sign, noise = np.tile([1, -1, 1, -1], 250), np.repeat(RNG.normal(size=500), 2)
+    noise[2::4], noise[3::4] = -noise[0::4], -noise[1::4]
+    codes, labels = np.stack([sign / 2 + noise, noise], 1), (sign > 0).astype(int)
+    by_first, by_difference = (np.outer(sign, direction) for direction in ([1, 3], [-2.5, -3]))
+    wanted, other = (by_first, by_difference) if strong else (by_difference, by_first)
+    codes[aside] = wanted[aside]
+    assert linear_read_out((codes, labels), (wanted, labels)) == 100
+    assert linear_read_out((codes, labels), (other, labels)) == 0
 
 
 def test_of_every_part_the_same_is_made():

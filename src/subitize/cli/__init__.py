@@ -30,6 +30,8 @@ from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_y
 # When to look for garbage: the tracing of programs makes very many objects that stay, and with the usual
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
+NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+NO_BACKEND = "Unable to initialize backend"  # so JAX begins what it says of a device that is not there
 VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
 
 HELP = """\
@@ -73,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return say(*of_the_system(error), words)
     except Exception as error:
+        if NO_BACKEND in str(error):
+            return say(no_backend(error), UsageError.exit_code, words)
         sentence = f"something unexpected happened ({type(error).__name__}: {first_line(error)})."
         return say(f"{sentence} Run again with --debug for the traceback.", 1, words)
 
@@ -91,7 +95,10 @@ def dispatch(words: list[str]) -> int:
         raise UsageError(f"There is no command '{verb}'.{hint} Commands: {', '.join(VERBS)}.")
     remember_compiled_programs()
     gc.set_threshold(*SELDOM)
-    return importlib.import_module(f"subitize.cli.{verb}").main(rest)
+    from subitize.core.stopping import heard
+
+    with heard(lambda: print("subitize: stopping. Ask again to stop now.", file=sys.stderr)):
+        return importlib.import_module(f"subitize.cli.{verb}").main(rest)
 
 
 def remember_compiled_programs() -> None:
@@ -109,13 +116,21 @@ def say(sentence: str, code: int, words: Sequence[str]) -> int:
 
 
 def of_the_system(error: OSError) -> tuple[str, int]:
-    """What to say about an error of the operating system, and the exit code."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    """What to say about an error of the operating system, and the exit code: most are about a path."""
+    if error.errno in NO_ROOM:
         where = f" at {error.filename}" if error.filename else ""
-        return f"the disk is full{where}. Make room, then run it again.", DiskFullError.exit_code
-    what = f"{error.filename}: " if error.filename else ""
-    wrong = isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError)
-    return f"{what}{error.strerror or error}. Choose another path.", 2 if wrong else 1
+        sentence = f"the disk is full{where}, or no file may be so large. Make room, then run it again."
+        return sentence, DiskFullError.exit_code
+    if error.filename is None:
+        return f"{error.strerror or error}.", 1
+    return f"{error.filename}: {error.strerror or error}. Choose another path.", UsageError.exit_code
+
+
+def no_backend(error: Exception) -> str:
+    """What to say where JAX is told to use a device that is not there."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    told = f"JAX_PLATFORMS={asked}" if asked else "its settings"
+    return f"JAX cannot compute with {told}: {first_line(error)}. Unset it, or write JAX_PLATFORMS=cpu."
 
 
 def first_line(error: Exception) -> str:

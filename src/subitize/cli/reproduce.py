@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.words import parse
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError, did_you_mean
 
 
@@ -31,6 +32,9 @@ class Reproduce:
     tiny: bool = False
     seeds: int | None = None
     debug: bool = False
+
+    def __post_init__(self):
+        check_bounds(self)
 
 
 def main(words: Sequence[str]) -> int:
@@ -71,8 +75,6 @@ def check(names: list[str], options: Reproduce, claims: dict[str, Any]) -> None:
     for name in names:
         if name not in claims:
             raise UsageError(f"There is no claim '{name}'.{did_you_mean(name, claims)} Known: {known}.")
-    if options.seeds is not None and options.seeds < 1:
-        raise UsageError(f"`--seeds` is at least 1; got {options.seeds}.")
 
 
 def say(line: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from subitize.cli.words import parse
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 
 
@@ -35,8 +36,7 @@ class Sample:
     debug: bool = False
 
     def __post_init__(self):
-        if not 1 <= self.n <= 10_000 or not 0 <= self.seed < 2**31:
-            raise UsageError("`--n` is from 1 to 10,000, and `--seed` from 0 to 2^31 - 1.")
+        check_bounds(self)
 
 
 def main(words: Sequence[str]) -> int:

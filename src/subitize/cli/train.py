@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from subitize.cli.progress import Watch
-from subitize.cli.words import parse, value_of
+from subitize.cli.words import is_on, parse, value_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
 from subitize.training.recipe import Data, Loop, Recipe
@@ -73,9 +73,9 @@ def parsed(words: Sequence[str]) -> Any:
 
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
-    options = parsed(words)
-    if options.deterministic:
+    if is_on("deterministic", words):  # now, since the options of some models import JAX
         one_core()
+    options = parsed(words)
     from subitize.training import open_run, train
     from subitize.training.provenance import device
     from subitize.training.run import new_folder

@@ -7,11 +7,14 @@ counts          priors on the count
 glimpse         read a window, paint a window
 networks        linear layers, perceptrons, convolutions
 optimizer       how a gradient is followed
-seeds           which whole numbers may start all that is random
-pictures        files into arrays
+image_io        files into arrays
+picture_files   which files, and what was left out
+preprocess      arrays into pictures of the model, and places on them back
 words           choices spelled as text
 sealed          JSON that tells when it was altered
+bounds          from where to where each number of an option may lie
 typed           JSON as a dataclass, every value of the declared type
+stopping        a process that is asked to stop says so, and stops when it can
 lazy            names that cost nothing until they are used
 errors          what can go wrong, said kindly
 """

@@ -56,3 +56,11 @@ def spoken(word: str, vocabulary: Mapping[str, Callable], kind: str) -> Any:
         return build(**options)
     except (TypeError, ValueError) as error:
         raise UsageError(f"The {kind} {word!r} cannot be built: {error}") from None
+
+
+def check_word(option: str, word: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that an option does not know."""
+    if word not in known:
+        raise UsageError(
+            f"`{option}` is one of {', '.join(known)}; got {word!r}.{did_you_mean(str(word), known)}"
+        )

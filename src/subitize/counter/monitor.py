@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array
 
 from subitize.counter.diagnostics import counts, diagnose, signs
+from subitize.counter.object_size import doubt
 from subitize.counter.options import PAIR
 from subitize.models.air import AIR
 from subitize.scenes import AbstractScenes
@@ -33,7 +34,8 @@ def monitor(
         if looks == before and step < loop.steps:  # a chunk may step over the very step that is asked for
             return {}
         found = signs(state.model, unreached, options.summands or PAIR)
-        row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
+        warning = found.warning() or doubt(options.object_size, train_scenes)
+        row = found._asdict() | {"discord": found.discord, "warning": warning}
         if step >= max(DECIDED * loop.steps, 2 * options.sharpen_steps):
             failed = found.failure(practised=bool(options.sums))
             row |= {"failed": failed, "criterion": found.discord}

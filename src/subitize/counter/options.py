@@ -4,11 +4,11 @@ Importing them imports neither JAX nor anything heavy, so that help and recipes 
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 from subitize.models.settings import AIRSettings
 
@@ -63,21 +63,8 @@ class AIROptions:
     left_to_derive: ClassVar[tuple[Any, ...]] = (None, AUTO)
 
     def __post_init__(self):
-        self._check_each()
+        check_bounds(self)
         self._check_together()
-
-    def _check_each(self) -> None:
-        """Is every option in its range?"""
-        for name in ("max_objects", "pixel_deviation", "what", "object_size"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"`{name}` must be positive and finite; got {value}.")
-        if self.sharpen_steps < 0 or self.anneal_steps < 0:
-            raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
-        if (self.sums or 0) < 0:
-            raise UsageError(f"`sums` is a number of scenes, at least 0; got {self.sums}.")
-        if not 0 <= self.contrast < math.inf:
-            raise UsageError(f"`contrast` is in nats, at least 0 and finite; got {self.contrast}.")
 
     def _check_together(self) -> None:
         """Do the options agree with each other?"""
@@ -127,7 +114,7 @@ class AIROptions:
         self, data: Any, scenes: AbstractScenes, seed: int, watch: Callable[[dict[str, Any]], None]
     ) -> tuple["AIROptions", dict[str, str]]:
         """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
-        from subitize.counter.object_size import size_of_objects
+        from subitize.counter.object_size import check_sizes, size_of_objects
         from subitize.counter.select_estimator import select_estimator
 
         size, sums, summands = self.object_size, self.sums, self.summands
@@ -140,6 +127,7 @@ class AIROptions:
         if summands is None:
             summands = min(several, default=PAIR)
         complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)
+        check_sizes(size, self.max_objects, data.batch, scenes)
         return select_estimator(complete, scenes, seed, watch) if self.estimator == AUTO else (complete, {})
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:

@@ -10,8 +10,7 @@ starting again with a lower learning rate when a run has certainly failed.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,9 +21,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PyTree
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
 from subitize.core.interfaces import Batch, Learner, Metrics
-from subitize.core.seeds import LARGEST_SEED
+from subitize.core.stopping import stoppable
 from subitize.core.typed import typed
 from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
@@ -32,6 +32,9 @@ from subitize.training.records import Records
 
 MAX_NONFINITE_STEPS = 10  # in a row, after which a run goes back to its last checkpoint
 MAX_ROLLBACKS = 3  # of a run, before it is given up
+STOPPING = (
+    "stopping after this chunk. Ask again to stop now: what came after the last save is then done anew."
+)
 RESTART_LR_FACTOR = 0.5  # whenever a run starts again: too large steps are why most fail
 LOOP_COLUMNS = ("step", "attempt", "restarts", "skipped")  # of a record, written by the loop itself
 
@@ -61,7 +64,7 @@ class Plan:
     Args:
         steps: in all, those before a resume included.
         batch: images per step.
-        seed: of scenes, initial weights and noise; from 0 to `LARGEST_SEED`.
+        seed: of scenes, initial weights and noise.
         chunk: steps per dispatch, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
@@ -69,7 +72,7 @@ class Plan:
         labels: whether the learner may see what is true of the examples.
 
     Raises:
-        UsageError: the seed is out of range.
+        UsageError: a number is out of its bounds.
     """
 
     steps: int
@@ -82,8 +85,7 @@ class Plan:
     labels: bool = False
 
     def __post_init__(self):
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(f"`seed` is from 0 to {LARGEST_SEED:,}; got {self.seed}.")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,13 @@ def fit(
     """
     check_learner(learner)
     training = Training(learner, scenes, plan, folder, watch)
-    training.begin(resume=resume)
-    if training.step < plan.steps:
-        watch({"event": "compiling..."})  # before a silence of up to a minute
-    with stoppable() as stops:
+    with stoppable(lambda: watch({"event": STOPPING})) as stops:
+        training.begin(resume=resume)
+        if training.step < plan.steps:
+            watch({"event": "compiling..."})  # before a silence of up to a minute
         while training.step < plan.steps:
-            training.advance(inspect)
+            if not stops:
+                training.advance(inspect)
             if training.due() or (stops and training.saved_at < training.step):
                 training.save()
             if stops:
@@ -415,23 +418,3 @@ def as_lists(metrics: Metrics) -> dict[str, Any]:
     if taken := set(LOOP_COLUMNS) & set(metrics):
         raise UsageError(f"The loop itself records {', '.join(sorted(taken))}. Give the metric another name.")
     return {name: value.tolist() for name, value in metrics.items()}
-
-
-@contextmanager
-def stoppable() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying of them; a second one kills at once."""
-    stops: list[int] = []
-
-    def stop(number, frame):
-        stops.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    try:
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: leave signals to whoever runs it
-        before = {}
-    try:
-        yield stops
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -18,10 +18,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from subitize.core.bounds import MOST_SCENES, check_bounds
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
 from subitize.core.optimizer import Optimizer
 from subitize.core.sealed import seal, unseal
-from subitize.core.seeds import LARGEST_SEED
 from subitize.core.typed import typed
 from subitize.core.words import name_and_options
 from subitize.registry import LEARNERS, name_of, trainable
@@ -77,7 +77,9 @@ class Data:
     epochs: bool = False
 
     def __post_init__(self):
-        check_positive(self, "batch")
+        check_bounds(self)
+        if not self.scenes:
+            raise UsageError("`scenes` is a name or the path of a folder, and not empty.")
 
     @property
     def is_folder(self) -> bool:
@@ -132,9 +134,7 @@ class Loop:
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self):
-        check_positive(self, "steps", "chunk", "save_every", "look_every", "look_at")
-        if self.restarts < 0 or not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(f"`restarts` is at least 0, and `seed` is from 0 to {LARGEST_SEED:,}.")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,11 @@ class Recipe:
 
     def __post_init__(self):
         refuse_ambiguous(self.model)
+        if self.loop.steps * self.data.batch + self.loop.look_at > MOST_SCENES:
+            raise UsageError(
+                f"A training numbers its scenes up to {MOST_SCENES:,}; {self.loop.steps:,} `steps` of "
+                f"{self.data.batch:,} are more. Use fewer, or a smaller `batch`."
+            )
         if hasattr(self.model, "check"):
             self.model.check(self.data)
 
@@ -359,10 +364,3 @@ def read_recipe(folder: Path) -> Recipe:
         raise CheckpointError(
             f"{path} cannot be trusted. {error} Put the file back as it was, or train into another folder."
         ) from None
-
-
-def check_positive(options: Any, *names: str) -> None:
-    """Refuse options that must be above zero and are not."""
-    for name in names:
-        if not getattr(options, name) > 0:
-            raise UsageError(f"`{name}` must be positive; got {getattr(options, name)}.")

@@ -45,6 +45,11 @@ class Run:
     digest: str
     diagnostics: dict[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Codes of what speaks against all that the model says, found by the run itself."""
+        return tuple(self.diagnostics.get("flags", ()))
+
     def scenes(self, split: str = "test") -> AbstractScenes:
         """The world it was trained on, or its held-out half."""
         return self.recipe.data.load(split)

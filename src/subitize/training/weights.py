@@ -15,10 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.errors import CheckpointError
 from subitize.core.interfaces import Batch, DataSpec, HasParams, Learner
 from subitize.core.typed import typed
 from subitize.registry import LEARNERS, name_of
@@ -109,12 +108,14 @@ def read_weights(path: Path) -> Weights:
         header = json.loads(text)
         header = header if HEADER in metadata else from_settings_of_air(header)
         settings, data = typed(LEARNERS[header["model"]], header["settings"]), DataSpec(**header["data"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
-        raise CheckpointError(f"{path} is not a model that can be read: {error}") from None
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever the bytes of a strange file may lead to
+        raise CheckpointError(f"{path} is not a model that can be read: {error}") from error
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise CheckpointError(
-                f"The weights in {path} are not all finite numbers ({name}). Train the model again."
+                f"{path} holds weights that are not finite ({name}), and can do nothing. Train it again."
             )
     return Weights(settings, data, header["diagnostics"], arrays, sha256(path))
 

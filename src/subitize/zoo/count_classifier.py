@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
@@ -27,6 +28,9 @@ class CountClassifierOptions:
     features: int = GlanceSettings.features
     defaults: ClassVar[dict] = {"learning_rate": 1e-3}
     supervised: ClassVar[bool] = True  # batches carry labels
+
+    def __post_init__(self):
+        check_bounds(self)
 
     def check(self, data: Any) -> None:
         """Refuse scenes of more objects than it tells apart.

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import jax
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import DataSpec
 from subitize.core.optimizer import Optimizer
@@ -31,6 +32,9 @@ class DRAWOptions:
     read: int = DRAWSettings.read
     write: int = DRAWSettings.write
     defaults: ClassVar[dict] = {"scenes": "bits(of='digits')", "learning_rate": 1e-3, "clip": 10.0}
+
+    def __post_init__(self):
+        check_bounds(self)
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GenerativeLearner:
         """A learner that follows the bound, from the mean picture of its first batch.

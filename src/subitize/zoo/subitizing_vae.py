@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from subitize.core.bounds import check_bounds
 from subitize.core.interfaces import DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
@@ -26,6 +27,9 @@ class SubitizingVAEOptions:
     perceptual: float = SubitizingVAESettings.perceptual
     pixel_deviation: float = SubitizingVAESettings.pixel_deviation
     defaults: ClassVar[dict] = {"learning_rate": 1e-3, "clip": 100.0}
+
+    def __post_init__(self):
+        check_bounds(self)
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GenerativeLearner:
         """A learner that follows the loss, from the mean picture of its first batch."""
