@@ -1,10 +1,12 @@
 """Core: the vocabulary that everything else speaks. It imports nothing of ours.
 
+interfaces      what learners, batches and settings are to all others
 distributions   what a program may leave to chance
 draws           draws that need no gradient: means and samples
 counts          priors on the count
 glimpse         read a window, paint a window
 networks        linear layers, perceptrons, convolutions
+optimizer       how a gradient is followed
 image_io        files into arrays
 picture_files   which files, and what was left out
 preprocess      arrays into pictures of the model, and places on them back
