@@ -120,9 +120,9 @@ def marked(word: str) -> str:
 
 def doubts() -> str:
     """The reasons for review, as the code that gives them tells them."""
-    from subitize.evaluation import pictures
+    from subitize.evaluation import doubts
 
-    return (pictures.__doc__ or "").split("\n", 2)[2].strip()
+    return (doubts.__doc__ or "").split("\n", 2)[2].strip()
 
 
 def no_sums() -> str:

@@ -6,7 +6,7 @@
     overlays/      each picture with its numbered windows and its count
 
 `p_correct` is the posterior probability of the count, `score` that the object is there, `reason` a code of
-`subitize.evaluation.pictures` or of `subitize.core.pictures.PictureError`.
+`subitize.evaluation.doubts` or of `subitize.core.image_io.PictureError`.
 """
 
 import csv
@@ -67,7 +67,8 @@ class Count:
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Count, "count", words)
-    from subitize.core.pictures import FITS, INVERTS, find_pictures
+    from subitize.core.picture_files import find_pictures
+    from subitize.core.preprocess import FITS, INVERTS
     from subitize.evaluation.pictures import count_pictures
     from subitize.training.run import new_folder, open_run
 
@@ -75,7 +76,7 @@ def main(words: Sequence[str]) -> int:
     check(options.invert, "--invert", INVERTS)
     run, files = (
         open_run(str(options.model), options.max_objects, options.looks),
-        find_pictures(options.paths),
+        find_pictures(options.paths).files,
     )
     out = fresh((options.out or new_folder("count")).absolute())
     print(f"model: {run.path.absolute()}", f"out: {out}", sep="\n", flush=True)

@@ -55,7 +55,10 @@ def main(words: Sequence[str]) -> int:
     elif isinstance(run.learner, Sampler):
         picture = samples(run, options.n, options.seed)
     else:
-        raise UsageError(f"The model '{run.recipe.name}' makes up no images, so there is nothing to sample.")
+        raise UsageError(
+            f"Sampling needs a model that makes up images; the run {run.path} is of '{run.recipe.name}', "
+            "whose learner has no `sample`. Give another run."
+        )
     out = out or unused(run.path / "pictures" / "dreams.png")
     out.parent.mkdir(parents=True, exist_ok=True)
     picture.save(out)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.sample import new_picture
-from subitize.cli.train import draw_picture
+from subitize.cli.train import pictured
 from subitize.cli.words import parse
 from subitize.core.errors import CheckpointError
 
@@ -46,7 +46,8 @@ def main(words: Sequence[str]) -> int:
             print(line)
     except CheckpointError as error:  # nothing else depends on it
         damage = error
-    print(f"picture: {draw_picture(run, out)}")
+    for line in pictured(run, out):
+        print(line)
     if damage is not None:
         raise damage
     return 0

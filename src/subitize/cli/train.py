@@ -86,7 +86,7 @@ def main(words: Sequence[str]) -> int:
     with Watch("train") as watch:
         train(recipe, folder, options.resume, watch)
     run = open_run(folder)
-    print(*last_words(run), f"picture: {draw_picture(run)}", f"run: {folder}", sep="\n")
+    print(*last_words(run), *pictured(run), f"run: {folder}", sep="\n")
     return 0
 
 
@@ -115,6 +115,12 @@ def last_words(run: Any) -> list[str]:
     each = ", ".join(f"{n}: {100 * s:.1f} %" for n, s in found["accuracy_by_count"].items() if s is not None)
     right = f"{100 * found['count_accuracy']:.1f} % counted right"
     return [f"held out: {right} ({each}) of {found['n']} scenes"]
+
+
+def pictured(run: Any, out: Path | None = None) -> list[str]:
+    """A line that names the picture of a run; none if there is nothing to draw."""
+    path = draw_picture(run, out)
+    return [] if path is None else [f"picture: {path}"]
 
 
 def draw_picture(run: Any, out: Path | None = None) -> Path | None:

@@ -2,7 +2,7 @@
 
 A number far out is a typing error more often than a wish, and would be told of by a machine that stands still
 or has no memory left. So each has a bound, wide enough for every use that is known, and is checked before any
-work. The one table of them is here.
+work. The table of them is here; a class may also name those of its own fields, as `bounds`.
 """
 
 import math
@@ -131,7 +131,7 @@ def bounds_of(kind: type) -> dict[str, Bound]:
     return {
         name: bound
         for base in reversed(kind.__mro__)
-        for name, bound in BOUNDS.get(base.__name__, {}).items()
+        for name, bound in {**BOUNDS.get(base.__name__, {}), **vars(base).get("bounds", {})}.items()
     }
 
 

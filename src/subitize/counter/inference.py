@@ -1,5 +1,7 @@
 """Inference: what does a trained attend, infer, repeat see in pictures?"""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from subitize.core.errors import CheckpointError, UsageError
 from subitize.models.air import AIR
 from subitize.models.look import Look
 
-LOOKED_AT_ONCE = 16  # pictures per call of the compiled look; the last ones are padded
+LOOKED_AT_ONCE = 16  # pictures per call of the compiled look, unless there is only one
 
 
 def look(model: AIR, images: np.ndarray) -> Look:
@@ -29,23 +31,37 @@ def look(model: AIR, images: np.ndarray) -> Look:
     if images.ndim != 4 or images.shape[1:] != (s.height, s.width, s.channels):
         raise UsageError(
             f"This model looks at pictures of {s.height}x{s.width} pixels and {s.channels} channels; "
-            f"got an array of shape {images.shape}. Bring them to size first (`fit_picture`)."
+            f"got an array of shape {images.shape}. Bring them to size first (`Preprocessor`)."
         )
-    padded = np.concatenate([images, np.zeros((-len(images) % LOOKED_AT_ONCE, *images.shape[1:]))])
-    starts = range(0, max(len(padded), LOOKED_AT_ONCE), LOOKED_AT_ONCE)
-    batches = [jnp.asarray(padded[i : i + LOOKED_AT_ONCE], jnp.float32) for i in starts]
-    looks = [one_by_one(model, batch) for batch in batches]
+    at_once = 1 if len(images) == 1 else LOOKED_AT_ONCE
+    looks = [look_at(model, batch, number) for batch, number in batches(images, at_once)]
     found = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
     if np.isfinite(images).all() and not np.isfinite(found.posterior).all():
         raise CheckpointError("The model's weights lead to no finite numbers. Train it again.")
     return found
 
 
+def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
+    """Pictures, at least one batch of `size` of them, and how many there are; the last one is padded."""
+    for start in range(0, max(len(images), 1), size):
+        batch = np.zeros((size, *images.shape[1:]), np.float32)
+        number = len(images[start : start + size])
+        batch[:number] = images[start : start + size]
+        yield jnp.asarray(batch), number
+
+
 @jax.jit
-def one_by_one(model: AIR, images: jax.Array) -> Look:
-    """`AIR.look` at one picture after the other.
+def look_at(model: AIR, images: jax.Array, number: jax.Array | int) -> Look:
+    """`AIR.look` at the first `number` pictures, one after the other; they cost what they cost.
 
     In a batch the last bits of a sum depend on a picture's place there; alone they depend on nothing else,
-    so that a broken file in a folder changes not a digit of the others.
+    so that a broken file in a folder changes not a digit of the others. The number is no constant, or a loop
+    of one turn would be compiled as none, perhaps to other bits.
     """
-    return jax.lax.map(model.look, images)
+    shapes = jax.eval_shape(model.look, images[0])
+    unseen = jax.tree.map(lambda shape: jnp.zeros((len(images), *shape.shape), shape.dtype), shapes)
+
+    def one(i: jax.Array, looks: Look) -> Look:
+        return jax.tree.map(lambda all_, one: all_.at[i].set(one), looks, model.look(images[i]))
+
+    return jax.lax.fori_loop(0, number, one, unseen)

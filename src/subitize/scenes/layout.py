@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from subitize.core.bounds import LARGEST_SIDE
 from subitize.core.errors import UsageError
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 
 OVERLAPS = ("none", "any")
 CUT = 3.0  # standard deviations of the jitter

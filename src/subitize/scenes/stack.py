@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, UInt8
 
 from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.preprocess import brightness
 from subitize.scenes.base import AbstractScenes, Scene
 
 
@@ -64,7 +65,7 @@ class AbstractStack(AbstractScenes):
         """One picture of this split, any as likely as the others."""
         picture = self.pictures[self.index(key)]
         unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
-        return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
+        return Scene(brightness(picture), unknown, jnp.zeros((0, 4), jnp.float32), nobody)
 
     def index(self, key: PRNGKeyArray) -> Int[Array, ""]:
         """The place of one picture in the stack, any as likely as the others."""
@@ -79,7 +80,7 @@ class AbstractStack(AbstractScenes):
     def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
         """Pictures by their places in the stack, with what is known of them."""
         labels = None if self.labels is None else self.labels[indices]
-        return Batch(self.pictures[indices].astype(jnp.float32) / 255, indices, labels)
+        return Batch(brightness(self.pictures[indices]), indices, labels)
 
 
 def any_place(key: PRNGKeyArray, size: int) -> Int[Array, ""]:

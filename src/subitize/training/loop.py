@@ -155,9 +155,11 @@ def fit(
         watch: called with every row, with clock times and events added.
 
     Raises:
+        UsageError: it is no learner.
         Interrupted: SIGTERM or SIGINT arrived; a checkpoint was written.
         DivergedError: updates stayed infinite after going back several times.
     """
+    check_learner(learner)
     training = Training(learner, scenes, plan, folder, watch)
     with stoppable(lambda: watch({"event": STOPPING})) as stops:
         training.begin(resume=resume)
@@ -171,6 +173,25 @@ def fit(
             if stops:
                 raise Interrupted(stops[0], folder)
     return training.state.learner
+
+
+def check_learner(learner: Any) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        UsageError: it lacks a function, or cannot be hashed.
+    """
+    kind = type(learner).__name__
+    for name in ("init", "step"):
+        if not callable(getattr(learner, name, None)):
+            raise UsageError(f"A learner has two functions, `init` and `step`; {kind} has no `{name}`.")
+    try:
+        hash(learner)
+    except TypeError as error:
+        raise UsageError(
+            f"Steps are compiled for each learner, so it must be hashable, and {kind} is not: {error}. Make "
+            "it a frozen dataclass of numbers, words and functions."
+        ) from None
 
 
 def best_state(folder: Path, like: PyTree) -> PyTree:

@@ -154,6 +154,7 @@ class Recipe:
     loop: Loop = field(default_factory=Loop)
 
     def __post_init__(self):
+        refuse_ambiguous(self.model)
         if self.loop.steps * self.data.batch + self.loop.look_at > MOST_SCENES:
             raise UsageError(
                 f"A training numbers its scenes up to {MOST_SCENES:,}; {self.loop.steps:,} `steps` of "
@@ -263,6 +264,27 @@ class Recipe:
 
 
 SECTIONS = ("model", "data", "optimizer", "loop")
+OTHERS = {"data": Data, "optimizer": Optimizer, "loop": Loop}  # sections that every recipe has alike
+COMMAND_ONLY = frozenset(("model", "settings", "out", "resume", "deterministic", "debug", *OTHERS))
+
+
+def refuse_ambiguous(settings: Any) -> None:
+    """Refuse settings of a model of which one is called as another option is.
+
+    Raises:
+        UsageError: one is.
+    """
+    taken = COMMAND_ONLY.union(*names_in_others().values())
+    if twice := taken & {each.name for each in dataclasses.fields(settings)}:
+        raise UsageError(
+            f"An option has one name on the command line and in a recipe. The setting `{min(twice)}` of "
+            f"{type(settings).__name__} has that of another option; call it something else."
+        )
+
+
+def names_in_others() -> dict[str, set[str]]:
+    """Names of the options in each section but the model's."""
+    return {section: {each.name for each in dataclasses.fields(kind)} for section, kind in OTHERS.items()}
 
 
 def default_model(scenes: str) -> str:
@@ -289,11 +311,16 @@ def named_scenes(scenes: str) -> tuple[str, dict[str, Any]]:
 def sections(settings: Any) -> dict[str, Any]:
     """The other sections at the defaults that suit a model."""
     wanted: Mapping[str, Any] = getattr(settings, "defaults", {})
-    kinds = {"data": Data, "optimizer": Optimizer, "loop": Loop}
-    names = {section: {f.name for f in dataclasses.fields(kind)} for section, kind in kinds.items()}
+    names = names_in_others()
+    if unknown := set(wanted).difference(*names.values()):
+        hint = did_you_mean(min(unknown), sorted(set().union(*names.values())))
+        raise UsageError(
+            "A model's `defaults` are values of options of data, optimizer and loop; those of "
+            f"{type(settings).__name__} name `{min(unknown)}`, which is none.{hint}"
+        )
     return {
         section: kind(**{name: value for name, value in wanted.items() if name in names[section]})
-        for section, kind in kinds.items()
+        for section, kind in OTHERS.items()
     }
 
 
@@ -318,7 +345,7 @@ def typed_recipe(model: Any, data: Any, optimizer: Any, loop: Any) -> Recipe:
 
 def in_sections(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a recipe from before there were sections, each in its own."""
-    kinds = {"model": LEARNERS[fields["model"]], "data": Data, "optimizer": Optimizer, "loop": Loop}
+    kinds = {"model": LEARNERS[fields["model"]]} | OTHERS
     names = {home: {f.name for f in dataclasses.fields(kind)} & set(fields) for home, kind in kinds.items()}
     parts = {home: {name: fields[name] for name in own} for home, own in names.items()}
     return parts | {"model": {"name": fields["model"]} | parts["model"]}
