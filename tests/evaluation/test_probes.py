@@ -6,17 +6,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from subitize.core.interfaces import Examples
+from subitize.core.networks import MLP
 from subitize.evaluation import probes
 from subitize.evaluation.batches import map_batches
 from subitize.evaluation.probes import (
+    LabelledDraws,
+    Network,
     PartsReader,
     classifier_accuracy,
     linear_probe_accuracy,
     predict_of_draws,
     probe_accuracy,
+    probe_learner,
     train_with_early_stopping,
     validation_split,
+    with_decay,
 )
+from subitize.training.loop import Sampling, first_state, run_chunk
 
 RNG = np.random.default_rng(0)
 
@@ -126,6 +133,27 @@ def test_the_penalty_is_chosen_by_labels_that_are_validation_split(strong):
     codes[aside] = wanted[aside]
     assert linear_probe_accuracy((codes, labels), (wanted, labels)) == 100
     assert linear_probe_accuracy((codes, labels), (other, labels)) == 0
+
+
+def test_weights_decay_as_they_are_told_and_one_program_serves_all():
+    """A step with decay takes rate · decay of every weight besides."""
+    learner = probe_learner(Network(MLP, ((3, 2),)), 10)
+    assert probe_learner(Network(MLP, ((3, 2),)), 10) is learner
+    examples = LabelledDraws(jnp.ones((4, 1, 3), jnp.float32), jnp.array([0, 1, 0, 1]))
+    assert isinstance(examples, Examples)
+    data = Sampling(4, replace=True, labels=True)
+    first = first_state(learner, data, examples, 0, 0)
+
+    def after(decay):
+        return run_chunk(learner, data, 1, examples, 0, 0, with_decay(first, decay))[0].learner.model
+
+    plain, compiled = after(0.0), run_chunk._cache_size()
+    decayed = after(0.5)
+    assert run_chunk._cache_size() == compiled
+    for start, with_none, with_some in zip(
+        *map(jax.tree.leaves, (first.learner.model, plain, decayed)), strict=True
+    ):
+        np.testing.assert_allclose(with_none - with_some, probes.RATE * 0.5 * start, atol=1e-7)
 
 
 def test_of_every_part_the_same_is_made():
