@@ -19,17 +19,23 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from subitize import __version__
-from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
+from subitize.cli.signals import signal_of, termination_raises
+from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageError, did_you_mean, printable
 
 # When to look for garbage: the tracing of programs makes very many objects that stay, and with the usual
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
+OF_THE_REQUEST = (  # errors of the operating system for which another path is to be chosen
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.ETXTBSY),
+)
 VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
 
 HELP = """\
@@ -62,11 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet shows codes, and no error
             stream.reconfigure(errors="backslashreplace")
     try:
-        return dispatch(words)
+        with termination_raises():
+            return dispatch(words)
     except SubitizeError as error:
         return say(str(error), error.exit_code, words)
-    except KeyboardInterrupt:
-        return say("interrupted.", 130, words)
+    except KeyboardInterrupt as stop:
+        number = signal_of(stop)
+        return say("interrupted." if number == signal.SIGINT else "terminated.", 128 + number, words)
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -104,18 +112,18 @@ def say(sentence: str, code: int, words: Sequence[str]) -> int:
     """Print an error as one message, after its traceback if that was asked for."""
     if "--debug" in words:
         traceback.print_exc()
-    print(f"subitize: {sentence}", file=sys.stderr)
+    print(f"subitize: {printable(sentence)}", file=sys.stderr)
     return code
 
 
 def of_the_system(error: OSError) -> tuple[str, int]:
     """What to say about an error of the operating system, and the exit code."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         where = f" at {error.filename}" if error.filename else ""
         return f"the disk is full{where}. Make room, then run it again.", DiskFullError.exit_code
     what = f"{error.filename}: " if error.filename else ""
-    wrong = isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError)
-    return f"{what}{error.strerror or error}. Choose another path.", 2 if wrong else 1
+    wrong = error.errno in OF_THE_REQUEST
+    return f"{what}{error.strerror or error}. Choose another path.", UsageError.exit_code if wrong else 1
 
 
 def first_line(error: Exception) -> str:
