@@ -4,12 +4,14 @@ import csv
 import errno
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from subitize.cli import main, of_the_system
+from subitize.cli.count import none_counted
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
@@ -133,13 +135,23 @@ def test_what_the_user_can_change_is_not_our_fault(words, message, run, pictures
             (number, 2)
             for number in (errno.EACCES, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
         ),
-        (errno.EIO, 1),
     ],
 )
 def test_errors_of_the_system_have_the_code_of_who_can_mend_them(number, code):
     sentence, found = of_the_system(OSError(number, os.strerror(number), "a.png"))
     assert found == code
     assert "a.png" in sentence
+
+
+def test_where_nothing_is_counted_the_code_says_whether_files_or_weights_are_to_blame(tmp_path):
+    for failures, code in (
+        ({"empty": 3}, 3),
+        ({"empty": 1, "no_answer": 2}, 3),
+        ({"no_answer": 2}, 5),
+    ):
+        error = none_counted(Counter(failures), tmp_path)
+        assert error.exit_code == code
+        assert str(tmp_path / "counts.csv") in str(error)
 
 
 def test_a_finished_count_is_not_gone_on_with(run, pictures, said, tmp_path):

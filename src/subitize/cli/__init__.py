@@ -14,7 +14,6 @@ Each verb is one file here, loaded when it is asked for, so that help costs no s
     7 disk full · 130 interrupted · 143 terminated
 """
 
-import errno
 import gc
 import importlib
 import io
@@ -32,10 +31,6 @@ from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageErr
 # When to look for garbage: the tracing of programs makes very many objects that stay, and with the usual
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
-OF_THE_REQUEST = (  # errors of the operating system for which another path is to be chosen
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
-    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.ETXTBSY),
-)
 VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
 
 HELP = """\
@@ -117,13 +112,14 @@ def say(sentence: str, code: int, words: Sequence[str]) -> int:
 
 
 def of_the_system(error: OSError) -> tuple[str, int]:
-    """What to say about an error of the operating system, and the exit code."""
+    """What to say about an error of the operating system, and the exit code: most are about a path."""
     if error.errno in NO_ROOM:
         where = f" at {error.filename}" if error.filename else ""
-        return f"the disk is full{where}. Make room, then run it again.", DiskFullError.exit_code
-    what = f"{error.filename}: " if error.filename else ""
-    wrong = error.errno in OF_THE_REQUEST
-    return f"{what}{error.strerror or error}. Choose another path.", UsageError.exit_code if wrong else 1
+        sentence = f"the disk is full{where}, or no file may be so large. Make room, then run it again."
+        return sentence, DiskFullError.exit_code
+    if error.filename is None:
+        return f"{error.strerror or error}.", 1
+    return f"{error.filename}: {error.strerror or error}. Choose another path.", UsageError.exit_code
 
 
 def first_line(error: Exception) -> str:

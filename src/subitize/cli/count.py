@@ -6,6 +6,7 @@ soon as it is counted (`subitize.evaluation.count_folder`).
 
 import dataclasses
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from subitize.cli.signals import signal_of
 from subitize.cli.words import parse
 from subitize.core.errors import (
     NO_ROOM,
+    CheckpointError,
     DiskFullError,
     NoInputError,
     SubitizeError,
@@ -87,20 +89,25 @@ def main(words: Sequence[str]) -> int:
     out = (options.out or new_folder("count")).absolute()
     for remark in found.remarks():
         say(remark)
-    counts = count(run, found.files, preprocessor_of(run, options.fit, options.invert), out, options.resume)
-    done = counts.done - counts.failed
-    print(
-        f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, "
-        f"{counts.failed} failed"
-    )
+    preprocessor = preprocessor_of(run, options.fit, options.invert)
+    counts = count(run, found.files, preprocessor, out, resume=options.resume)
+    failed = counts.failures.total()
+    done = counts.done - failed
+    print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
     if not done:
-        raise NoInputError(
-            f"None of the {counts.failed} files could be read; {printable(out / 'counts.csv')} says why."
-        )
-    return 4 if counts.failed else 0
+        raise none_counted(counts.failures, out)
+    return 4 if failed else 0
 
 
-def count(run: Any, files: Sequence[tuple[Path, str]], preprocessor: Any, out: Path, resume: bool) -> Any:  # noqa: FBT001
+def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
+    """The error that says whose fault it is that no file has a count."""
+    where = printable(out / "counts.csv")
+    if set(failures) == {"no_answer"}:
+        return CheckpointError(f"The model finds a number in no picture, as {where} says. Train it again.")
+    return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")
+
+
+def count(run: Any, files: Sequence[tuple[Path, str]], preprocessor: Any, out: Path, *, resume: bool) -> Any:
     """Count files into a folder, with progress; returns the `CountFolder`."""
     from subitize.evaluation.count_folder import open_count
     from subitize.evaluation.pictures import count_files

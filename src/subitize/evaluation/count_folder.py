@@ -65,7 +65,7 @@ class CountFolder:
         done: how many pictures have their row.
         objects: in them.
         doubtful: pictures to review among them, the failed ones excepted.
-        failed: those among them without a count.
+        failures: how many of them are without a count, for each reason.
     """
 
     def __init__(
@@ -79,10 +79,11 @@ class CountFolder:
         self.folder, self.run, self.draw = folder, run, draw
         self.overlays = overlay_paths(folder / OVERLAYS, names)
         self.tables = {name: Table(unfinished(folder / name)) for name in TABLES}
-        self.done = self.objects = self.doubtful = self.failed = 0
+        self.done = self.objects = self.doubtful = 0
+        self.failures: Counter[str] = Counter()
         self.synced = time.monotonic()
         for row in done:
-            self._add(*summary(row))
+            self._add(row)
 
     def write(self, counted: Counted) -> None:
         """Write what was found in the next picture."""
@@ -92,7 +93,7 @@ class CountFolder:
         self.tables["timings.csv"].append([timing_row(counted)])
         self.tables["objects.csv"].append(object_rows(counted) if not counted.failed else [])
         self.tables[COUNTS_TABLE].append([row])
-        self._add(*summary(row))
+        self._add(row)
         if time.monotonic() - self.synced > SYNC_EVERY:
             self.sync()
 
@@ -114,10 +115,14 @@ class CountFolder:
         for table in self.tables.values():
             table.close()
 
-    def _add(self, objects: int, doubtful: int, failed: int) -> None:
+    def _add(self, row: Sequence[Any]) -> None:
+        known = dict(zip(COUNTS, row, strict=True))
         self.done += 1
-        self.objects, self.doubtful = self.objects + objects, self.doubtful + doubtful
-        self.failed += failed
+        if known["status"] == "failed":
+            self.failures[known["reason"]] += 1
+        else:
+            self.objects += int(known["count"])
+            self.doubtful += known["needs_review"] == "true"
 
 
 class Table:
@@ -231,14 +236,6 @@ def is_whole(row: Sequence[str], objects: int, overlay: Path) -> bool:
     if row[COUNTS.index("status")] == "failed":
         return True
     return row[COUNTS.index("count")] == str(objects) and overlay.is_file() and overlay.stat().st_size > 0
-
-
-def summary(row: Sequence[Any]) -> tuple[int, int, int]:
-    """Objects of a row of counts.csv, and whether it is to be reviewed, and whether it failed."""
-    known = dict(zip(COUNTS, row, strict=True))
-    if known["status"] == "failed":
-        return 0, 0, 1
-    return int(known["count"]), int(known["needs_review"] == "true"), 0
 
 
 def unfinished(path: Path) -> Path:
