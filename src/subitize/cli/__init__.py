@@ -14,18 +14,19 @@ Each verb is one file here, loaded when it is asked for, so that help costs no s
     7 disk full · 130 interrupted · 143 terminated
 """
 
-import errno
 import gc
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from subitize import __version__
-from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
+from subitize.cli.signals import signal_of, termination_raises
+from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageError, did_you_mean, printable
 
 # When to look for garbage: the tracing of programs makes very many objects that stay, and with the usual
 # thresholds a tenth of the start is spent on visiting them.
@@ -64,11 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet shows codes, and no error
             stream.reconfigure(errors="backslashreplace")
     try:
-        return dispatch(words)
+        with termination_raises():
+            return dispatch(words)
     except SubitizeError as error:
         return say(str(error), error.exit_code, words)
-    except KeyboardInterrupt:
-        return say("interrupted.", 130, words)
+    except KeyboardInterrupt as stop:
+        number = signal_of(stop)
+        return say("interrupted." if number == signal.SIGINT else "terminated.", 128 + number, words)
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -111,7 +114,7 @@ def say(sentence: str, code: int, words: Sequence[str]) -> int:
     """Print an error as one message, after its traceback if that was asked for."""
     if "--debug" in words:
         traceback.print_exc()
-    print(f"subitize: {sentence}", file=sys.stderr)
+    print(f"subitize: {printable(sentence)}", file=sys.stderr)
     return code
 
 

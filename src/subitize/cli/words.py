@@ -86,7 +86,11 @@ def spelled_out(word: str, kinds: dict[str, Any]) -> list[str]:
 def check_names(verb: str, words: Sequence[str], kinds: dict[str, Any], *, positional: bool) -> None:
     """Refuse options that do not exist, before anything is made of them."""
     known = ["--" + name.replace("_", "-") for name, kind in kinds.items() if "Positional" not in str(kind)]
+    if "" in words:
+        raise UsageError(f"A word after `subitize {verb}` is empty, where a value is needed. Write one.")
     for word in words:
+        if positional and word.startswith("-") and word not in known and os.path.lexists(word):
+            raise UsageError(f"{word} reads as an option. To name the file, write ./{word}.")
         name, equals, _ = word.partition("=")
         if name.startswith("--"):
             option = "--" + name[2:].replace("_", "-")

@@ -13,9 +13,12 @@ Code 4 (some files failed, the others are done) belongs to `subitize.core.image_
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota or what a file may hold is full
 
 
 class SubitizeError(Exception):
