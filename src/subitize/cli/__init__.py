@@ -31,7 +31,6 @@ from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageErr
 # When to look for garbage: the tracing of programs makes very many objects that stay, and with the usual
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
-NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 NO_BACKEND = "Unable to initialize backend"  # so JAX begins what it says of a device that is not there
 VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
 

@@ -40,7 +40,7 @@ from subitize.evaluation.tables import (
     whole_rows,
 )
 from subitize.training.checkpoint import write_atomically
-from subitize.training.runs import Run
+from subitize.training.run import Run
 
 TABLES = {"timings.csv": TIMINGS, "objects.csv": OBJECTS, COUNTS_TABLE: COUNTS}  # the last one ends a count
 LAST_CELLS = {  # of a whole row: a cut one may look whole by what comes after it

@@ -14,7 +14,7 @@ from typing import Any
 from subitize.core.errors import UsageError, printable
 from subitize.core.picture_files import COUNTS_TABLE
 from subitize.core.preprocess import Preprocessor
-from subitize.training.runs import Run
+from subitize.training.run import Run
 
 REQUEST, LOCK = "count.json", ".lock"
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from subitize.evaluation.pictures import Counted
-from subitize.training.runs import Run
+from subitize.training.run import Run
 
 COUNTS = (
     *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "p_correct"),
