@@ -291,6 +291,8 @@ def test_the_world_keeps_the_laws(rings, laws, single_precision):
     drawn = lambda case: kept  # noqa: E731
     law.test_scene_i_of_seed_s_is_the_same_in_whatever_batch(drawn, case)
     law.test_the_scene_is_what_its_shapes_promise(drawn, case)
+    law.test_a_scene_knows_its_own_count(drawn, case)
+    law.test_the_image_is_its_pieces_and_each_box_fits_its_ink(drawn, case)
 
 
 @pytest.fixture
