@@ -16,22 +16,25 @@ import pytest
 from PIL import Image
 
 from subitize import scenes
-from subitize.claims import CLAIMS, Lab, downstream, glances, memory, painting, reproduce, subitizing
+from subitize.claims import CLAIMS, downstream, glances, memory, painting, subitizing
 from subitize.cli.train import last_words
 from subitize.core.interfaces import DataSpec
 from subitize.counter.diagnostics import signs
 from subitize.evaluation.held_out import evaluate
 from subitize.figures.showcase import showcase
+from subitize.gradients.learner import GradientState
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.draw import DRAW, DRAWSettings
 from subitize.models.look import Look
 from subitize.models.subitizing_vae import SubitizingVAE
+from subitize.reproduce import Lab, reproduce
 from subitize.scenes import Scene
 from subitize.scenes.base import AbstractScenes
 from subitize.scenes.stack import Drawn
 from subitize.training import Recipe, Run, from_recipe, train
 
 SIDE = 8
+UNTRAINED = GradientState(*[None] * 7)
 BRIGHT, DIM = 1.0, 0.5
 RECIPE = Recipe.of(
     counts=(1,), max_objects=2, sums=0, object_size=4.0, steps=6, batch=5, look_every=6, look_at=40
@@ -174,7 +177,7 @@ def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, t
         assert of_training(reached).all()
         assert signs(Witness(reached), reached).full == 1
         rows.extend(inspect(SimpleNamespace(model=m), plan.steps) for m in (Witness(), Witness(reached)))
-        return SimpleNamespace(model=None)
+        return UNTRAINED
 
     monkeypatch.setattr(from_recipe, "fit", fit)
     monkeypatch.setattr(from_recipe, "diagnosed", lambda *_: {})
@@ -221,9 +224,9 @@ def ledger(worlds, looked_at, monkeypatch):
         return image.max()[None]
 
     stand_ins = {
-        downstream: {"read_out": read, "glance": read, "guess": read},
+        downstream: {"probe_accuracy": read, "classifier_accuracy": read, "guess": read},
         subitizing: {
-            **{"read_out": read, "glance": read, "linear_read_out": read},
+            **{"probe_accuracy": read, "classifier_accuracy": read, "linear_probe_accuracy": read},
             **{
                 "mean_code": brightest,
                 "edges": lambda pictures: pictures,
@@ -234,7 +237,7 @@ def ledger(worlds, looked_at, monkeypatch):
             "enlarged_by": lambda picture, _: found.tested.append(np.asarray(picture)) or picture,
         },
         glances: {
-            **{"supervised": learn, "reader": learn, "mean_code": brightest, "ink": brightest},
+            **{"fit_classifier": learn, "fit_probe": learn, "mean_code": brightest, "ink": brightest},
             "clocked": lambda watcher, pictures, told: [1.0] * len(pictures),
         },
         memory: {
@@ -265,7 +268,8 @@ def lab(watched, ledger, tmp_path):
             ledger.taught.append(world.pictures)
             kind = DRAW if isinstance(options[0], DRAWSettings) else SubitizingVAE
             build = lambda key: kind(options[0], key=key)  # noqa: E731
-            state = SimpleNamespace(model=eqx.filter_eval_shape(build, jax.random.key(0)))
+            model = eqx.filter_eval_shape(build, jax.random.key(0))
+            state = UNTRAINED._replace(model=model)
             return state, [{"step": plan.steps} | inspect(state, plan.steps)]
 
         def bits(self, split):

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.lab import Lab
 from subitize.evaluation.held_out import evaluate, held_out
 from subitize.figures.board import board
 from subitize.models.look import OPTIONS as LOOKING
+from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.training import Run
 
 SOURCE = "Eslami et al. 2016, experiments on sprites and Omniglot"
@@ -73,7 +72,7 @@ def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
         images, truth = pictures(run, among)
         some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
         look: Any = run.look(images[some])
-        return board(images[some], look, truth[some], f"{run.recipe.scenes}, held out")
+        return board(images[some], look, truth[some], f"{run.recipe.data.scenes}, held out")
 
     return lab.drawn("board", (options, among, SHOWN, LOOKING), draw)
 

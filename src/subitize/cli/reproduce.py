@@ -42,8 +42,9 @@ def main(words: Sequence[str]) -> int:
     options = parse(Reproduce, "reproduce", words)
     if options.tiny:
         compile_in_haste()
-    from subitize.claims import CLAIMS, Lab, reproduce
-    from subitize.claims.report import report
+    from subitize.claims import CLAIMS
+    from subitize.reproduce import Lab, reproduce
+    from subitize.reproduce.report import report
 
     names = list(CLAIMS) if options.all else list(options.names)
     check(names, options, CLAIMS)
@@ -84,7 +85,7 @@ def say(line: str) -> None:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """What a test found, for people."""
-    from subitize.claims.report import told
+    from subitize.reproduce.report import told
 
     said = []
     for condition in found["conditions"].values():

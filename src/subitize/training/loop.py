@@ -23,10 +23,9 @@ from jaxtyping import Array, PyTree
 
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
-from subitize.core.interfaces import Batch, Learner, Metrics
+from subitize.core.interfaces import Batch, Examples, Learner, Metrics
 from subitize.core.stopping import stoppable
 from subitize.core.typed import typed
-from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
 from subitize.training.records import Records
 
@@ -134,7 +133,7 @@ class Notes:
 
 def fit(
     learner: Learner,
-    scenes: AbstractScenes,
+    scenes: Examples,
     plan: Plan,
     folder: Path,
     *,
@@ -213,7 +212,7 @@ def best_state(folder: Path, like: PyTree) -> PyTree:
 class Training:
     """One run under way."""
 
-    def __init__(self, learner: Learner, scenes: AbstractScenes, plan: Plan, folder: Path, watch: Callable):
+    def __init__(self, learner: Learner, scenes: Examples, plan: Plan, folder: Path, watch: Callable):
         self.learner, self.scenes, self.plan = learner, scenes, plan
         self.data = Sampling(plan.batch, plan.replace, plan.labels)
         self.saves = folder / "checkpoints"
@@ -328,12 +327,12 @@ class Sampling(NamedTuple):
     replace: bool
     labels: bool
 
-    def indices(self, scenes: AbstractScenes, seed: Array | int, step: Array | int, length: int) -> Array:
+    def indices(self, scenes: Examples, seed: Array | int, step: Array | int, length: int) -> Array:
         """Which examples so many steps see, from one step on: [length, batch]."""
         numbers = step * self.batch + jnp.arange(length * self.batch)
         return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch)
 
-    def examples(self, scenes: AbstractScenes, seed: Array | int, indices: Array) -> Batch:
+    def examples(self, scenes: Examples, seed: Array | int, indices: Array) -> Batch:
         """The batch of one step, its labels only for a learner that may see them."""
         batch = scenes.examples(seed, indices)
         return batch if self.labels else batch._replace(labels=None)
@@ -345,7 +344,7 @@ class Sampling(NamedTuple):
 def first_state(
     learner: Learner,
     data: Sampling,
-    scenes: AbstractScenes,
+    scenes: Examples,
     seed: Array | int,
     attempt: Array | int,
     learning_rate_scale: Array | float = 1.0,
@@ -361,7 +360,7 @@ def run_chunk(
     learner: Learner,
     data: Sampling,
     length: int,
-    scenes: AbstractScenes,
+    scenes: Examples,
     seed: Array | int,
     attempt: Array | int,
     state: LoopState,

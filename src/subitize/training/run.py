@@ -131,7 +131,8 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
 
 def agrees(weights: Weights, recipe: Recipe) -> bool:
     """Whether weights are of a recipe: of its model, with its settings."""
-    return type(weights.settings) is type(recipe.model) and weights.settings == recipe.model
+    same = (getattr(weights.settings, name) == getattr(recipe.model, name, None) for name in weights.given)
+    return type(weights.settings) is type(recipe.model) and all(same)
 
 
 def new_folder(name_or_path: str) -> Path:

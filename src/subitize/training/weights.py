@@ -33,6 +33,7 @@ class Weights(NamedTuple):
 
     Attributes:
         settings: of the model, as the registry has them.
+        given: names of the settings that the file itself gives; an old one gives no more than the model's.
         data: the shapes of its pictures.
         diagnostics: what the run found out about itself.
         arrays: by their paths in the pytree of weights.
@@ -40,6 +41,7 @@ class Weights(NamedTuple):
     """
 
     settings: Any
+    given: frozenset[str]
     data: DataSpec
     diagnostics: dict[str, Any]
     arrays: dict[str, np.ndarray]
@@ -117,7 +119,8 @@ def read_weights(path: Path) -> Weights:
             raise CheckpointError(
                 f"{path} holds weights that are not finite ({name}), and can do nothing. Train it again."
             )
-    return Weights(settings, data, header["diagnostics"], arrays, sha256(path))
+    given = frozenset(header["settings"])
+    return Weights(settings, given, data, header["diagnostics"], arrays, sha256(path))
 
 
 def from_settings_of_air(settings: dict[str, Any]) -> dict[str, Any]:

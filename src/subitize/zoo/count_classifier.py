@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from subitize.core.bounds import check_bounds
@@ -12,7 +11,7 @@ from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
-from subitize.models.glance import Glance, GlanceSettings
+from subitize.models.glance import Glance, GlanceSettings, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,3 @@ def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tup
     """Each image with its count."""
     assert batch.labels is not None, "a supervised learner is given labels"
     return batch.image, batch.labels
-
-
-def cross_entropy(model: Glance, example: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:
-    """The program: minus the log-probability of the true count, in nats, and whether it is the likeliest."""
-    image, count = example
-    log_probs = model(image)
-    return -log_probs[count], {"accuracy": (jnp.argmax(log_probs) == count).astype(log_probs.dtype)}

@@ -1,6 +1,4 @@
-"""Read-outs: they find what is there, do not find what is not, and choose without looking at the test."""
-
-from types import SimpleNamespace
+"""Probes: they find what is there, do not find what is not, and choose without looking at the test."""
 
 import equinox as eqx
 import jax
@@ -8,21 +6,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from subitize.claims import readout
-from subitize.claims.downstream import objects, sum_and_order
-from subitize.claims.readout import (
+from subitize.core.interfaces import Examples
+from subitize.core.networks import MLP
+from subitize.evaluation import probes
+from subitize.evaluation.batches import map_batches
+from subitize.evaluation.probes import (
+    LabelledDraws,
+    Network,
     PartsReader,
-    agreed,
-    each,
-    glance,
-    kept_aside,
-    linear_read_out,
-    read_out,
-    taught,
+    classifier_accuracy,
+    linear_probe_accuracy,
+    predict_of_draws,
+    probe_accuracy,
+    probe_learner,
+    train_with_early_stopping,
+    validation_split,
+    with_decay,
 )
-from subitize.claims.subitizing import number_units, reach
-from subitize.scenes import Dots, Scene
-from subitize.scenes.stack import Drawn
+from subitize.training.loop import Sampling, first_state, run_chunk
 
 RNG = np.random.default_rng(0)
 
@@ -41,10 +42,10 @@ def exclusive_or(n):
 
 def test_a_hidden_layer_reads_what_a_linear_function_cannot():
     seen, test = exclusive_or(800), exclusive_or(500)
-    assert read_out(seen, test, 0, steps=800) > 85
-    assert linear_read_out(seen, test) < 65
+    assert probe_accuracy(seen, test, 0, steps=800) > 85
+    assert linear_probe_accuracy(seen, test) < 65
     in_parts = [(codes.reshape(-1, 1, 2, 2), labels) for codes, labels in (seen, test)]
-    assert read_out(*in_parts, 0, steps=800) > 85
+    assert probe_accuracy(*in_parts, 0, steps=800) > 85
 
 
 def test_several_draws_tell_more_than_one():
@@ -53,7 +54,7 @@ def test_several_draws_tell_more_than_one():
         codes = RNG.normal(size=(n, draws, 1, 2)) + labels[:, None, None, None]
         return codes, labels
 
-    told = [read_out(drawn(800, draws), drawn(500, draws), 0, steps=400) for draws in (1, 8)]
+    told = [probe_accuracy(drawn(800, draws), drawn(500, draws), 0, steps=400) for draws in (1, 8)]
     assert told[0] < 85  # Φ(1/√2) = 76 %
     assert told[1] > 94  # Φ(√8/√2) = 98 %
 
@@ -61,33 +62,33 @@ def test_several_draws_tell_more_than_one():
 def test_draws_agree_on_the_class_with_the_largest_mean_probability():
     """One that is very certain does not outvote two that are quite sure of another."""
     logits = jnp.array([[20.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
-    assert agreed(lambda draw: draw, logits) == 1
-    assert agreed(lambda draw: draw, logits[:2]) == 0
+    assert predict_of_draws(lambda draw: draw, logits) == 1
+    assert predict_of_draws(lambda draw: draw, logits[:2]) == 0
 
 
 def test_networks_answer_together_and_each_learns_by_itself(monkeypatch):
-    """Of two, the one that is surer is heard, whichever comes first; no two begin with the same key."""
+    """Of two, the one that is surer is heard, whichever comes first; no two begin with the same seed."""
 
     def sure_of(logits):
         return lambda code: jnp.array(logits)
 
     seen = np.zeros((4, 2)), np.array([0, 1, 0, 1])
     for networks in ([[2.0, 0.0], [0.0, 9.0]], [[0.0, 9.0], [2.0, 0.0]]):
-        keys, waiting = [], [sure_of(logits) for logits in networks]
+        seeds, waiting = [], [sure_of(logits) for logits in networks]
 
-        def taught(build, lesson, key, steps, decay, keys=keys, waiting=waiting):
-            keys.append((tuple(jax.random.key_data(key).tolist()), decay))
+        def train(build, seen, seed, steps, decay, seeds=seeds, waiting=waiting):
+            seeds.append((seed, decay))
             return waiting.pop(0)
 
-        monkeypatch.setattr(readout, "taught", taught)
-        assert readout.reader(seen, 0)(seen[0]).tolist() == [1, 1, 1, 1]
-        assert len({key for key, _ in keys}) == len(keys) == 2
-        assert [decay for _, decay in keys] == list(readout.DECAYS)
+        monkeypatch.setattr(probes, "train_with_early_stopping", train)
+        assert probes.fit_probe(seen, 0)(seen[0]).tolist() == [1, 1, 1, 1]
+        assert len({seed for seed, _ in seeds}) == len(seeds) == 2
+        assert [decay for _, decay in seeds] == list(probes.DECAYS)
 
 
 def test_a_fifth_is_kept_aside_but_not_more_than_some():
     for n, wanted in ((5, 1), (50, 10), (10_000, 2000), (60_000, 2000)):
-        assert kept_aside(n).sum() == wanted
+        assert validation_split(n).sum() == wanted
 
 
 YOUNG, OLD = 0.0025, 0.005  # ages up to which and from which on a network is so; training makes it 0.01 old
@@ -103,35 +104,56 @@ class Ageing(eqx.Module):
         return jnp.array([0.0, 8 * (2 * answer - 1) + code[3] * self.age])
 
 
-def test_when_to_stop_is_chosen_by_labels_that_are_kept_aside():
+def test_when_to_stop_is_chosen_by_labels_that_are_validation_split():
     """Of these it is right in its prime, of all others when it is old: its prime is kept.
 
     It ages by the others; by what is kept aside it would grow younger.
     """
-    labels, aside = RNG.integers(0, 2, 200), kept_aside(200)
+    labels, aside = RNG.integers(0, 2, 200), validation_split(200)
     in_prime, old = np.where(aside, labels, 1 - labels), np.where(aside, 1 - labels, labels)
     ageing = np.where(aside, -99, 1) * (2 * labels - 1)
     codes = np.stack([1 - labels, in_prime, old, ageing], 1).astype(np.float32)[:, None]
-    kept = taught(lambda key: Ageing(jnp.zeros(())), (codes, labels), jax.random.key(0), steps=20)
+    kept = train_with_early_stopping(lambda key: Ageing(jnp.zeros(())), (codes, labels), seed=0, steps=20)
     assert YOUNG < kept.age <= OLD
 
 
 @pytest.mark.parametrize("strong", [False, True], ids=["weak", "strong"])
-def test_the_penalty_is_chosen_by_labels_that_are_kept_aside(strong):
+def test_the_penalty_is_chosen_by_labels_that_are_validation_split(strong):
     """Of two numbers that each vary much the label is the difference; the first alone tells it badly.
 
     A weak penalty finds the difference, as training labels want it; a strong one reads the first. What is
     kept aside wants the one or the other, and the test whatever that does not.
     """
-    aside = kept_aside(1000)
+    aside = validation_split(1000)
     sign, noise = np.tile([1, -1, 1, -1], 250), np.repeat(RNG.normal(size=500), 2)
     noise[2::4], noise[3::4] = -noise[0::4], -noise[1::4]
     codes, labels = np.stack([sign / 2 + noise, noise], 1), (sign > 0).astype(int)
     by_first, by_difference = (np.outer(sign, direction) for direction in ([1, 3], [-2.5, -3]))
     wanted, other = (by_first, by_difference) if strong else (by_difference, by_first)
     codes[aside] = wanted[aside]
-    assert linear_read_out((codes, labels), (wanted, labels)) == 100
-    assert linear_read_out((codes, labels), (other, labels)) == 0
+    assert linear_probe_accuracy((codes, labels), (wanted, labels)) == 100
+    assert linear_probe_accuracy((codes, labels), (other, labels)) == 0
+
+
+def test_weights_decay_as_they_are_told_and_one_program_serves_all():
+    """A step with decay takes rate · decay of every weight besides."""
+    learner = probe_learner(Network(MLP, ((3, 2),)), 10)
+    assert probe_learner(Network(MLP, ((3, 2),)), 10) is learner
+    examples = LabelledDraws(jnp.ones((4, 1, 3), jnp.float32), jnp.array([0, 1, 0, 1]))
+    assert isinstance(examples, Examples)
+    data = Sampling(4, replace=True, labels=True)
+    first = first_state(learner, data, examples, 0, 0)
+
+    def after(decay):
+        return run_chunk(learner, data, 1, examples, 0, 0, with_decay(first, decay))[0].learner.model
+
+    plain, compiled = after(0.0), run_chunk._cache_size()
+    decayed = after(0.5)
+    assert run_chunk._cache_size() == compiled
+    for start, with_none, with_some in zip(
+        *map(jax.tree.leaves, (first.learner.model, plain, decayed)), strict=True
+    ):
+        np.testing.assert_allclose(with_none - with_some, probes.RATE * 0.5 * start, atol=1e-7)
 
 
 def test_of_every_part_the_same_is_made():
@@ -149,7 +171,7 @@ def test_of_every_part_the_same_is_made():
 
 def test_nothing_is_read_where_nothing_is_written():
     seen, test = ((RNG.normal(size=(400, 4)), RNG.integers(0, 4, 400)) for _ in range(2))
-    for found in (read_out(seen, test, 0, steps=800), linear_read_out(seen, test)):
+    for found in (probe_accuracy(seen, test, 0, steps=800), linear_probe_accuracy(seen, test)):
         assert abs(found - 25) < 100 * 5 * (0.25 * 0.75 / 400) ** 0.5
 
 
@@ -161,72 +183,14 @@ def test_a_glance_learns_what_it_is_told():
             picture[:, 4 * label : 4 * label + 4] += 120
         return pictures.astype(np.uint8), labels
 
-    assert glance(told(300), told(200), seed=0, steps=60) > 95
+    assert classifier_accuracy(told(300), told(200), seed=0, steps=60) > 95
 
 
 def test_each_picture_is_looked_at_once_and_in_order():
     pictures = RNG.integers(0, 256, (7, 3, 3, 1)).astype(np.uint8)
-    brightness = each(mean, jnp.asarray(2.0), pictures, batch=3)
+    brightness = map_batches(mean, jnp.asarray(2.0), pictures, batch=3)
     np.testing.assert_allclose(brightness, 2 * pictures.mean((1, 2, 3)) / 255, rtol=1e-5)
 
 
 def mean(factor, image):
     return factor * image.mean()
-
-
-def test_units_of_number_area_and_hull_are_told_apart():
-    """In a sample of thousands, in which the hull goes with number."""
-    n = 4000
-    number, area = RNG.integers(0, 7, n), np.exp(RNG.normal(size=n))
-    log_number, log_area = np.log(np.maximum(number, 1)), np.log(area)
-    log_hull = log_number + RNG.normal(size=n)
-    noise = RNG.normal(size=(n, 5))
-    codes = np.stack([log_number, log_area, log_hull, log_number + log_area, 0 * area], 1) + 0.3 * noise
-    found = number_units(codes, number, np.stack([area, np.exp(log_hull)], 1))
-    assert {name: [unit[0] for unit in units] for name, units in found.items()} == {
-        "number": [0],
-        "area": [1],
-        "hull": [2],
-    }
-
-
-def test_the_reach_of_what_is_lit():
-    lit = np.zeros((2, 10, 5))
-    lit[0, 2, 1] = lit[0, 6, 3] = 1
-    np.testing.assert_allclose(reach(lit, 1), [0.5, 1.0])
-    np.testing.assert_allclose(reach(lit, 2), [0.6, 1.0])
-
-
-def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
-    few, many = Dots(counts=(1,), canvas=48), Dots(counts=(4, 5), canvas=48)
-    stack = Drawn([(few, 5), (many, 9)], seed=3, batch=4)
-    assert len(stack.pictures) == 14
-    assert sorted(stack.known)[:5] == [1] * 5
-    assert set(stack.known[stack.known > 1]) <= {4, 5}
-    fresh = few.batch(3, jnp.arange(5))
-    wanted = np.asarray(jnp.round(255 * fresh.image)).astype(int)
-    ones = np.asarray(stack.pictures)[stack.known == 1].astype(int)
-    for picture in wanted:
-        assert np.abs(ones - picture).max((1, 2, 3)).min() <= 1
-    scene = stack.batch(0, jnp.arange(3))
-    assert scene.image.shape == (3, 48, 48, 1)
-
-
-def test_a_pair_knows_its_sum_and_its_order():
-    boxes = np.array(
-        [[[20, 0, 30, 9], [3, 5, 11, 20]], [[1, 0, 9, 9], [8, 0, 20, 9]], [[0, 0, 9, 9], [5, 5, 9, 9]]]
-    )
-    labels = np.array([[7, 2], [7, 2], [4, 4]])
-    scene = Scene(np.zeros((3, 1, 1, 1)), np.full(3, 2), boxes, labels)
-    np.testing.assert_array_equal(sum_and_order(scene), [[9, 1], [9, 0], [8, 1]])
-
-
-def test_objects_come_from_left_to_right_whatever_the_order_of_attention():
-    boxes = jnp.array([[30.0, 0, 40, 9], [2, 5, 11, 20], [0, 0, 1, 1]])
-    what = jnp.array([[1.0], [2], [3]])
-    air = SimpleNamespace(
-        look_closely=lambda image, key: SimpleNamespace(boxes=boxes, what=what),
-        settings=SimpleNamespace(width=50, height=25),
-    )
-    for code in objects(air, jnp.zeros((25, 50, 1))):
-        np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)

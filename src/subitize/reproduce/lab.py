@@ -17,10 +17,10 @@ from typing import Any
 
 from PIL import Image
 
-from subitize.claims.claim import Claim
 from subitize.core.errors import CheckpointError, UsageError
-from subitize.core.interfaces import Learner
-from subitize.scenes import AbstractScenes, Bits
+from subitize.core.interfaces import Examples, Learner
+from subitize.reproduce.claim import Claim
+from subitize.scenes import Bits
 from subitize.training import Recipe, Run, fit, open_run, train
 from subitize.training.checkpoint import alone, write_atomically
 from subitize.training.loop import Plan
@@ -40,7 +40,13 @@ TINY = {  # whatever a claim asks for: few objects, since steps take long to com
     "batch": 24,
     "restarts": 0,
 }
+Inspect = Callable[[Any, int], dict[str, Any]]  # as for `fit`
 REHEARSED = 4, 2  # objects that are looked for, and looks, in a rehearsal
+
+
+def nothing(state: Any, step: int) -> dict[str, Any]:
+    """What is added to a record if nobody asks for more."""
+    return {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +96,13 @@ class Lab:
         return run
 
     def fitted(
-        self, name: str, options: Any, learner: Learner, world: AbstractScenes, plan: Plan, inspect: Callable
+        self,
+        name: str,
+        options: Any,
+        learner: Learner,
+        world: Examples,
+        plan: Plan,
+        inspect: Inspect = nothing,
     ) -> tuple[Any, list[dict[str, Any]]]:
         """The last state of any other learner, fitted now or before, and its records.
 
