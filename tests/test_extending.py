@@ -291,6 +291,8 @@ def test_the_world_keeps_the_laws(rings, laws, single_precision):
     drawn = lambda case: kept  # noqa: E731
     law.test_scene_i_of_seed_s_is_the_same_in_whatever_batch(drawn, case)
     law.test_the_scene_is_what_its_shapes_promise(drawn, case)
+    law.test_a_scene_knows_its_own_count(drawn, case)
+    law.test_the_image_is_its_pieces_and_each_box_fits_its_ink(drawn, case)
 
 
 @pytest.fixture
@@ -335,7 +337,7 @@ def test_guide_world_prior_and_estimator_are_words_of_one_training(
 
 
 def test_the_claim_gets_a_verdict(added, single_precision, tmp_path):
-    from subitize.claims import Lab, reproduce
+    from subitize.reproduce import Lab, reproduce
 
     (claim,) = added("src/subitize/claims/area.py").CLAIMS
     found = reproduce(claim, Lab(tmp_path / "lab", claim.seeds))
