@@ -84,6 +84,8 @@ def train(
         open_folder(folder, recipe, resume, why, fingerprint(train_scenes))
         if not (folder / WEIGHTS).exists() and (changed := changed_since(begun(folder))):
             watch({"event": f"goes on, perhaps not to the same bits, where {changed}"})
+        for remark in getattr(train_scenes, "remarks", ()):
+            watch({"event": remark})
         if skipped := getattr(train_scenes, "skipped", ()):
             watch({"event": f"left out {len(skipped)} that cannot be read; the first: {skipped[0][1]}"})
         watch({"event": f"window: {settings.object_size:.1f} pixels of {settings.height}x{settings.width}"})
