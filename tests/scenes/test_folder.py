@@ -46,6 +46,26 @@ def test_files_that_cannot_be_read_are_listed_with_a_reason(folder):
     assert "0 bytes" in scenes.skipped[1][1]
 
 
+def test_what_subitize_wrote_is_not_learned_from_and_that_is_told(folder):
+    """A count into the folder, and a run in it, change nothing of what is learned."""
+    before = {split: Folder(folder, split) for split in ("train", "test")}
+    for own in ("inner/runs/count-001/overlays", "run/pictures"):
+        (folder / own).mkdir(parents=True)
+        Image.new("L", (40, 40), 99).save(folder / own / "00.png")
+    (folder / "inner" / "runs" / "count-001" / "counts.csv.partial").touch()
+    (folder / "run" / "recipe.json").touch()
+    (folder / "run" / "records.jsonl").touch()
+    for split, scenes in before.items():
+        after = Folder(folder, split)
+        assert after.files == scenes.files
+        np.testing.assert_array_equal(after.pictures, scenes.pictures)
+        assert after.remarks == (
+            f"left out what subitize wrote: {folder / 'inner/runs/count-001'}, {folder / 'run'}",
+            "left out files that are no pictures by their suffix: 1 .txt",
+        )
+        assert scenes.remarks == after.remarks[1:]
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("fit", ["resize", "crop", "pad"])
 def test_scenes_are_the_pictures_and_know_nothing(folder, fit, channels):

@@ -1,6 +1,8 @@
 """How well does it count? From arrays to numbers.
 
 `counting` judges counts and their posteriors, `localisation` boxes, `bound` the evidence lower bound;
-`held_out` does all of it for a run, on scenes made of pictures that it has never seen. `pictures` counts
-somebody's own pictures, one row each, with what speaks against believing it.
+`held_out` does all of it for a run, on scenes made of pictures that it has never seen.
+
+`pictures` counts people's own pictures, and `doubts` says what speaks against believing an answer. `tables`
+makes rows of them; `count_folder` writes these as they come, with `overlays`, where `count_request` lets it.
 """

@@ -103,6 +103,7 @@ def remarks(folder: Path, recipe: Recipe, scenes: AbstractScenes) -> list[str]:
     said = []
     if not (folder / WEIGHTS).exists() and (changed := changed_since(begun(folder))):
         said.append(f"goes on, perhaps not to the same bits, where {changed}")
+    said += getattr(scenes, "remarks", ())
     if skipped := scenes.left_out:
         said.append(f"left out {len(skipped)} that cannot be read; the first: {skipped[0][1]}")
     if about := getattr(recipe.model, "remark", None):
