@@ -104,7 +104,7 @@ class Ageing(eqx.Module):
         return jnp.array([0.0, 8 * (2 * answer - 1) + code[3] * self.age])
 
 
-def test_when_to_stop_is_chosen_by_labels_that_are_validation_split():
+def test_when_to_stop_is_chosen_by_labels_that_are_kept_aside():
     """Of these it is right in its prime, of all others when it is old: its prime is kept.
 
     It ages by the others; by what is kept aside it would grow younger.
@@ -118,7 +118,7 @@ def test_when_to_stop_is_chosen_by_labels_that_are_validation_split():
 
 
 @pytest.mark.parametrize("strong", [False, True], ids=["weak", "strong"])
-def test_the_penalty_is_chosen_by_labels_that_are_validation_split(strong):
+def test_the_penalty_is_chosen_by_labels_that_are_kept_aside(strong):
     """Of two numbers that each vary much the label is the difference; the first alone tells it badly.
 
     A weak penalty finds the difference, as training labels want it; a strong one reads the first. What is
