@@ -73,9 +73,7 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
     target = (folder / name).absolute()
     (folder / f"{name}.json").unlink(missing_ok=True)  # or what is deleted next would pass for finished
     shutil.rmtree(target, ignore_errors=True)
-    logging.getLogger("absl").setLevel(
-        logging.CRITICAL
-    )  # Orbax reports every save, and errors that it raises
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports saves, and what it raises
     try:
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(target, named_leaves(state))
