@@ -335,7 +335,7 @@ def test_guide_world_prior_and_estimator_are_words_of_one_training(
 
 
 def test_the_claim_gets_a_verdict(added, single_precision, tmp_path):
-    from subitize.claims import Lab, reproduce
+    from subitize.reproduce import Lab, reproduce
 
     (claim,) = added("src/subitize/claims/area.py").CLAIMS
     found = reproduce(claim, Lab(tmp_path / "lab", claim.seeds))
