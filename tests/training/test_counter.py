@@ -27,6 +27,7 @@ from subitize.counter.curriculum import curriculum, prior_shift
 from subitize.counter.diagnostics import Signs
 from subitize.counter.object_size import MARGIN, check_sizes, doubt, window_size
 from subitize.counter.options import AIROptions
+from subitize.gradients.learner import GradientState
 from subitize.models.settings import AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, from_recipe, open_run, train
@@ -100,7 +101,8 @@ def test_a_run_goes_on_with_the_pictures_it_began_with(tmp_path):
 @pytest.fixture
 def untrained(monkeypatch, run):
     """Training takes no time and leaves no weights."""
-    monkeypatch.setattr(from_recipe, "fit", lambda *_, **__: SimpleNamespace(model=None))
+    monkeypatch.setattr(from_recipe, "fit", lambda *_, **__: GradientState(*[None] * 7))
+    monkeypatch.setattr(from_recipe, "diagnosed", lambda *_: {})
     monkeypatch.setattr(from_recipe, "save_weights", lambda *_: None)
     monkeypatch.setattr(from_recipe, "open_run", lambda folder: run)
 
