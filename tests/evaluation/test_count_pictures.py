@@ -187,3 +187,13 @@ def test_an_answer_that_is_no_number_is_a_failure_and_not_a_count(untrained, tmp
     for found in count_pictures(dataclasses.replace(untrained, model=broken), [tmp_path / "p"]):
         assert (found.failed, found.reason, found.needs_review) == (True, "no_answer", True)
         assert found.sentence.startswith(f"{found.file}: the model's answer is not a number")
+
+
+def test_what_a_run_knows_against_itself_is_in_every_row(untrained, tmp_path):
+    write_pictures(tmp_path / "p", 3)
+    doubtful = dataclasses.replace(untrained, diagnostics={"flags": ["run_merges_objects"]})
+    for before, after in zip(
+        count_pictures(untrained, [tmp_path / "p"]), count_pictures(doubtful, [tmp_path / "p"]), strict=True
+    ):
+        assert after.reason == ";".join(filter(None, [before.reason, "run_merges_objects"]))
+        assert after.needs_review

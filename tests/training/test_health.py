@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.counter.diagnostics import Signs, crowding, signs
+from subitize.counter.diagnostics import Diagnosis, Signs, crowding, diagnose, signs
 from subitize.models.air import AIR, AIRSettings
 
 SMALL = AIRSettings(
@@ -96,3 +96,35 @@ def test_sums_of_ones_are_as_many_unless_the_model_merges(m):
     assert sees.failure(practised=True) is None
     assert "merges objects" in merges.failure(practised=True)
     assert merges.failure(practised=False) is None  # perhaps nothing adds up
+
+
+GOOD = Diagnosis(unseen=0.01, full=0.2, additive=0.98, crowded=-0.1, oversize=1.05, unexplained=None)
+
+
+@pytest.mark.parametrize(
+    ("found", "flags"),
+    [
+        ({}, []),
+        ({"unseen": 0.3}, ["run_misses_objects"]),
+        ({"crowded": 0.3}, ["run_counts_twice"]),
+        ({"additive": 0.5}, ["run_merges_objects"]),
+        ({"oversize": 2.9}, ["run_windows_too_large"]),
+        ({"unexplained": 0.5}, ["run_stuck_below_max"]),
+        ({"additive": 0.0, "oversize": 2.9}, ["run_merges_objects", "run_windows_too_large"]),
+        (dict.fromkeys(Diagnosis._fields), []),
+    ],
+    ids=str,
+)
+def test_what_speaks_against_a_run_has_a_code(found, flags):
+    assert GOOD._replace(**found).flags == flags
+
+
+def test_a_diagnosis_measures_windows_and_what_is_left_unexplained():
+    """A model that takes every window, of its prior's size, and paints next to nothing."""
+    found = diagnose(biased(30.0), PICTURES, 2)
+    assert found[:4] == signs(biased(30.0), PICTURES, 2)
+    assert found.oversize == pytest.approx(1, abs=0.25)
+    assert found.unexplained is None, "it is at the most that it can see, and so is not stuck"
+    one = eqx.tree_at(lambda m: m.guide.count.bias, MODEL, jnp.array([30.0, -30.0, -30.0]))
+    assert diagnose(one, PICTURES, 2).unexplained == 1.0
+    assert "run_stuck_below_max" in diagnose(one, PICTURES, 2).flags
