@@ -19,7 +19,18 @@ README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- e
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
-    others = (estimators, raced, air_raced, mathematics, covariates, numbers, highlights, doubts, no_sums)
+    others = (
+        estimators,
+        raced,
+        air_raced,
+        mathematics,
+        covariates,
+        numbers,
+        highlights,
+        doubts,
+        no_sums,
+        cells,
+    )
     for make in (*CLAIM_TABLES, *others):
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
@@ -136,6 +147,25 @@ def no_sums() -> str:
             rows.append(f"| `{learner}` | {shares} | {s['seeds']} | {s['restarts']} |")
             places.append(where(found))
     return "\n".join([*rows, "", f"{'; '.join(places)}."])
+
+
+def cells() -> str:
+    """What the documented command counts on drawn folders of cells."""
+    found = result("cells")
+    if found is None:
+        return "Folders of cells are not yet counted: `python benchmarks/cells.py`."
+    rows = [
+        "Folders of 400 drawn pictures of none to four cells that do not touch, and 60 more to count, for each seed:",
+        "",
+        "| model | seed | right | wrong without review | codes of the run |",
+        "|---|---|---|---|---|",
+        *(
+            f"| `{run['model']}` | {run['seed']} | {run['right']} of {run['of']} | {run['wrong_without_review']} "
+            f"| {', '.join(run['run_flags']) or 'none'} |"
+            for run in found["runs"]
+        ),
+    ]
+    return "\n".join([*rows, "", f"{where(found)}."])
 
 
 def covariates() -> str:
