@@ -1,8 +1,8 @@
 """Does the documented command count cells, and does it know when it does not?
 
-For each seed a folder is drawn: 400 pictures to learn from and 60 to count, of none to four round cells that do
-not touch. The documented command trains on the one and counts the other. It is compared with the truth, which no
-run sees: how many pictures are counted right, and how many wrong ones no reason for review goes with.
+For each seed a folder is drawn: 400 pictures to learn from and 60 to count, of none to four round cells that
+do not touch. The documented command trains on the one and counts the other. What it says is compared with the
+truth: how many pictures are counted right, and how many wrong ones no reason for review goes with.
 
     python benchmarks/cells.py --model dair --seeds 3
 """
@@ -49,6 +49,7 @@ def counted(model: str, seed: int, *, tiny: bool) -> dict[str, Any]:
         with (folder / "counts" / "counts.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         last = json.loads((folder / "run" / "records.jsonl").read_text().splitlines()[-1])
+    codes = {code for row in rows for code in row["reason"].split(";")}
     wrong = [row for row in rows if int(row["count"]) != truth[row["file"]]]
     table = np.zeros((MOST + 1, MOST + 1), int)
     np.add.at(table, ([truth[row["file"]] for row in rows], [int(row["count"]) for row in rows]), 1)

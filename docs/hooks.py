@@ -154,18 +154,16 @@ def cells() -> str:
     found = result("cells")
     if found is None:
         return "Folders of cells are not yet counted: `python benchmarks/cells.py`."
+    head = "| model | seed | right | wrong without review | codes of the run |\n|---|---|---|---|---|"
     rows = [
-        "Folders of 400 drawn pictures of none to four cells that do not touch, and 60 more to count, for each seed:",
-        "",
-        "| model | seed | right | wrong without review | codes of the run |",
-        "|---|---|---|---|---|",
-        *(
-            f"| `{run['model']}` | {run['seed']} | {run['right']} of {run['of']} | {run['wrong_without_review']} "
-            f"| {', '.join(run['run_flags']) or 'none'} |"
-            for run in found["runs"]
-        ),
+        f"| `{r['model']}` | {r['seed']} | {r['right']} of {r['of']} | {r['wrong_without_review']} | "
+        f"{', '.join(r['run_flags']) or 'none'} |"
+        for r in found["runs"]
     ]
-    return "\n".join([*rows, "", f"{where(found)}."])
+    what = (
+        "Drawn folders of none to four cells that do not touch, 400 pictures to learn from and 60 to count:"
+    )
+    return "\n".join([what, "", head, *rows, "", f"{where(found)}."])
 
 
 def covariates() -> str:
