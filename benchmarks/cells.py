@@ -58,9 +58,7 @@ def counted(model: str, seed: int, *, tiny: bool) -> dict[str, Any]:
         "of": len(rows),
         "wrong_without_review": sum(row["needs_review"] == "false" for row in wrong),
         "to_review": sum(row["needs_review"] == "true" for row in rows),
-        "run_flags": sorted(
-            {code for row in rows for code in row["reason"].split(";") if code.startswith("run_")}
-        ),
+        "run_flags": sorted(code for code in codes if code.startswith("run_")),
         "discord": last["discord"],
         "confusion": table.tolist(),
         "seconds": round(seconds),

@@ -160,9 +160,7 @@ def cells() -> str:
         f"{', '.join(r['run_flags']) or 'none'} |"
         for r in found["runs"]
     ]
-    what = (
-        "Drawn folders of none to four cells that do not touch, 400 pictures to learn from and 60 to count:"
-    )
+    what = "Drawn folders of none to four cells that do not touch, 400 to learn from and 60 to count:"
     return "\n".join([what, "", head, *rows, "", f"{where(found)}."])
 
 
