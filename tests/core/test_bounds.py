@@ -38,12 +38,11 @@ def numbers(kind: type) -> dict[str, type]:
     """The fields that hold numbers: whole ones, or any."""
     hints = get_type_hints(kind)
     words = {field.name: str(hints[field.name]) for field in dataclasses.fields(kind)}
-    kinds = {int: "int|Literal\\[1, 3\\]", float: "float"}  # channels are one or three
     return {
         name: number
         for name, word in words.items()
-        for number, pattern in kinds.items()
-        if re.search(rf"\b({pattern})", word)
+        for number in (int, float)
+        if number.__name__ in re.findall(r"\w+", word)
     }
 
 

@@ -61,7 +61,6 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "counts": Bound(0, MOST_OBJECTS, "in objects per scene"),
         "canvas": Bound(8, LARGEST_SIDE, "in pixels"),
         "size": Bound(4, LARGEST_SIDE, "in pixels"),
-        "channels": Bound(1, 3, "in channels: 1 is grey, 3 is colour"),
         "batch": BATCH,
     },
     "Optimizer": {
