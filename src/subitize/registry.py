@@ -54,6 +54,6 @@ def trainable(spec: str) -> Trainable:
     return spoken(spec, LEARNERS, "model")
 
 
-def name_of(settings: Any) -> str:
+def name_of(settings: Trainable) -> str:
     """The name of settings in the registry."""
     return next(name for name in LEARNERS if LEARNERS[name] is type(settings))

@@ -20,6 +20,8 @@ from subitize import scenes
 from subitize.cli.train import last_words
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.interfaces import DataSpec
+from subitize.counter.inference import look
+from subitize.counter.learner import AIRLearner
 from subitize.evaluation.pictures import count_pictures
 from subitize.figures.board import board
 from subitize.figures.scenes import overlay
@@ -84,13 +86,21 @@ class Columns(AIR):
         return Step(go_on, jnp.zeros((MOST, 3)), jnp.zeros((MOST, 2)), patches, errors, nothing + KL, nothing)
 
 
+class ColumnsLearner(AIRLearner):
+    """A learner of which such a model is the weights."""
+
+    def look(self, params, images):
+        return look(params, images, Columns.look)
+
+
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run of that model, which the commands open; what it was trained on may be chosen."""
 
     def make(**recipe: str) -> Run:
         trained = Recipe.of("air", max_objects=MOST, object_size=8.0, **recipe)
-        run = Run(tmp_path / "known", trained, trained.learner(SPEC), Columns(), DIGEST)
+        learner = ColumnsLearner(**vars(trained.learner(SPEC)))
+        run = Run(tmp_path / "known", trained, learner, Columns(), DIGEST)
         run.path.mkdir(exist_ok=True)
         (run.path / "records.jsonl").touch()
         monkeypatch.setattr("subitize.training.run.open_run", lambda *_: run)

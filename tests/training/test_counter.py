@@ -128,7 +128,7 @@ def test_health_is_looked_at_whatever_the_chunks(monkeypatch):
     monkeypatch.setattr(monitoring, "signs", lambda *_: found)
     monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
     recipe = TINY.replace(steps=20, chunk=3, look_every=5)
-    inspect = monitoring.monitor(recipe, Digits("train"), Digits("test"))
+    inspect = monitoring.monitor(recipe.model, recipe, Digits("train"), Digits("test"))
     state = SimpleNamespace(model=None)
     assert [step for step in (3, 6, 9, 12, 15, 18, 20) if inspect(state, step)] == [6, 12, 15, 20]
 

@@ -31,7 +31,9 @@ from subitize.claims.readout import STEPS, answer, each, reader, supervised
 from subitize.claims.subitizing import AUTOENCODER, SCHEDULE, autoencoder, mean_code
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
+from subitize.models.air import AIR
 from subitize.models.look import OPTIONS as LOOKING
+from subitize.models.look import look
 from subitize.scenes.stack import Drawn
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
@@ -137,9 +139,9 @@ def steps_of(lab: Lab) -> int:
     return 4 if lab.tiny else STEPS
 
 
-def counted(model: Any, image: Float[Array, "height width channels"]) -> Array:
+def counted(model: AIR, image: Float[Array, "height width channels"]) -> Array:
     """How many a model sees."""
-    return model.look(image).count
+    return look(model, image).count
 
 
 def ink(model: None, image: Float[Array, "height width channels"]) -> Float[Array, "2"]:

@@ -5,7 +5,6 @@ Importing them imports neither JAX nor anything heavy, so that help and recipes 
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,8 +16,12 @@ if TYPE_CHECKING:
     from subitize.core.optimizer import Optimizer
     from subitize.counter.learner import AIRLearner
     from subitize.scenes import AbstractScenes
+    from subitize.training.from_recipe import Inspect, Watch
+    from subitize.training.recipe import Data, Recipe
 else:
-    DataSpec = Optimizer = AIRLearner = AbstractScenes = Any  # options alone load no JAX
+    DataSpec = Optimizer = AIRLearner = AbstractScenes = Inspect = Watch = Data = Recipe = (
+        Any  # options alone load no JAX
+    )
 
 AUTO = "auto"  # in place of an estimator: measure some, and take the best
 PAIR = 2  # summands of a sum scene, where nothing says otherwise
@@ -60,7 +63,7 @@ class AIROptions:
     estimator: str = "exact"
     objective: str = "mean"
     attention: ClassVar[str] = "air"  # which network leads from object to object
-    left_to_derive: ClassVar[tuple[Any, ...]] = (None, AUTO)
+    left_to_derive: ClassVar[tuple[str | None, ...]] = (None, AUTO)
 
     def __post_init__(self):
         self._check_each()
@@ -92,7 +95,7 @@ class AIROptions:
         if (self.anneal_from is None) != (self.anneal_steps == 0):
             raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
 
-    def check(self, data: Any) -> None:
+    def check(self, data: Data) -> None:
         """Do they agree with the data?
 
         Raises:
@@ -124,7 +127,7 @@ class AIROptions:
         return f"window: {self.object_size:.1f} pixels of {scenes.height}x{scenes.width}"
 
     def derived(
-        self, data: Any, scenes: AbstractScenes, seed: int, watch: Callable[[dict[str, Any]], None]
+        self, data: Data, scenes: AbstractScenes, seed: int, watch: Watch
     ) -> tuple["AIROptions", dict[str, str]]:
         """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
         from subitize.counter.object_size import size_of_objects
@@ -149,12 +152,12 @@ class AIROptions:
         return air_learner(self, data, optimizer, steps)
 
     def monitor(
-        self, learner: AIRLearner, recipe: Any, scenes: AbstractScenes, held_out: AbstractScenes
-    ) -> Callable[[Any, int], dict[str, Any]]:
+        self, learner: AIRLearner, recipe: Recipe, scenes: AbstractScenes, held_out: AbstractScenes
+    ) -> Inspect:
         """What to record now and then: signs of health, and accuracy where the truth is known."""
         from subitize.counter.monitor import monitor
 
-        return monitor(recipe, scenes, held_out)
+        return monitor(self, recipe, scenes, held_out)
 
 
 @dataclass(frozen=True)

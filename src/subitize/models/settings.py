@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,6 @@ class AIRSettings:
     count_prior: str = "geometric(rate=0.001)"
     restlessness: float = 1.0
     looks: int = 1
-
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> AIRSettings:
-        """Settings from their JSON, in which tuples have become lists."""
-        pairs = tuple((stride, channels) for stride, channels in values["convolutions"])
-        whole: dict[str, Any] = values | {"convolutions": pairs}
-        return AIRSettings(**whole)
 
     @property
     def zoom(self) -> float:

@@ -1,17 +1,18 @@
 """A count classifier: a convolutional network that is told the counts. The only one here that sees labels."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from subitize.core.errors import UsageError
-from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.interfaces import Batch, DataSpec, Draw
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
 from subitize.models.glance import Glance, GlanceSettings
+from subitize.training.recipe import Data
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class CountClassifierOptions:
     defaults: ClassVar[dict] = {"learning_rate": 1e-3}
     supervised: ClassVar[bool] = True  # batches carry labels
 
-    def check(self, data: Any) -> None:
+    def check(self, data: Data) -> None:
         """Refuse scenes of more objects than it tells apart.
 
         Raises:
@@ -59,7 +60,7 @@ def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tup
     return batch.image, batch.labels
 
 
-def cross_entropy(model: Glance, example: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:
+def cross_entropy(model: Glance, example: tuple[Array, Array], draw: Draw) -> tuple[Array, dict[str, Array]]:
     """The program: minus the log-probability of the true count, in nats, and whether it is the likeliest."""
     image, count = example
     log_probs = model(image)
