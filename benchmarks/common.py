@@ -32,10 +32,11 @@ LEVELS = (0.95, 0.98, 0.99)
 
 
 def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
-    """Command line of a benchmark: its numbers, `--tiny`, and where to write."""
+    """Command line of a benchmark: its numbers, its flags (what is False), `--tiny`, and where to write."""
     parser = argparse.ArgumentParser(description=description)
     for name, value in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+        kind: Any = {"action": "store_true"} if value is False else {"type": type(value), "default": value}
+        parser.add_argument(f"--{name.replace('_', '-')}", **kind)
     parser.add_argument("--tiny", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the result and the runs")
     return parser.parse_args()
@@ -55,10 +56,15 @@ def picture_path(out: Path, name: str) -> Path:
 
 def write(out: Path, name: str, result: dict[str, Any]) -> None:
     """Write a result with its provenance, and print it."""
-    out.mkdir(parents=True, exist_ok=True)
     result = {"provenance": provenance()} | result
-    (out / f"{name}.json").write_text(numbers_in_lines(json.dumps(result, indent=1)) + "\n")
+    save(out, name, result)
     print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
+
+
+def save(out: Path, name: str, result: dict[str, Any]) -> None:
+    """Write a result as it is."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.json").write_text(numbers_in_lines(json.dumps(result, indent=1)) + "\n")
 
 
 def measure_missing(

@@ -47,7 +47,7 @@ def overview() -> str:
 
 def verdicts() -> str:
     """The claims that were put to the test, and their pictures."""
-    from subitize.claims.report import report
+    from subitize.reproduce.report import report
 
     return report(TESTED_CLAIMS, ROOT / "docs" / "claims", "claims/") or "None yet."
 
@@ -192,7 +192,8 @@ def number_read_off(found: dict[str, Any]) -> str:
 @of_claim("open_ended")
 def opened(found: dict[str, Any]) -> str:
     """Held-out scenes told right, within one, and too few or too many, by prior and count."""
-    from subitize.claims.open_ended import PRIORS, within
+    from subitize.claims.open_ended import within
+    from subitize.reproduce.counters import PRIORS
 
     details = found["details"]
     counts = [n for n, row in enumerate(details["confusion"]["sticks"]) if sum(row)]

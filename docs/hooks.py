@@ -120,9 +120,9 @@ def marked(word: str) -> str:
 
 def doubts() -> str:
     """The reasons for review, as the code that gives them tells them."""
-    from subitize.evaluation import pictures
+    from subitize.evaluation import doubts
 
-    return (pictures.__doc__ or "").split("\n", 2)[2].strip()
+    return (doubts.__doc__ or "").split("\n", 2)[2].strip()
 
 
 def no_sums() -> str:
@@ -181,7 +181,7 @@ def highlights() -> str:
             f"compilation included, median of the same {s['seeds']} seeds."
         )
     if beyond := tested("extrapolation"):
-        from subitize.claims.generalisation import LOOKS
+        from subitize.reproduce.counters import LOOKS
 
         tables = beyond["details"]["confusion"]
         dair, once, published = (tables[way] for way in ("dair", "dair, one look", "published"))
@@ -194,13 +194,13 @@ def highlights() -> str:
             f"means of {len(beyond['seeds'])} seeds ({where(beyond)})."
         )
     if open_ended := tested("open_ended"):
-        from subitize.claims.open_ended import LOOKS, MOST
+        from subitize.reproduce.counters import LOOKS, OPEN_ENDED_MOST
 
         six = {name: mean(condition["values"]) for name, condition in open_ended["conditions"].items()}
         lines.append(
             "- **And twice as many.** Trained on scenes of up to three digits and on sums of ones, its prior "
-            f"without a ceiling, DAIR, looking {LOOKS} times for up to {MOST}, counts six right in "
-            f"{six['exact']:.0f}% of held-out scenes, and within one in {six['within_one']:.1f}%; "
+            f"without a ceiling, DAIR, looking {LOOKS} times for up to {OPEN_ENDED_MOST}, counts six "
+            f"right in {six['exact']:.0f}% of held-out scenes, and within one in {six['within_one']:.1f}%; "
             f"means of {len(open_ended['seeds'])} seeds ({where(open_ended)})."
         )
     if kills := result("survives_kills"):

@@ -29,3 +29,6 @@ def test_tiny(command, tmp_path):
     assert {"command", "cpu", "date", "versions", "device", "commit"} <= set(result["provenance"])
     assert str(tmp_path) not in json.dumps(result)
     assert result.get("identical") == result.get("kills")  # of `survives_kills`; others have neither
+    for found in result.get("files", {}).values():  # of `bit_flips`
+        assert found["refused"] > 0
+        assert (found["believed"], found["other_errors"]) == (0, 0)

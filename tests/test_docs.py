@@ -2,12 +2,15 @@
 
 import importlib.util
 import re
+import runpy
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def hooks():
 
 
 def test_the_readme_carries_the_committed_numbers(hooks):
-    readme = (ROOT / "README.md").read_text()
+    readme = README.read_text()
     assert hooks.README_BLOCK.search(readme)
     assert hooks.renewed(readme) == readme, "run `python docs/hooks.py`"
 
@@ -48,6 +51,20 @@ def test_the_program_in_the_docs_runs():
     found = {}
     exec(compile(program, page, "exec"), found)
     assert abs(float(found["value"])) < 10
+
+
+def test_the_example_in_the_readme_runs(tmp_path, monkeypatch, capsys):
+    (program,) = re.findall(r"## In Python\n\n```python\n(.*?)```", README.read_text(), re.DOTALL)
+    tiny = runpy.run_path(str(ROOT / "benchmarks" / "common.py"))[
+        "TINY"
+    ]  # that of other tests: compiled once
+    of = 'Recipe.of(scenes="digits")'
+    assert of in program
+    monkeypatch.chdir(tmp_path)
+    with jax.enable_x64(False):
+        exec(compile(program.replace(of, f"Recipe.of(**{tiny!r})"), "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) >= 2
+    assert (tmp_path / "runs" / "digits" / "weights.safetensors").is_file()
 
 
 def test_the_repository_names_no_machine():

@@ -24,6 +24,7 @@ HOMES = {
     "figures": None,
     "gradients": None,
     "models": None,
+    "reproduce": None,
     "scenes": None,
     "training": None,
 }

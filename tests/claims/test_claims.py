@@ -1,9 +1,11 @@
 """Claims: verdicts follow from numbers, rehearsals run, and nothing done is done again."""
 
+import ast
 import dataclasses
 import json
 import shutil
 from datetime import date
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -11,18 +13,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from subitize import scenes
-from subitize.claims import CLAIMS, Claim, Condition, Finding, Lab, reproduce
-from subitize.claims.generalisation import confused, unseen
-from subitize.claims.lab import as_json
+from subitize import claims, scenes
+from subitize.claims import CLAIMS
+from subitize.claims.generalisation import unseen
 from subitize.claims.open_ended import within
-from subitize.claims.report import report
 from subitize.cli import main
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.models.air import AIR, AIRSettings
-from subitize.training import Run
+from subitize.reproduce import Claim, Condition, Finding, Lab, reproduce
+from subitize.reproduce.counting import confused
+from subitize.reproduce.lab import as_json
+from subitize.reproduce.report import report
+from subitize.training import Recipe, Run
 from subitize.training.weights import WEIGHTS
 
+CLAIM_FILES = sorted(set(Path(claims.__file__).parent.glob("*.py")) - {Path(claims.__file__)})
 AT_LEAST, AT_MOST = Condition("right (%)", "about 80", 85), Condition("right (%)", "", 20, at_most=True)
 
 
@@ -48,6 +53,19 @@ def single_precision():
 )
 def test_verdicts(condition, values, verdict):
     assert condition.verdict(values) == verdict
+
+
+@pytest.mark.parametrize("at_most", [False, True])
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize(
+    ("errors", "verdict"), [(2.1, "agrees"), (1.9, "undecided"), (-1.9, "undecided"), (-2.1, "disagrees")]
+)
+def test_a_mean_is_decided_from_two_standard_errors_on(errors, verdict, seeds, at_most):
+    """Of the mean, that is sd / √s, with sd that of a sample; `errors` are counted to the right side."""
+    spread = np.linspace(-3, 3, seeds)
+    error = np.sqrt(np.sum(spread**2) / (seeds - 1) / seeds)
+    mean = 85 + (-errors if at_most else errors) * error
+    assert Condition("right (%)", "", 85, at_most).verdict((mean + spread).tolist()) == verdict
 
 
 def claim_of(measure, conditions):
@@ -257,3 +275,13 @@ def test_what_was_shown_does_not_count_as_unseen():
 def test_what_is_wrong_is_said(words, said, capsys, tmp_path):
     assert main(["reproduce", *words, "--out", str(tmp_path)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", CLAIM_FILES, ids=lambda file: file.stem)
+def test_a_claim_is_a_leaf(file):
+    """It imports no other claim."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    imported += [f"{n.module}.{a.name}" for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names]
+    assert "subitize.reproduce.Claim" in imported
+    assert not [name for name in imported if name.startswith("subitize.claims")]

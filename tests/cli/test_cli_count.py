@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 HEAD = (
-    "file,status,count,count_expected,count_lo90,count_hi90,p_correct,needs_review,reason,n_tiles,ms,"
+    "file,status,count,count_expected,count_lo90,count_hi90,p_correct,needs_review,reason,n_tiles,"
     "model,model_sha256"
 )
 
@@ -16,10 +16,6 @@ HEAD = (
 def rows(out: Path) -> dict[str, dict[str, str]]:
     with (out / "counts.csv").open(newline="") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
-
-
-def without_clock(out: Path) -> dict[str, dict[str, str]]:
-    return {name: {k: v for k, v in row.items() if k != "ms"} for name, row in rows(out).items()}
 
 
 def test_a_folder_is_counted(run, pictures, said, tmp_path):
@@ -84,12 +80,10 @@ def test_bad_pictures_are_listed_and_harm_no_other(run, pictures, said, tmp_path
     expected = make_bad(pictures)
     code, out, error = said("count", pictures, "--model", run, "--out", tmp_path / "out")
     assert code == 4
-    found = without_clock(tmp_path / "out")
+    found = rows(tmp_path / "out")
     assert {name: row["reason"] for name, row in found.items() if row["status"] == "failed"} == expected
     assert all(row["count"] == "" for row in found.values() if row["status"] == "failed")
-    assert {name: row for name, row in found.items() if row["status"] == "ok"} == without_clock(
-        tmp_path / "clean"
-    )
+    assert {name: row for name, row in found.items() if row["status"] == "ok"} == rows(tmp_path / "clean")
     for name in expected:
         assert name in error
     assert out.splitlines()[-1].endswith(f", {len(expected)} failed")

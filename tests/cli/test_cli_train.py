@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -75,14 +76,29 @@ def test_an_empty_folder_of_pictures_is_exit_3(said, tmp_path):
     assert "there is none in" in error
 
 
-def test_deterministic_keeps_to_one_core_before_jax_is_there():
-    code = (
-        "import os, sys\n"
-        "from subitize.cli.train import one_core\n"
-        "one_core()\n"
-        "assert 'jax' not in sys.modules\n"
-        "print(len(os.sched_getaffinity(0)), os.environ['XLA_FLAGS'])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[0] == "1"
-    assert "--xla_cpu_multi_thread_eigen=false" in done.stdout
+SEEN_BY_JAX = """
+import os, sys
+
+class Witness:
+    def find_spec(name, *_):
+        if name == "jax":
+            print(len(os.sched_getaffinity(0)), os.environ.get("XLA_FLAGS", ""))
+            sys.exit()
+
+sys.meta_path.insert(0, Witness)
+from subitize.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("model", ["air", "draw"])
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_deterministic_keeps_the_command_to_one_core_before_jax_is_imported(model, deterministic, tmp_path):
+    """The cores that JAX finds, and its flags, in a process of the command's own that ends there."""
+    words = ["train", "--model", model, "--out", tmp_path / "run"] + ["--deterministic"] * deterministic
+    flags = {"XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false"}
+    command = [sys.executable, "-c", SEEN_BY_JAX, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | flags)
+    cores, *found = done.stdout.split()
+    assert int(cores) == (1 if deterministic else len(os.sched_getaffinity(0)))
+    assert found == [flags["XLA_FLAGS"]] + ["--xla_cpu_multi_thread_eigen=false"] * deterministic

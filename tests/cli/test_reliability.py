@@ -61,3 +61,17 @@ def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(run, tiny, tmp
 
     finished(start(tiny, out))
     assert contents(out) == contents(run)
+
+
+def test_asked_to_stop_while_compiling_it_says_so_at_once_and_asked_again_it_stops(tiny, tmp_path):
+    process = start((*tiny, "--what", "21"), tmp_path / "run")  # not compiled by others before
+    for line in process.stderr:
+        if "compiling" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    assert "stopping after this chunk" in process.stderr.readline()
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT), errors
+    assert "Traceback" not in errors

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--n", "0"], "`--n` is from 1"),
+        (["--n", "0"], "`n` is from 1"),
         (["--out", "dreams.txt"], "--out is a picture, such as dreams.png"),
         (["--count-prior", "binomail"], "Did you mean 'binomial'?"),
     ],
@@ -74,6 +75,57 @@ def test_show_tells_what_a_run_is(run, said, tmp_path):
     assert "last record:" in out
     assert out.splitlines()[-1] == f"picture: {tmp_path / 'board.png'}"
     assert (tmp_path / "board.png").exists()
+
+
+@pytest.mark.parametrize("damage", [None, b"{", b"\xff"], ids=["gone", "cut", "no text"])
+def test_show_goes_without_a_record_and_says_so(damage, run, said, tmp_path):
+    shutil.copytree(run, tmp_path / "copy")
+    record = tmp_path / "copy" / "records.jsonl"
+    record.unlink() if damage is None else record.write_bytes(damage)
+    code, out, error = said("show", tmp_path / "copy")
+    assert code == 5
+    assert "records.jsonl" in error
+    assert "* steps            60" in out
+    assert out.splitlines()[-1] == f"picture: {tmp_path / 'copy' / 'pictures' / 'board.png'}"
+
+
+DAMAGED_RECIPES = {
+    "no text": lambda recipe: b"\xff" + recipe,
+    "nested": lambda recipe: b"[" * 5000,
+    "a number for a word": lambda recipe: recipe.replace(b'"digits"', b"7"),
+    "another number": lambda recipe: recipe.replace(b'"steps": 60', b'"steps": 61'),
+    "old, a truth for a number": lambda recipe: old(recipe, steps=True),
+    "old, a list for a word": lambda recipe: old(recipe, count_prior=["uniform"]),
+    "old, beyond bounds": lambda recipe: old(recipe, max_objects=10**9),
+}
+
+
+def old(recipe, **changed):
+    """As it was written before recipes had digests."""
+    return json.dumps({k: v for k, v in json.loads(recipe).items() if k != "digest"} | changed).encode()
+
+
+@pytest.mark.parametrize("damage", DAMAGED_RECIPES)
+def test_a_damaged_recipe_is_exit_5_for_every_verb(damage, run, tiny, said, tmp_path):
+    copy, out = tmp_path / "copy", tmp_path / "out"
+    shutil.copytree(run, copy)
+    (copy / "recipe.json").write_bytes(DAMAGED_RECIPES[damage]((run / "recipe.json").read_bytes()))
+    for words in (
+        ("val", copy),
+        ("sample", copy),
+        ("show", copy),
+        ("count", run / "pictures", "--model", copy, "--out", out),
+        ("train", *tiny, "--out", copy),
+    ):
+        code, _, error = said(*words)
+        assert (code, "recipe.json" in error, "Traceback" in error) == (5, True, False), error
+    assert not out.exists()
+
+
+def test_a_recipe_from_before_digests_still_opens(run, said, tmp_path):
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "recipe.json").write_bytes(old((run / "recipe.json").read_bytes()))
+    assert said("val", tmp_path / "copy", "--scenes-n", 40)[0] == 0
 
 
 def test_show_tells_what_there_is_to_choose_from(said):

@@ -50,7 +50,7 @@ def test_scenes_are_spelled_as_models_are():
     data = parsed(["--scenes", "dots(ground='texture', canvas=72)"]).recipe.data
     world = data.load("test")
     assert (world.height, world.options()["ground"]) == (72, "texture")
-    with pytest.raises(UsageError, match="`canvas` is given twice"):
+    with pytest.raises(UsageError, match="`canvas` of the scenes is given twice"):
         parsed(["--scenes", "dots(canvas=72)", "--canvas", "80"]).recipe.data.load("train")
 
 
@@ -79,7 +79,7 @@ val, count = partial(parse, Val, "val"), partial(parse, Count, "count")
         (parsed, ["--steps", "ten"], "--steps"),
         (parsed, ["--resume", "maybe"], "--resume"),
         (parsed, ["deterministic=perhaps"], "on or off; got 'perhaps'"),
-        (parsed, ["--steps", "0"], "`steps` must be positive; got 0"),
+        (parsed, ["--steps", "0"], "`steps` is from 1 to 99,999,999, in steps of training; got 0"),
         (parsed, ["--max-objects", "1", "--counts", "0", "2"], "at most 1 objects cannot learn"),
         (parsed, ["--steps"], "--steps"),
         (parsed, ["stray"], "stray"),
@@ -87,7 +87,7 @@ val, count = partial(parse, Val, "val"), partial(parse, Count, "count")
         (parsed, ["--model", "dair(max_object=3)"], "max_object"),
         (parsed, ["--fit", "strech"], "--fit"),
         (val, [], "RUN"),
-        (val, ["run", "--scenes-n", "0"], "at least 1"),
+        (val, ["run", "--scenes-n", "0"], "`scenes_n` is from 1"),
         (count, [], "Counting needs pictures and a model"),
         (count, ["a.png"], "Counting needs pictures and a model"),
     ],

@@ -1,44 +1,21 @@
+"""Pictures of people's own: the same array as in training, the same answer in any company, and doubts."""
+
+import dataclasses
 from pathlib import Path
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from subitize.core.errors import NoInputError
-from subitize.core.pictures import FITS, fit_picture
-from subitize.evaluation.pictures import Counted, count_pictures, doubts, fullest, in_picture
-
-
-def box_of(values: np.ndarray, threshold: float) -> np.ndarray:
-    rows, columns = np.where(values[..., 0] > threshold)
-    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
-
-
-@pytest.mark.parametrize("fit", FITS)
-@settings(max_examples=60, deadline=None)
-@given(height=st.integers(16, 90), width=st.integers(16, 90), data=st.data())
-def test_a_box_on_the_canvas_is_the_same_place_in_the_picture(fit, height, width, data):
-    canvas = 40, 32
-    x0, y0 = data.draw(st.integers(0, width - 9)), data.draw(st.integers(0, height - 9))
-    picture = np.zeros((height, width, 1), np.float32)
-    picture[y0 : y0 + 9, x0 : x0 + 9] = 1
-    fitted = fit_picture(picture, *canvas, fit)
-    if fitted.max() < 0.5:
-        return  # cropped away
-    found = in_picture(box_of(fitted, 0.5)[None], (height, width), canvas, fit)[0]
-    truth, pixel = np.array([x0, y0, x0 + 9, y0 + 9]), max(height / 40, width / 32, 1)
-    if fit == "crop":
-        left, top = max(0, (width - 32) // 2), max(0, (height - 40) // 2)
-        truth = np.clip(truth, [left, top] * 2, [left + 32, top + 40] * 2)
-    assert np.abs(found - truth).max() <= (1.5 * pixel if fit != "crop" else 0)
-
-
-def test_boxes_never_leave_the_picture():
-    found = in_picture(np.array([[-9.0, -9, 99, 99]]), (20, 60), (40, 40), "resize")
-    assert found.tolist() == [[0, 0, 60, 20]]
-
+from subitize.core.image_io import read_picture
+from subitize.core.preprocess import FITS, INVERTS, Preprocessor, brightness
+from subitize.evaluation.doubts import colour_is_lost, doubts, fullest
+from subitize.evaluation.pictures import Counted, count_picture, count_pictures
+from subitize.scenes import Folder
 
 SURE, UNSURE, FULL = np.array([0.01, 0.98, 0.01]), np.array([0.2, 0.6, 0.2]), np.array([0, 0.01, 0.99])
 
@@ -120,3 +97,93 @@ def test_nothing_but_bad_files_is_still_an_answer(untrained, tmp_path):
 def test_an_empty_folder_is_an_error(untrained, tmp_path):
     with pytest.raises(NoInputError, match="there is none in"):
         list(count_pictures(untrained, [tmp_path]))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 15, 16, 17, 40])
+def test_a_look_is_the_same_to_the_bit_in_any_company(untrained, number):
+    images = np.random.default_rng(0).random((40, 24, 24, 1), np.float32)
+    alone = [untrained.look(images[i : i + 1]) for i in range(number)]
+    together = untrained.look(images[:number])
+    assert [len(part) for part in together] == [number] * len(together)
+    for i, look in enumerate(alone):
+        for one, all_ in zip(look, together, strict=True):
+            np.testing.assert_array_equal(one[0], all_[i])
+
+
+@pytest.fixture
+def every_mode(tmp_path) -> Path:
+    """A folder with a picture of each mode and of several sizes."""
+    rng = np.random.default_rng(0)
+    grey, colour = rng.integers(0, 256, (37, 51), np.uint8), rng.integers(0, 256, (60, 23, 3), np.uint8)
+    pictures = {
+        "grey": grey,
+        "bright": 255 - grey // 4,
+        "colour": colour,
+        "deep": rng.integers(0, 65536, (24, 24), np.uint16),
+        "alpha": rng.integers(0, 256, (30, 24, 4), np.uint8),
+        "real": (rng.random((19, 40)) / 3).astype(np.float32),
+    }
+    (tmp_path / "modes").mkdir()
+    for name, values in pictures.items():
+        Image.fromarray(values).save(tmp_path / "modes" / f"{name}.tif")
+    return tmp_path / "modes"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("invert", INVERTS)
+def test_a_picture_is_the_same_array_in_the_training_folder_and_alone(every_mode, channels, fit, invert):
+    preprocessor = Preprocessor(24, 20, channels, fit, invert)
+    for split in ("train", "test"):
+        world = Folder(every_mode, split, canvas=(24, 20), channels=channels, fit=fit, invert=invert)
+        for name, learned in zip(world.files, np.asarray(world.pictures), strict=True):
+            for source in (every_mode / name, (every_mode / name).read_bytes()):
+                np.testing.assert_array_equal(preprocessor(read_picture(source).pixels), learned)
+
+
+def test_what_is_counted_is_what_training_sees(untrained, every_mode):
+    recipe = dataclasses.replace(untrained.recipe, fit="crop", invert="always")
+    run = dataclasses.replace(untrained, recipe=recipe)
+    world = Folder(every_mode, canvas=24, fit="crop", invert="always")
+    scenes = jax.tree.map(np.asarray, world.batch(0, np.arange(20)))  # most of its pictures, of a program
+    for image, look in zip(scenes.image, run.look(scenes.image).posterior, strict=True):
+        (i,) = np.flatnonzero((brightness(np.asarray(world.pictures)) == image).all((1, 2, 3)))
+        counted = count_picture(run, every_mode / world.files[i], "a")
+        np.testing.assert_array_equal(counted.posterior, look.astype(np.float64))
+
+
+def test_bytes_are_counted_as_the_file_is(untrained, every_mode):
+    for file in every_mode.iterdir():
+        one = count_picture(untrained, file, "a")
+        two = count_picture(untrained, file.read_bytes(), "a")
+        assert answers([one]) == answers([two])
+
+
+def test_what_is_lost_before_the_model_sees_it_is_a_reason(spot):
+    dim = 0.001 * spot
+    assert doubts(dim, dim, SURE, 6, ["narrow_range"]) == ["narrow_range"]
+    assert doubts(dim, dim, SURE, 6, ["first_of_3_pages"]) == ["first_of_3_pages", "blank"]
+    assert doubts(0.03 * spot, 0.03 * spot, UNSURE, 6, ["colour_lost"]) == ["colour_lost", "low_confidence"]
+    assert doubts(spot, spot, SURE, 6, ["first_of_3_pages"]) == ["first_of_3_pages"]
+    assert Counted("a", "first_of_3_pages;blank", picture=np.zeros((9, 9, 3))).needs_review
+
+
+def test_colours_that_are_lost_are_told(spot):
+    red, as_bright = np.array([200, 40, 40]) / 255, np.array([20, 124.6, 60]) / 255
+    pixels = spot * red + (1 - spot) * as_bright
+    seen = np.full((24, 24, 1), 0.3)
+    assert colour_is_lost(pixels, seen)
+    assert not colour_is_lost(pixels, seen.repeat(3, -1)), "a model of colours sees them"
+    assert not colour_is_lost(spot, seen), "a grey picture has none"
+    assert not colour_is_lost(0.04 * spot * np.ones(3), seen), "nor has a grey one stored in colour"
+    assert not colour_is_lost(pixels, np.eye(24)[..., None]), "there is light enough"
+
+
+def test_an_answer_that_is_no_number_is_a_failure_and_not_a_count(untrained, tmp_path):
+    write_pictures(tmp_path / "p", 2)
+    broken = jax.tree.map(
+        lambda x: jnp.full_like(x, jnp.nan) if eqx.is_inexact_array(x) else x, untrained.model
+    )
+    for found in count_pictures(dataclasses.replace(untrained, model=broken), [tmp_path / "p"]):
+        assert (found.failed, found.reason, found.needs_review) == (True, "no_answer", True)
+        assert found.sentence.startswith(f"{found.file}: the model's answer is not a number")

@@ -550,6 +550,42 @@ def test_no_variance_is_left_where_theory_says_so(word):
     assert np.isclose(weights.sum(), 1)
 
 
+@pytest.mark.parametrize("mean", ["geometric", "arithmetic"])
+def test_vimco_judges_a_particle_by_the_mean_of_the_others(mean):
+    """Every outcome of three coins, by hand: what the objective would be with the mean weight for the own."""
+    toy = one_coin(lambda b: 1.7 * b - 0.4, 0.8)
+    _, found, (weights, gradients) = integrated(toy, f"vimco(mean='{mean}')", "iwae(k=3)")
+    p = expit(0.8)
+    faces = np.array(list(itertools.product([0, 1], repeat=3)))
+    w = np.exp(0.4 - 1.7 * faces)
+    gradient = np.zeros(len(faces))
+    for k in range(3):
+        others = np.delete(w, k, 1)
+        own = others.mean(1) if mean == "arithmetic" else np.sqrt(others.prod(1))
+        gradient += (faces[:, k] - p) * np.log((others.sum(1) + own) / w.sum(1))
+    likely = np.where(faces, p, 1 - p).prod(1)
+    assert np.isclose(found, likely @ gradient)
+    assert np.isclose(weights @ gradients**2, likely @ gradient**2, rtol=1e-12)
+
+
+def test_the_memory_of_optimal_tends_to_its_best_coefficient():
+    """E[f s²] and E[s²] of each parameter, summed over the faces of two coins that interact."""
+    toy = TOY["coins"]
+    loss = expectation(toy.cost, "optimal(decay=0.7)")
+    memory = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
+    noise, weights = all_noise(toy, loss, memory)
+    one = lambda noise: jax.grad(lambda m: loss.with_noise(toy.model, m, X[None], noise)[0])(memory)  # noqa: E731
+    lessons = jax.jit(jax.vmap(one))(jax.tree.map(lambda leaf: leaf[:, None], noise))
+    step = jax.tree.map(lambda lesson: jnp.tensordot(weights, lesson, 1), lessons)
+    learned = jax.tree.map(lambda m, g: m - g / (1 - 0.7), memory, step)["b"]  # a step goes so far
+    faces, p = np.array(list(itertools.product([0.0, 1.0], repeat=2))), expit(np.asarray(toy.model))
+    likely = np.where(faces == 1, p, 1 - p).prod(1)
+    costs = np.array([toy.cost(toy.model, X, lambda name, dist, b=b: jnp.asarray(b)) for b in faces])
+    squares = (faces - p) ** 2
+    for found, wanted in zip(learned, (likely * costs @ squares, likely @ squares), strict=True):
+        assert np.allclose(jax.tree.leaves(found)[0], wanted, rtol=1e-12)
+
+
 @pytest.mark.parametrize("word", ["rloo(k=2)", "vimco", "exact", "arm", "disarm", "local", "sum_sample"])
 def test_a_constant_in_the_cost_changes_nothing(word):
     toy, objective = TOY["two dependent"], "mean(k=2)" if word == "vimco" else "mean"

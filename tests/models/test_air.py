@@ -17,7 +17,14 @@ from subitize.gradients import expectation
 from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
 from subitize.models.guide import pooled
 from subitize.models.look import look
-from subitize.models.sums import Exercise, Recollection, practise, sum_scenes
+from subitize.models.sums import (
+    Exercise,
+    Recollection,
+    first_recollection,
+    practise,
+    recollect,
+    sum_scenes,
+)
 
 SMALL = AIRSettings(
     height=20, width=24, channels=2, max_objects=3, object_size=9.0, window=6, what=3, recurrent=8, head=7,
@@ -26,24 +33,62 @@ SMALL = AIRSettings(
 )  # fmt: skip
 MODEL = AIR(SMALL, key=jr.key(0))
 IMAGE = jr.uniform(jr.key(1), (20, 24, 2))
+# Before training posteriors are nearly the priors, and where they differ nobody would see it.
+SURE = eqx.tree_at(
+    lambda m: (m.guide.where.bias, m.encoder.layers[-1].bias),
+    MODEL,
+    (jnp.array([0.0, 0.5, -0.8, 0.9, -2.0, -3.0, -1.0]), jnp.array([2.0, -1.0, 3.0, -3.0, -2.0, -1.0])),
+)
 LOG_PRIOR = Geometric(0.01).log_probs(3)
+summed = jax.jit(sum_scenes, static_argnums=(1, 2))
 
 
 @jax.jit
 def rolled_out(key):
-    return MODEL.roll_out(IMAGE, Samples(key))
+    return SURE.roll_out(IMAGE, Samples(key))
 
 
-def by_hand(key):
-    """The bound, term by term, with the canvases painted again."""
-    steps = rolled_out(key)
-    q = Stopping(steps.go_on)
-    bounds = []
+@jax.jit
+def posteriors(steps):
+    """q(where) and q(what) at each step, asked again of guide and encoder: means and deviations."""
+    prior, memory, canvas = SURE.prior_where(), SURE.guide.begin(IMAGE, Means()), jnp.zeros_like(IMAGE)
+    latest, found = jnp.zeros(3 + SMALL.what), []
+    for t in range(3):
+        attention, memory = SURE.guide.attend(t, memory, IMAGE, canvas, latest)
+        where, what = attention.where, SURE.recognise(IMAGE, SURE.window(steps.where[t]))
+        loc, scale = prior.loc + prior.scale * where.loc, prior.scale * where.scale
+        found.append(((loc, scale), (what.loc, what.scale)))
+        canvas, latest = canvas + steps.patch[t], jnp.append(steps.where[t], steps.what[t])
+    return found
+
+
+def divergence(own, prior):
+    """Of one normal from another, in nats."""
+    (mean, deviation), (loc, scale) = own, prior
+    ratio = (deviation / scale) ** 2
+    return 0.5 * np.sum(ratio + ((mean - loc) / scale) ** 2 - 1 - np.log(ratio))
+
+
+def joints_by_hand(steps):
+    """For each count, what the bound is without what q(count) costs, with the canvases painted again."""
+    where = SURE.prior_where()
+    kl = [
+        divergence(q_where, (where.loc, where.scale)) + divergence(q_what, (0.0, 1.0))
+        for q_where, q_what in posteriors(steps)
+    ]
+    joints = []
     for n in range(4):
         canvas = np.asarray(steps.patch[:n].sum(0)) if n else np.zeros(IMAGE.shape)
         fit = stats.norm(canvas, SMALL.pixel_deviation).logpdf(np.asarray(IMAGE)).sum()
-        bounds.append(fit + LOG_PRIOR[n] - q.log_probs()[n] - steps.kl[:n].sum())
-    return q, np.array(bounds)
+        joints.append(fit + LOG_PRIOR[n] - sum(kl[:n]))
+    return np.array(joints)
+
+
+def by_hand(key):
+    """q(count), and the bound at each count, term by term."""
+    steps = rolled_out(key)
+    q = Stopping(steps.go_on)
+    return q, joints_by_hand(steps) - q.log_probs()
 
 
 def test_windows_are_expected_as_if_thrown_uniformly_into_the_canvas():
@@ -56,7 +101,7 @@ def test_windows_are_expected_as_if_thrown_uniformly_into_the_canvas():
 
 
 def test_the_evidence_is_linear_in_the_count_and_right():
-    evidence = Evidence.of(MODEL, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
+    evidence = Evidence.of(SURE, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
     q, wanted = by_hand(jr.key(2))
     found = [evidence.bound(q, code)["elbo"] for code in q.support()]
     assert np.allclose(found, wanted)
@@ -65,11 +110,28 @@ def test_the_evidence_is_linear_in_the_count_and_right():
 def test_exact_sums_over_the_counts_of_one_roll_out():
     loss = expectation(negative_elbo, "exact")
     key = jr.key(3)
-    value, info = compiled(loss)(MODEL, beginning(loss, IMAGE), IMAGE[None], key)
+    value, info = compiled(loss)(SURE, beginning(loss, IMAGE), IMAGE[None], key)
     (particle,) = jr.split(jr.fold_in(key, 0), 1)
     q, bounds = by_hand(particle)
     assert np.isclose(value, -q.probs() @ bounds)
     assert np.isclose(info["count"][0], q.probs() @ np.arange(4))
+
+
+@pytest.mark.parametrize("word", ["air", "dair"])
+def test_no_gradient_goes_through_the_canvas_to_where_later_steps_attend(word):
+    """What is painted changes where they look and whether they go on, but does not learn from it."""
+    model = AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
+
+    def later(bias):
+        painter = eqx.tree_at(lambda m: m.decoder.layers[-1].bias, model, bias)
+        steps = painter.roll_out(IMAGE, Means())
+        return jnp.append(steps.go_on[1:], steps.where[1:]), jnp.sum(steps.error)
+
+    bias = model.decoder.layers[-1].bias
+    (attended, _), (through_canvas, through_error) = jax.jit(lambda b: (later(b), jax.jacrev(later)(b)))(bias)
+    assert not np.allclose(jax.jit(later)(bias + 3)[0], attended)
+    assert np.all(through_canvas == 0)
+    assert np.any(through_error != 0)
 
 
 def beginning(loss, example):
@@ -142,6 +204,17 @@ def test_practising_on_a_real_scene_alone_is_the_bound():
     assert np.isclose(compiled(loss)(MODEL, memory, batch, jr.key(1))[0], wanted)
 
 
+@pytest.mark.parametrize("m", [2, 3])
+def test_a_sum_scene_is_forced_to_be_explained_by_its_objects(m):
+    """With nothing to be told apart, it costs a quarter of minus the bound of a q(count) sure of m."""
+    loss = expectation(practise, "exact")
+    example = exercise(sum=1.0, contrast=0.0, summands=m)
+    batch, memory = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
+    value, _ = compiled(loss)(SURE, memory, batch, jr.key(5))
+    (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
+    assert np.isclose(value, -0.25 * joints_by_hand(rolled_out(particle))[m])
+
+
 def test_contrast_that_is_worth_nothing_costs_nothing():
     loss = expectation(practise, "exact")
     batch = jax.tree.map(lambda x: x[None], exercise(told=1.0, contrast=0.0))
@@ -180,7 +253,7 @@ def test_sum_scenes_are_sums_of_likely_ones_that_fit(m):
     images = jnp.zeros((8, 6, 6, 1)).at[jnp.arange(8), jnp.arange(8) % 6, 2].set(0.8)
     ones = jnp.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.1])
     number = 10 * (m - 1)  # of the threes that fit, fewer are sure
-    sums, weight = sum_scenes(Recollection(images, ones, jnp.asarray(0.3)), number, m, jr.key(0))
+    sums, weight = summed(Recollection(images, ones, jnp.asarray(0.3)), number, m, jr.key(0))
     used = np.asarray(weight) > 0
     assert used.sum() >= 5
     assert np.asarray(sums)[used].max() <= 1
@@ -188,8 +261,37 @@ def test_sum_scenes_are_sums_of_likely_ones_that_fit(m):
     assert np.allclose(np.asarray(weight)[used], 0.9**m)
 
 
+def test_no_picture_is_added_to_itself():
+    """Of sums of three: each has one pixel of its own, so dim that three times the same would fit."""
+    images = 0.3 * jnp.eye(8).reshape(8, 2, 4, 1)
+    sums, weight = summed(Recollection(images, jnp.ones(8), jnp.asarray(0.3)), 40, 3, jr.key(0))
+    used = np.asarray(sums)[np.asarray(weight) > 0]
+    assert len(used) > 20
+    assert np.isclose(used.max(), 0.3)
+    assert np.all((used > 0).sum((1, 2, 3)) == 3)
+
+
+def test_sums_are_made_of_what_was_counted_as_one():
+    """Sixty pictures with a pixel of their own, of which twenty were surely none, one and two each."""
+    images = 0.3 * jnp.eye(60).reshape(60, 6, 10, 1)
+    posterior = jnp.repeat(jnp.eye(3), 20, 0)
+    sums, weight = summed(recollect(first_recollection(images), images, posterior, 2), 30, 2, jr.key(0))
+    assert np.all(weight == 1)
+    lit = (np.asarray(sums) > 0).any(0).ravel()
+    assert lit[20:40].sum() > 10
+    assert lit.sum() == lit[20:40].sum()
+
+
+def test_the_share_of_scenes_like_sums_is_followed():
+    images, before = jnp.zeros((2, 3, 3, 1)), first_recollection(jnp.zeros((2, 3, 3, 1)))
+    posterior = jnp.array([[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 0.5, 0.5]])
+    for summands, share in ((2, 0.4), (3, 0.45)):
+        after = recollect(before, images, posterior, summands)
+        assert np.isclose(after.share, 0.98 * before.share + 0.02 * share)
+
+
 def test_nothing_certain_makes_no_sums():
-    _, weight = sum_scenes(
+    _, weight = summed(
         Recollection(jnp.zeros((4, 5, 5, 1)), jnp.full(4, 0.1), jnp.asarray(0.3)), 3, 2, jr.key(0)
     )
     assert np.all(weight == 0)

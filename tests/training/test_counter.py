@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 from PIL import Image
 
 from subitize import scenes
@@ -23,12 +25,13 @@ from subitize.core.words import spoken
 from subitize.counter import monitor as monitoring
 from subitize.counter.curriculum import curriculum, prior_shift
 from subitize.counter.diagnostics import Signs
-from subitize.counter.object_size import MARGIN, window_size
+from subitize.counter.object_size import MARGIN, check_sizes, doubt, window_size
 from subitize.counter.options import AIROptions
+from subitize.models.settings import AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, from_recipe, open_run, train
 from subitize.training.from_recipe import completed
-from subitize.training.loop import Sampling, first_state, run_chunk
+from subitize.training.loop import Plan, Sampling, first_state, fit, run_chunk
 from subitize.training.run_folder import claimed, open_folder
 from subitize.training.weights import first_params, read_weights, save_weights
 
@@ -36,6 +39,10 @@ TINY = Recipe.of(
     scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
 )
 SINGLE = TINY.replace(max_objects=1, sums=0)  # soon compiled
+SMALL = AIRSettings(
+    height=24, width=24, max_objects=1, object_size=12.0, window=8, what=2, recurrent=4, head=4, encoder=4,
+    decoder=4, convolutions=((4, 4),), features=4, places=4,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +134,7 @@ def test_health_is_looked_at_whatever_the_chunks(monkeypatch):
     found = Signs(0.0, 0.0, 1.0, 0.0)
     monkeypatch.setattr(monitoring, "signs", lambda *_: found)
     monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
-    recipe = TINY.replace(steps=20, chunk=3, look_every=5)
+    recipe = TINY.replace(steps=20, chunk=3, look_every=5, object_size=20.0)
     inspect = monitoring.monitor(recipe.model, recipe, Digits("train"), Digits("test"))
     state = SimpleNamespace(model=None)
     assert [step for step in (3, 6, 9, 12, 15, 18, 20) if inspect(state, step)] == [6, 12, 15, 20]
@@ -226,6 +233,33 @@ def test_squares_give_their_side_as_size():
         window_size(np.zeros((3, 40, 40, 1)))
 
 
+def test_a_window_is_never_larger_than_the_canvas(monkeypatch):
+    full = np.ones((30, 20, 40, 1))
+    assert window_size(full) == 20
+    world = Digits("train")
+    assert doubt(39.0, world) is None
+    assert "covers the canvas" in doubt(40.0, world)
+    with pytest.raises(UsageError, match="on a canvas of 40x40 pixels; got 40"):
+        completed(Recipe.of(object_size=40.5), world)
+
+
+def test_a_step_that_no_memory_holds_is_refused():
+    world = Digits("train")
+    completed(Recipe.of(object_size=20.0, batch=16_384, max_objects=64, steps=1, counts=(0, 1)), world)
+    with pytest.raises(UsageError, match="Make one of them smaller"):
+        check_sizes(20.0, 64, 16_384, Digits("train", canvas=512))
+
+
+def test_a_doubtful_window_stays_in_the_record(monkeypatch):
+    monkeypatch.setattr(monitoring, "signs", lambda *_: Signs(0.0, 0.0, 1.0, 0.0))
+    monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
+    state = SimpleNamespace(model=None)
+    for size, warned in ((39.0, False), (40.0, True)):
+        recipe = TINY.replace(object_size=size)
+        inspect = monitoring.monitor(recipe.model, recipe, Digits("train"), Digits("test"))
+        assert ("covers the canvas" in (inspect(state, 2)["warning"] or "")) is warned
+
+
 def test_annealing_moves_the_prior_from_one_to_the_other():
     options = AIROptions(max_objects=3, anneal_from="uniform", anneal_steps=100)
     shift = prior_shift(options)
@@ -253,6 +287,27 @@ def test_a_concentration_follows_the_bound_only_if_it_may(learned):
     state = first_state(learner, data, world, 0, 0)
     state, _ = run_chunk(learner, data, 1, world, 0, 0, state)
     assert (float(state.learner.model.count_prior.log_concentration) == np.log(0.5)) is not learned
+
+
+def test_the_learning_rate_is_held_and_falls_and_no_gradient_is_longer_than_the_clip(tmp_path, monkeypatch):
+    """By plain gradient descent in Adam's place a step is as long as the clip times the rate.
+
+    The rate is held for a fifth of five steps, and falls to a tenth; what the first adds is not looked at.
+    """
+    monkeypatch.setattr(optax, "adam", lambda rate, **_: optax.sgd(rate))
+    monkeypatch.setattr(AIROptions, "settings", lambda options, data: SMALL)
+    world, weights = Digits("train", counts=(1,), canvas=24, size=12.0), []
+    optimizer = Optimizer(hold=0.2, final_rate=0.1, clip=0.5, learning_rate=0.01)
+    options = AIROptions(max_objects=1, object_size=12.0, sums=0, summands=2)
+
+    def keep(state, step):
+        weights.append(ravel_pytree(state.model)[0])
+        return {}
+
+    fit(options.learner(world.spec, optimizer, 5), world, Plan(5, 4, 0, 1, 100), tmp_path, inspect=keep)
+    lengths = np.linalg.norm(np.diff(weights, axis=0), axis=1)
+    shares = 1 - 0.9 * np.array([0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(lengths, 0.01 * 0.5 * shares, rtol=1e-5)
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
@@ -314,18 +369,20 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "`steps` must be positive"),
+        ({"steps": 0}, "`steps` is from 1 to 99,999,999"),
         ({"counts": (0, 5)}, "at most 3 objects"),
         ({"anneal_steps": 10}, "needs both"),
-        ({"hold": 2.0}, "is a share"),
-        ({"object_size": 0.0}, "`object_size` must be positive"),
-        ({"sharpen_steps": -1}, "at least 0"),
+        ({"hold": 2.0}, "a share"),
+        ({"object_size": 0.0}, "`object_size` is from 1"),
+        ({"sharpen_steps": -1}, "`sharpen_steps` is from 0"),
         ({"seed": -1}, "`seed` is from 0"),
         ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
         ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
-        ({"contrast": -1.0}, "at least 0"),
-        ({"clip": float("inf")}, "`clip` must be positive and finite"),
-        ({"learning_rate": float("nan")}, "`learning_rate` must be positive and finite"),
+        ({"contrast": -1.0}, "`contrast` is from 0"),
+        ({"steps": 10**8 - 1, "batch": 64}, "Use fewer, or a smaller `batch`"),
+        ({"scenes": ""}, "`scenes` is a name"),
+        ({"clip": float("inf")}, "`clip` is from"),
+        ({"learning_rate": float("nan")}, "`learning_rate` is from"),
         ({"stepps": 3}, "Did you mean 'steps'"),
     ],
     ids=str,

@@ -4,22 +4,28 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 
+from subitize.core.bounds import LARGEST_SEED
 from subitize.core.errors import CheckpointError, DiskFullError, DivergedError, UsageError
 from subitize.core.sealed import seal, unseal
-from subitize.core.seeds import LARGEST_SEED
+from subitize.gradients import expectation
+from subitize.gradients.learner import GradientLearner
 from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.loop import (
     MAX_NONFINITE_STEPS,
     RESTART_LR_FACTOR,
+    STOPPING,
     Interrupted,
     Notes,
     Plan,
@@ -85,6 +91,32 @@ def test_a_seed_that_the_device_cannot_hold_is_refused(seed):
         Plan(40, 2, seed, 5, 10)
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_each_step_sees_the_next_scenes_of_the_seed(tmp_path, seed):
+    """A program that learns nothing and reports how bright its pictures are, in a row for each step."""
+    learner = GradientLearner(
+        build=lambda key, batch: jnp.zeros(()),
+        loss=expectation(lambda model, image, draw: (0.0 * model, {"light": image.mean()})),
+        optimizer=optax.sgd(1.0),
+        learning_rate=1.0,
+    )
+    run(tmp_path, learner, Plan(steps=6, batch=2, seed=seed, chunk=1, save_every=6))
+    found = [json.loads(row)["light"] for row in rows(tmp_path).splitlines()]
+    light = SCENES.batch(seed, jnp.arange(12)).image.mean((1, 2, 3))
+    np.testing.assert_allclose(found, light.reshape(6, 2).mean(1), rtol=1e-5)
+
+
+def test_a_signal_while_it_begins_stops_it_before_the_first_step(tmp_path):
+    def stop(row):
+        if row.get("event") == "compiling...":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="SIGINT"):
+        run(tmp_path, watch=stop)
+    assert rows(tmp_path) == b""
+    assert int(run(tmp_path).step) == PLAN.steps
+
+
 @pytest.mark.parametrize("step", [5, 25], ids=["before anything is saved", "after"])
 def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path, step):
     whole = run(tmp_path / "whole")
@@ -116,6 +148,26 @@ def test_a_full_disk_is_said_so_and_costs_no_more_than_the_steps_since(tmp_path,
     assert np.array_equal(run(tmp_path / "cut").place, whole.place)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on files there")
+def test_of_a_full_disk_no_more_is_said_than_one_sentence(tmp_path):
+    """Orbax has its own opinion, on the standard error of a real process."""
+    code = (
+        "import resource, sys; from pathlib import Path; import jax.numpy as jnp\n"
+        "from subitize.training import checkpoint\n"
+        "def save(name, n): checkpoint.save(Path(sys.argv[1]), name, {'a': jnp.arange(n)}, {'records': 0})\n"
+        "save('000-00000001', 9)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try: save('000-00000002', 1_000_000)\n"
+        "except checkpoint.DiskFullError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "Make room" in done.stdout
+    assert done.stderr == ""
+    assert {path.name for path in tmp_path.iterdir()} == {"000-00000001", "000-00000001.json"}
+
+
 def test_half_a_line_of_times_is_dropped(tmp_path):
     run(tmp_path, plan=dataclasses.replace(PLAN, steps=10))
     with (tmp_path / "timings.jsonl").open("a") as file:
@@ -125,13 +177,17 @@ def test_half_a_line_of_times_is_dropped(tmp_path):
 
 
 def test_a_signal_saves_and_stops_with_its_own_exit_code(tmp_path):
+    events = []
+
     def stop(row):
+        events.append(row)
         if row.get("step") == 15:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Interrupted) as stopped:
         run(tmp_path, watch=stop)
     assert stopped.value.exit_code == 143
+    assert [row["event"] for row in events if "stopping" in (row.get("event") or "")] == [STOPPING]
     assert checkpoint.newest(tmp_path / "checkpoints").name == "000-00000015"
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     run(tmp_path)
@@ -232,9 +288,26 @@ def test_no_flipped_bit_of_a_manifest_makes_other_notes(tmp_path):
 
 def test_a_folder_that_was_never_finished_is_not_a_checkpoint(tmp_path):
     run(tmp_path, plan=Plan(10, 2, 3, 5, 10))
-    (tmp_path / "checkpoints" / "000-00000099").mkdir()
+    saves = tmp_path / "checkpoints"
+    left_behind = [saves / name for name in ("000-00000099", "000-00000010.orbax-checkpoint-tmp-17")]
+    for path in left_behind:
+        path.mkdir()
     run(tmp_path)
-    assert not (tmp_path / "checkpoints" / "000-00000099").exists()
+    assert not any(path.exists() for path in left_behind)
+
+
+def test_what_is_not_ours_among_checkpoints_is_left_alone(tmp_path):
+    run(tmp_path, plan=Plan(10, 2, 3, 5, 10))
+    saves = tmp_path / "checkpoints"
+    for name in ("best so far", "000-00000010 of Monday", "2026-11-30"):
+        (saves / name).mkdir()
+        (saves / name / "years of work").touch()
+        (saves / f"{name}.json").write_text("{}")
+    events = []
+    run(tmp_path, watch=events.append)
+    assert len(list(saves.glob("*/years of work"))) == 3
+    assert len(list(saves.glob("*.json"))) == 3 + checkpoint.KEEP
+    assert not any("Set aside" in (row.get("event") or "") for row in events)
 
 
 def test_only_the_newest_checkpoints_stay(tmp_path):

@@ -18,7 +18,6 @@ of none to two digits. Each of the three trains for about as long.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,21 +28,18 @@ import numpy as np
 from PIL import Image
 
 from subitize import scenes
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.descent import Schedule, descended
-from subitize.claims.lab import Lab
-from subitize.claims.painting import PAINTER as SINGLE
-from subitize.claims.painting import draw_of
-from subitize.claims.readout import OPTIONS as READING
-from subitize.claims.readout import each, glance, read_out
-from subitize.claims.subitizing import autoencoder_of
 from subitize.core.draws import Samples
+from subitize.evaluation.batches import map_batches
+from subitize.evaluation.probes import OPTIONS as PROBING
+from subitize.evaluation.probes import classifier_accuracy, probe_accuracy
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
-from subitize.models.draw import DRAW
+from subitize.models.draw import DRAW, DRAWSettings
 from subitize.models.look import OPTIONS as LOOKING
 from subitize.models.look import look_closely
 from subitize.models.subitizing_vae import SubitizingVAESettings
+from subitize.reproduce import Claim, Condition, Finding, Lab
+from subitize.reproduce.generative import Schedule, trained_autoencoder, trained_draw
 from subitize.scenes import Scene
 from subitize.scenes.stack import Drawn
 
@@ -58,10 +54,10 @@ TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labe
 AIR_OPTIONS = {"what": 50, "steps": 20_000}
 STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
 WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
-PAINTER = replace(SINGLE, glimpses=16, code=20)
+PAINTER = DRAWSettings(glimpses=16, code=20, read=5)
 AUTOENCODER = SubitizingVAESettings(code=100, judge=(), perceptual=0.0)
 OPTIONS = (
-    READING,
+    PROBING,
     LABELS,
     TESTED,
     DRAWS,
@@ -108,8 +104,8 @@ def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
     if name in DESCRIBED:
         look, model_of = DESCRIBED[name]
         model = model_of(lab, shown, seed)
-        views = [each(look, model, view) for view in views]
-    read = {"cnn": glance, NOTHING: guess}.get(name, partial(read_out, hidden=HIDDEN))
+        views = [map_batches(look, model, view) for view in views]
+    read = {"cnn": classifier_accuracy, NOTHING: guess}.get(name, partial(probe_accuracy, hidden=HIDDEN))
 
     def told(task: str, n: int) -> float:
         column = TASKS.index(task)
@@ -166,18 +162,12 @@ def attentive(lab: Lab, shown: Drawn, seed: int) -> Any:
 
 def painting(lab: Lab, shown: Drawn, seed: int) -> DRAW:
     """A DRAW that has learned these scenes."""
-    _, height, width, _ = shown.pictures.shape
-    small: Any = {"glimpses": 2, "hidden": 4, "code": 2} if lab.tiny else {}
-    settings = replace(PAINTER, height=height, width=width, **small)
-    return descended(lab, draw_of(settings, shown.pictures), STROKES, shown, seed)[0]
+    return trained_draw(lab, PAINTER, STROKES, shown, seed)[0]
 
 
 def autoencoding(lab: Lab, shown: Drawn, seed: int) -> Any:
     """An autoencoder that has learned these scenes."""
-    _, height, width, channels = shown.pictures.shape
-    small: Any = {"convolutions": ((8, 8),), "features": 8, "code": 64} if lab.tiny else {}
-    settings = replace(AUTOENCODER, height=height, width=width, channels=channels, **small)
-    return descended(lab, autoencoder_of("pair-vae", settings, shown.pictures), WHOLE, shown, seed)[0]
+    return trained_autoencoder(lab, "pair-vae", AUTOENCODER, WHOLE, shown, seed)
 
 
 def objects(model: Any, image: jax.Array) -> jax.Array:

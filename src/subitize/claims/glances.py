@@ -4,12 +4,13 @@ People tell up to four at a glance, almost as surely and quickly as one, and the
 
 * at a glance, a supervised network, which was told the number of thousands of scenes;
 * at a glance, a read-out from the code of an autoencoder, told as much;
-* one after the other, DAIR, which was told nothing, and trained on scenes of up to three (`open_ended`).
+* one after the other, DAIR, which was told nothing, and trained on scenes of up to three under a prior that
+  knows no largest count.
 
 Those that were told were told of nine too, so that at eight one may err to both sides. More digits are more
 ink and lie closer: what ink alone tells is given beside. A time is that of a compiled network at one picture
 whose number it tells right (if there is none, at any), in the median. DAIR looks once for it; to be right it
-looks as often as in `generalisation`.
+looks as often as `subitize.reproduce.counters` says.
 """
 
 import time
@@ -23,26 +24,28 @@ from jaxtyping import Array, Float
 from PIL import Image
 
 from subitize import scenes
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.lab import Lab
-from subitize.claims.open_ended import CANVAS, LOOKS, MOST, options_of, run_of
-from subitize.claims.readout import OPTIONS as READING
-from subitize.claims.readout import STEPS, answer, each, reader, supervised
-from subitize.claims.subitizing import AUTOENCODER, SCHEDULE, autoencoder, mean_code
+from subitize.evaluation.batches import map_batches
+from subitize.evaluation.probes import OPTIONS as PROBING
+from subitize.evaluation.probes import STEPS, fit_classifier, fit_probe, predict
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.models.air import AIR
 from subitize.models.look import OPTIONS as LOOKING
 from subitize.models.look import look
+from subitize.models.subitizing_vae import SubitizingVAESettings, mean_code
+from subitize.reproduce import Claim, Condition, Finding, Lab
+from subitize.reproduce.counters import OPEN_ENDED_CANVAS, open_ended_counter
+from subitize.reproduce.generative import Schedule, trained_autoencoder
 from subitize.scenes.stack import Drawn
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 FEW, MANY = 4, 8  # up to which people subitize, and where they certainly count
-PRIOR = "sticks"  # of DAIR's count
+DAIR = open_ended_counter("sticks")
+SCHEDULE, AUTOENCODER = Schedule(steps=8000, batch=64, clip=100.0), SubitizingVAESettings()
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
 TESTED = 250  # scenes of each number
 TIMED = 100  # of them
-OPTIONS = READING, TOLD, SHOWN, LABELS, TESTED, TIMED, AUTOENCODER, SCHEDULE
+OPTIONS = PROBING, TOLD, SHOWN, LABELS, TESTED, TIMED, AUTOENCODER, SCHEDULE
 SEEDS = (0, 1, 2)
 INKS = {"DAIR": ACCENT, "DAIR, one look": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
 CLOCKED = ("DAIR, one look", "supervised")
@@ -57,13 +60,13 @@ class Watcher(NamedTuple):
 
     def numbers(self, pictures: np.ndarray) -> np.ndarray:
         """What it tells of pictures of bytes."""
-        return self.tell(each(self.look, self.model, pictures))
+        return self.tell(map_batches(self.look, self.model, pictures))
 
 
 def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
-    options = OPTIONS, options_of(PRIOR), MOST, LOOKS, LOOKING, numbers
+    options = OPTIONS, *DAIR, LOOKING, numbers
     found = {
         name: lab.noted(
             f"glances, {name}", options, lambda lab, seed, name=name: watched(lab, name, numbers, seed)
@@ -94,26 +97,27 @@ def watched(lab: Lab, name: str, numbers: tuple[int, ...], seed: int) -> dict[st
 
 def dair(lab: Lab, seed: int) -> Watcher:
     """DAIR, which looks as often as it takes to be right."""
-    return Watcher(counted, run_of(lab, PRIOR, seed).model)
+    return Watcher(counted, DAIR.run(lab, seed).model)
 
 
 def dair_once(lab: Lab, seed: int) -> Watcher:
     """DAIR, which looks once."""
-    model = run_of(lab, PRIOR, seed).model
+    model = DAIR.run(lab, seed).model
     return Watcher(counted, model.extended(model.settings.max_objects, 1))
 
 
 def told_apart(lab: Lab, seed: int) -> Watcher:
     """A supervised network."""
     world = shown(lab, "train", SHOWN, seed, TOLD)
-    told = supervised(labelled(lab, world), seed, steps_of(lab))
-    return Watcher(answer, told, lambda seen: seen + TOLD[0])
+    told = fit_classifier(labelled(lab, world), seed, steps_of(lab))
+    return Watcher(predict, told, lambda seen: seen + TOLD[0])
 
 
 def read_off_code(lab: Lab, seed: int) -> Watcher:
     """A read-out from the code of an autoencoder."""
     world = shown(lab, "train", SHOWN, seed, TOLD)
-    return read_off(lab, mean_code, autoencoder(lab, world, seed), world, seed)
+    model = trained_autoencoder(lab, "vae", AUTOENCODER, SCHEDULE, world, seed)
+    return read_off(lab, mean_code, model, world, seed)
 
 
 def read_off_ink(lab: Lab, seed: int) -> Watcher:
@@ -124,7 +128,7 @@ def read_off_ink(lab: Lab, seed: int) -> Watcher:
 def read_off(lab: Lab, look: Callable, model: Any, world: Drawn, seed: int) -> Watcher:
     """A read-out from what `look` sees."""
     pictures, classes = labelled(lab, world)
-    classify = reader((each(look, model, pictures), classes), seed, steps=steps_of(lab))
+    classify = fit_probe((map_batches(look, model, pictures), classes), seed, steps=steps_of(lab))
     return Watcher(look, model, lambda seen: classify(seen) + TOLD[0])
 
 
@@ -151,7 +155,7 @@ def ink(model: None, image: Float[Array, "height width channels"]) -> Float[Arra
 
 def shown(lab: Lab, split: str, number: int, seed: int, numbers: tuple[int, ...]) -> Drawn:
     """Scenes of these numbers, in bytes."""
-    world = scenes.load(lab.scenes, split, counts=numbers, canvas=CANVAS)
+    world = scenes.load(lab.scenes, split, counts=numbers, canvas=OPEN_ENDED_CANVAS)
     return Drawn([(world, lab.some(number))], seed, batch=min(lab.some(number), 250))
 
 

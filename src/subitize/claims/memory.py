@@ -6,9 +6,10 @@ The two are told apart by activation patching: one scene is looked at with the m
 at the same step or after fewer, and all else is its own. If what is left is remembered, the answer to "one
 more?" follows the scene that the memory is of; if steps are, it follows the scene that is seen, and the step.
 
-The models are those of `generalisation`, trained on scenes of none, one and two; here they take every step,
-whether they would or not. Besides, for them and DAIR: the probability of going on at each step, and whether
-their windows, if they are made to go on, are on objects that no other window is on.
+The models are those whose counting is tested (`subitize.reproduce.counters`), trained on scenes of none, one
+and two. Here they take every step, whether they would or not. Besides, for them and DAIR: the probability of
+going on at each step, and whether their windows, if they are made to go on, are on objects that no other
+window is on.
 """
 
 from typing import Any, NamedTuple
@@ -20,19 +21,21 @@ from jaxtyping import Array, Float, PyTree
 from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import PICTURES, SEEDS, options_of, run_of, scenes_of
-from subitize.claims.lab import Lab
 from subitize.core.draws import Means
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK
 from subitize.models.air import AIR
+from subitize.reproduce import Claim, Condition, Finding, Lab
+from subitize.reproduce.counters import counter_of
+from subitize.reproduce.counting import scenes_of
 
 TRAINED_ON = (0, 1, 2)
 SEEN = (1, 2, 3, 4)  # objects in the scenes that are looked at
 STEPS = 4  # that are taken in each of them
+PICTURES = 1000  # of each count
 BATCH = 250
 WAYS = ("published", "dair")
+SEEDS = (0, 1, 2, 3, 4)
 
 
 class Course(NamedTuple):
@@ -59,7 +62,7 @@ def stopping(lab: Lab) -> Finding:
 
 def asked(lab: Lab, way: str) -> list[dict[str, Any]]:
     """What the models of all seeds answer."""
-    options = options_of(way, TRAINED_ON), SEEN, STEPS, PICTURES
+    options = counter_of(way, TRAINED_ON).training, SEEN, STEPS, PICTURES
     return lab.noted(f"answers, {way}", options, lambda lab, seed: answered(lab, way, seed))
 
 
@@ -72,7 +75,7 @@ def answered(lab: Lab, way: str, seed: int) -> dict[str, Any]:
         second, third: whether it goes on at that step with another scene's memory; "2 after 1" is a scene of
             two seen with the memory of a scene of one. Only of the one that has a memory.
     """
-    model = run_of(lab, way, TRAINED_ON, seed).extended(STEPS).model
+    model = counter_of(way, TRAINED_ON).run(lab, seed).extended(STEPS).model
     scenes = {n: scenes_of(lab.scenes, n, lab.some(PICTURES)) for n in SEEN}
     courses = {n: course_of_all(model, scene.image) for n, scene in scenes.items()}
     answers: dict[str, Any] = {

@@ -12,23 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.generalisation import LOOKS, confusions, picture_of, summary
-from subitize.claims.lab import Lab
 from subitize.models.look import OPTIONS as LOOKING
-from subitize.training import Run
+from subitize.reproduce import Claim, Condition, Finding, Lab
+from subitize.reproduce.counters import OPEN_ENDED_CANVAS, OPEN_ENDED_COUNTS, PRIORS, open_ended_counter
+from subitize.reproduce.counting import board_of, confusions, summary
 
-PRIORS = {
-    "sticks": "sticks(concentration=0.001)",
-    "learned sticks": "sticks(concentration=1.0, learned=True)",
-    "geometric": "geometric(rate=0.001)",
-    "binomial": "binomial(p=0.5)",
-}
-TRAINED_ON, TESTED_ON = (0, 1, 2, 3), (3, 4, 5, 6, 7, 8)
+TESTED_ON = (3, 4, 5, 6, 7, 8)
 ASKED = 6
-CANVAS = 70
-STEPS = 4000
-MOST = 12  # objects that are looked for, for the sake of memory
 PICTURES = 300  # of each count
 SEEDS = (0, 1, 2)
 
@@ -48,31 +38,14 @@ def open_ended(lab: Lab) -> Finding:
 
 def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts, columns what was counted."""
-    options = options_of(prior), MOST, LOOKS, LOOKING, PICTURES, tested_on(lab)
-    opened = lambda lab, seed: run_of(lab, prior, seed)  # noqa: E731
-    return confusions(lab, prior, options, opened, tested_on(lab), PICTURES, canvas=CANVAS)
+    counter = open_ended_counter(prior)
+    options = *counter, LOOKING, PICTURES, tested_on(lab)
+    return confusions(lab, prior, options, counter.run, tested_on(lab), PICTURES, canvas=OPEN_ENDED_CANVAS)
 
 
 def tested_on(lab: Lab) -> tuple[int, ...]:
     """The counts that are looked at."""
     return (ASKED,) if lab.tiny else TESTED_ON
-
-
-def run_of(lab: Lab, prior: str, seed: int) -> Run:
-    """The trained model, looking for more objects than it was shown."""
-    return lab.looking(lab.trained(**options_of(prior), seed=seed), MOST, LOOKS)
-
-
-def options_of(prior: str) -> dict[str, Any]:
-    """Those of its training."""
-    return {
-        "model": "dair",
-        "counts": TRAINED_ON,
-        "canvas": CANVAS,
-        "max_objects": TRAINED_ON[-1] + 1,
-        "count_prior": PRIORS[prior],
-        "steps": STEPS,
-    }
 
 
 def within(table: np.ndarray, n: int, error: int) -> float:
@@ -82,20 +55,22 @@ def within(table: np.ndarray, n: int, error: int) -> float:
 
 def concentrations(lab: Lab, prior: str) -> list[float]:
     """What the concentration of its prior has become, with each seed."""
+    counter = open_ended_counter(prior)
 
     def measured(lab: Lab, seed: int) -> float:
-        return float(np.exp(run_of(lab, prior, seed).model.count_prior.log_concentration))  # pyright: ignore
+        return float(np.exp(counter.run(lab, seed).model.count_prior.log_concentration))
 
-    return lab.noted("concentration", options_of(prior), measured)
+    return lab.noted("concentration", counter.training, measured)
 
 
 def shown(lab: Lab) -> Any:
     """The first held-out scenes of six, as the first seed sees them."""
-    seed, title = lab.seeds[0], f"trained on {', '.join(map(str, TRAINED_ON))}, looks at {ASKED}"
-    draw = lambda: picture_of(  # noqa: E731
-        lab, run_of(lab, "sticks", seed), ASKED, PICTURES, title, canvas=CANVAS
+    title = f"trained on {', '.join(map(str, OPEN_ENDED_COUNTS))}, looks at {ASKED}"
+    counter = open_ended_counter("sticks")
+    draw = lambda: board_of(  # noqa: E731
+        lab, counter.run(lab, lab.seeds[0]), ASKED, PICTURES, title, canvas=OPEN_ENDED_CANVAS
     )
-    return lab.drawn("board, sticks", (title, options_of("sticks"), MOST, LOOKS, LOOKING), draw)
+    return lab.drawn("board, sticks", (title, *counter, LOOKING), draw)
 
 
 CLAIMS = (

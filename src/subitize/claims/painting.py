@@ -14,12 +14,11 @@ import jax.random as jr
 import numpy as np
 from PIL import Image
 
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.descent import Schedule, Subject, descended, mean_of
-from subitize.claims.lab import Lab
 from subitize.figures.style import enlarged_by, titled
 from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
+from subitize.reproduce import Claim, Condition, Finding, Lab
+from subitize.reproduce.generative import Schedule, trained_draw
 
 SCHEDULE = Schedule(steps=30_000, batch=64, rate=2e-3, last_rate=2e-5)
 PAINTER = DRAWSettings(glimpses=24, read=5)
@@ -48,25 +47,14 @@ def draw_bound(lab: Lab) -> Finding:
 
 def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
     """A trained DRAW, and its bound on some test digits along the way."""
-    settings = DRAWSettings(glimpses=4, hidden=8, code=4) if lab.tiny else PAINTER
-    world = lab.bits("train")
-    subject = draw_of(settings, world.pictures)
     shown = lab.bits("test").pictures[: lab.some(FOLLOWED), ..., 0] // 255
 
     def inspect(state: Any, step: int) -> dict[str, Any]:
         looks = step % FOLLOW_EVERY == 0 or step >= SCHEDULE.steps or lab.tiny
         return {"test_nats": nats(state.model, shown, seed)} if looks else {}
 
-    model, rows = descended(lab, subject, SCHEDULE, world, seed, inspect)
+    model, rows = trained_draw(lab, PAINTER, SCHEDULE, lab.bits("train"), seed, inspect)
     return model, [{k: row[k] for k in ("step", "test_nats")} for row in rows if "test_nats" in row]
-
-
-def draw_of(settings: DRAWSettings, pictures: Any) -> Subject:
-    """A DRAW that learns to paint pictures of bytes, and begins with their mean."""
-    mean = mean_of(pictures)[..., 0]
-    build = lambda settings, key: DRAW(settings, key=key, mean=mean)  # noqa: E731
-    dream = lambda model, key: model.dream(key)[-1]  # noqa: E731
-    return Subject("draw", settings, build, negative_elbo, dream, lambda images: images[..., 0])
 
 
 def nats(model: DRAW, digits: Any, seed: int, batch: int = 250) -> float:

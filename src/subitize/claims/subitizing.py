@@ -14,21 +14,20 @@ unit i is a number unit if the regression explains a tenth of its variance and |
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
 
-from subitize.claims.claim import Claim, Condition, Finding
-from subitize.claims.descent import Schedule, Subject, descended, mean_of
-from subitize.claims.lab import Lab
-from subitize.claims.readout import OPTIONS as READING
-from subitize.claims.readout import STEPS as TAUGHT
-from subitize.claims.readout import each, glance, linear_read_out, read_out
+from subitize.evaluation.batches import map_batches
+from subitize.evaluation.probes import OPTIONS as PROBING
+from subitize.evaluation.probes import STEPS as TAUGHT
+from subitize.evaluation.probes import classifier_accuracy, linear_probe_accuracy, probe_accuracy
 from subitize.figures.style import enlarged_by, titled
-from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
+from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, mean_code
+from subitize.reproduce import Claim, Condition, Finding, Lab
+from subitize.reproduce.generative import Schedule, trained_autoencoder
 from subitize.scenes import Dots
 from subitize.scenes.stack import Drawn
 
@@ -42,7 +41,7 @@ SCHEDULE = Schedule(steps=8000, batch=64, clip=100.0)
 AUTOENCODER = SubitizingVAESettings()
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficients
 SLOPES = (0.05, 0.1, 0.2, 0.3)  # of brightness, per pixel
-OPTIONS = READING, FEW, MANY, SHOWN, TESTED, LABELS, AUTOENCODER, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
+OPTIONS = PROBING, FEW, MANY, SHOWN, TESTED, LABELS, AUTOENCODER, SCHEDULE, EXPLAINED, COMPLEMENT, SLOPES
 SEEDS = (0, 1, 2)
 PAIRS = 10  # of pictures and their reconstructions
 ENLARGED = 2
@@ -71,7 +70,7 @@ def asked(lab: Lab, seed: int) -> dict[str, Any]:
     """Right answers by number of labels and what they are read off, in per cent; and the code's units."""
     shown, test = scenes(lab, "train", SHOWN, seed), scenes(lab, "test", TESTED, seed)
     model = autoencoder(lab, shown, seed)
-    codes = each(mean_code, model, np.asarray(test.pictures))
+    codes = map_batches(mean_code, model, np.asarray(test.pictures))
     accuracy = {}
     for labels in labels_of(lab):
         accuracy[labels] = read_off(lab, model, shown, test, labels, seed)
@@ -97,11 +96,13 @@ def read_off(
 
     untrained, steps = SubitizingVAE(model.settings, key=jax.random.key(seed)), 4 if lab.tiny else TAUGHT
     return {
-        "code": read_out(*both(lambda some: each(mean_code, model, some)), seed, steps=steps),
-        "untrained code": read_out(*both(lambda some: each(mean_code, untrained, some)), seed, steps=steps),
-        "edges": read_out(*both(edges), seed, steps=steps),
-        "pixels, linear": linear_read_out(*both(lambda some: some.reshape(len(some), -1))),
-        "supervised": glance(*both(lambda some: some), seed, steps),
+        "code": probe_accuracy(*both(lambda some: map_batches(mean_code, model, some)), seed, steps=steps),
+        "untrained code": probe_accuracy(
+            *both(lambda some: map_batches(mean_code, untrained, some)), seed, steps=steps
+        ),
+        "edges": probe_accuracy(*both(edges), seed, steps=steps),
+        "pixels, linear": linear_probe_accuracy(*both(lambda some: some.reshape(len(some), -1))),
+        "supervised": classifier_accuracy(*both(lambda some: some), seed, steps),
     }
 
 
@@ -139,23 +140,7 @@ def edges(pictures: np.ndarray) -> np.ndarray:
 
 def autoencoder(lab: Lab, shown: Drawn, seed: int) -> SubitizingVAE:
     """Trained on scenes without their counts."""
-    height, width, channels = shown.pictures.shape[1:]
-    small = {"convolutions": ((8, 8),), "features": 16, "judge": ((4, 4),)} if lab.tiny else {}
-    settings = replace(AUTOENCODER, height=height, width=width, channels=channels, **small)
-    return descended(lab, autoencoder_of("vae", settings, shown.pictures), SCHEDULE, shown, seed)[0]
-
-
-def autoencoder_of(name: str, settings: SubitizingVAESettings, pictures: jax.Array) -> Subject:
-    """An autoencoder that learns pictures of bytes, and begins with their mean."""
-    mean = mean_of(pictures)
-    build = lambda settings, key: SubitizingVAE(settings, key=key, mean=mean)  # noqa: E731
-    dream = lambda model, key: model.dream(key)  # noqa: E731
-    return Subject(name, settings, build, negative_elbo, dream)
-
-
-def mean_code(model: SubitizingVAE, image: jax.Array) -> jax.Array:
-    """μ(x)."""
-    return model.posterior(image).loc
+    return trained_autoencoder(lab, "vae", AUTOENCODER, SCHEDULE, shown, seed)
 
 
 def rendered(model: SubitizingVAE, image: jax.Array) -> jax.Array:
@@ -196,7 +181,7 @@ def reconstructions(lab: Lab) -> Image.Image:
     """Held-out scenes, and under each what the first seed's mean code renders."""
     model = autoencoder(lab, scenes(lab, "train", SHOWN, lab.seeds[0]), lab.seeds[0])
     pictures = np.asarray(scenes(lab, "test", PAIRS, lab.seeds[0]).pictures)
-    again = (255 * each(rendered, model, pictures)).round().astype(np.uint8)
+    again = (255 * map_batches(rendered, model, pictures)).round().astype(np.uint8)
     sheet = np.concatenate([np.concatenate(list(row), 1) for row in (pictures, again)])
     return enlarged_by(Image.fromarray(sheet[..., 0]), ENLARGED)
 

@@ -14,22 +14,24 @@ Each verb is one file here, loaded when it is asked for, so that help costs no s
     7 disk full · 130 interrupted · 143 terminated
 """
 
-import errno
 import gc
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from subitize import __version__
-from subitize.core.errors import DiskFullError, SubitizeError, UsageError, did_you_mean
+from subitize.cli.signals import signal_of, termination_raises
+from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageError, did_you_mean, printable
 
 # When to look for garbage: the tracing of programs makes very many objects that stay, and with the usual
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
+NO_BACKEND = "Unable to initialize backend"  # so JAX begins what it says of a device that is not there
 VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
 
 HELP = """\
@@ -62,17 +64,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal of another alphabet shows codes, and no error
             stream.reconfigure(errors="backslashreplace")
     try:
-        return dispatch(words)
+        with termination_raises():
+            return dispatch(words)
     except SubitizeError as error:
         return say(str(error), error.exit_code, words)
-    except KeyboardInterrupt:
-        return say("interrupted.", 130, words)
+    except KeyboardInterrupt as stop:
+        number = signal_of(stop)
+        return say("interrupted." if number == signal.SIGINT else "terminated.", 128 + number, words)
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         return say(*of_the_system(error), words)
     except Exception as error:
+        if NO_BACKEND in str(error):
+            return say(no_backend(error), UsageError.exit_code, words)
         sentence = f"something unexpected happened ({type(error).__name__}: {first_line(error)})."
         return say(f"{sentence} Run again with --debug for the traceback.", 1, words)
 
@@ -91,7 +97,10 @@ def dispatch(words: list[str]) -> int:
         raise UsageError(f"There is no command '{verb}'.{hint} Commands: {', '.join(VERBS)}.")
     remember_compiled_programs()
     gc.set_threshold(*SELDOM)
-    return importlib.import_module(f"subitize.cli.{verb}").main(rest)
+    from subitize.core.stopping import heard
+
+    with heard(lambda: print("subitize: stopping. Ask again to stop now.", file=sys.stderr)):
+        return importlib.import_module(f"subitize.cli.{verb}").main(rest)
 
 
 def remember_compiled_programs() -> None:
@@ -104,18 +113,26 @@ def say(sentence: str, code: int, words: Sequence[str]) -> int:
     """Print an error as one message, after its traceback if that was asked for."""
     if "--debug" in words:
         traceback.print_exc()
-    print(f"subitize: {sentence}", file=sys.stderr)
+    print(f"subitize: {printable(sentence)}", file=sys.stderr)
     return code
 
 
 def of_the_system(error: OSError) -> tuple[str, int]:
-    """What to say about an error of the operating system, and the exit code."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    """What to say about an error of the operating system, and the exit code: most are about a path."""
+    if error.errno in NO_ROOM:
         where = f" at {error.filename}" if error.filename else ""
-        return f"the disk is full{where}. Make room, then run it again.", DiskFullError.exit_code
-    what = f"{error.filename}: " if error.filename else ""
-    wrong = isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError)
-    return f"{what}{error.strerror or error}. Choose another path.", 2 if wrong else 1
+        sentence = f"the disk is full{where}, or no file may be so large. Make room, then run it again."
+        return sentence, DiskFullError.exit_code
+    if error.filename is None:
+        return f"{error.strerror or error}.", 1
+    return f"{error.filename}: {error.strerror or error}. Choose another path.", UsageError.exit_code
+
+
+def no_backend(error: Exception) -> str:
+    """What to say where JAX is told to use a device that is not there."""
+    asked = os.environ.get("JAX_PLATFORMS")
+    told = f"JAX_PLATFORMS={asked}" if asked else "its settings"
+    return f"JAX cannot compute with {told}: {first_line(error)}. Unset it, or write JAX_PLATFORMS=cpu."
 
 
 def first_line(error: Exception) -> str:

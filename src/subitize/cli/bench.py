@@ -10,6 +10,7 @@ import tyro
 
 from subitize.cli.sample import new_picture
 from subitize.cli.words import parse
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError, did_you_mean
 
 
@@ -40,8 +41,7 @@ class Bench:
     debug: bool = False
 
     def __post_init__(self):
-        if self.draws < 2 or self.burn_in < 0 or not 0 <= self.seed < 2**31:
-            raise UsageError("`--draws` is at least 2, `--burn-in` at least 0, `--seed` from 0 to 2^31 - 1.")
+        check_bounds(self)
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,32 +1,32 @@
 """`subitize count`: how many objects are in each of these pictures?
 
-    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,p_correct,
-                                       needs_review,reason,n_tiles,ms,model,model_sha256
-    objects.csv    one row per object: file,id,x,y,w,h,score     in the picture's own pixels
-    overlays/      each picture with its numbered windows and its count
-
-`p_correct` is the posterior probability of the count, `score` that the object is there, `reason` a code of
-`subitize.evaluation.pictures` or of `subitize.core.pictures.PictureError`.
+It writes counts.csv, objects.csv, timings.csv (`subitize.evaluation.tables`) and overlays, each picture's as
+soon as it is counted (`subitize.evaluation.count_folder`).
 """
 
-import csv
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import tyro
 
 from subitize.cli.progress import Watch
+from subitize.cli.signals import signal_of
 from subitize.cli.words import parse
-from subitize.core.errors import NoInputError, UsageError, did_you_mean
-
-COUNTS = (
-    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "p_correct"),
-    *("needs_review", "reason", "n_tiles", "ms", "model", "model_sha256"),
+from subitize.core.bounds import check_bounds
+from subitize.core.errors import (
+    NO_ROOM,
+    CheckpointError,
+    DiskFullError,
+    NoInputError,
+    SubitizeError,
+    UsageError,
+    did_you_mean,
+    printable,
 )
-OBJECTS = ("file", "id", "x", "y", "w", "h", "score")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Count:
         paths: files and folders.
         model: folder of the run to use.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
+        resume: go on with the count in --out that was stopped, with all else as it was.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
             `--model dair` may look for more than it was trained on.
         looks: how often to look at each picture, to find what explains it better; `dair` only.
@@ -48,6 +49,7 @@ class Count:
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="PATH...")] = ()
     model: Path | None = None
     out: Path | None = None
+    resume: bool = False
     max_objects: int | None = None
     looks: int = 1
     fit: str | None = None
@@ -60,106 +62,100 @@ class Count:
                 "Counting needs pictures and a model. Write `subitize count PATH... --model RUN`, with a RUN "
                 "that `subitize train` made."
             )
+        check_bounds(self)
+        if self.resume and self.out is None:
+            raise UsageError("--resume goes on with a count that was stopped; say which by --out.")
+
+
+class Stopped(SubitizeError):
+    """A signal ended a count; the rows of finished pictures are there."""
+
+    def __init__(self, stop: KeyboardInterrupt, done: int, files: int, out: Path):
+        number = signal_of(stop)
+        super().__init__(f"Stopped by {number.name} after {done} of {files} files. {how_to_go_on(out)}")
+        self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Count, "count", words)
-    from subitize.core.pictures import FITS, INVERTS, find_pictures
-    from subitize.evaluation.pictures import count_pictures
+    from subitize.core.picture_files import find_pictures
+    from subitize.core.preprocess import FITS, INVERTS
+    from subitize.evaluation.pictures import preprocessor_of
     from subitize.training.run import new_folder, open_run
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
-    run, files = (
-        open_run(str(options.model), options.max_objects, options.looks),
-        find_pictures(options.paths),
-    )
-    out = fresh((options.out or new_folder("count")).absolute())
-    print(f"model: {run.path.absolute()}", f"out: {out}", sep="\n", flush=True)
-    with Watch("count") as watch:
-        counted = count_pictures(run, options.paths, options.fit, options.invert)
-        objects, failed, doubtful = write(counted, out, run, len(files), watch)
-    done = len(files) - failed
-    print(f"total: {objects} objects in {done} pictures, {doubtful} to review, {failed} failed")
+    run = open_run(str(options.model), options.max_objects, options.looks)
+    found = find_pictures(options.paths)
+    out = (options.out or new_folder("count")).absolute()
+    for remark in found.remarks():
+        say(remark)
+    preprocessor = preprocessor_of(run, options.fit, options.invert)
+    counts = count(run, found.files, preprocessor, out, resume=options.resume)
+    failed = counts.failures.total()
+    done = counts.done - failed
+    print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
     if not done:
-        raise NoInputError(f"None of the {failed} files could be read; {out / 'counts.csv'} says why.")
+        raise none_counted(counts.failures, out)
     return 4 if failed else 0
+
+
+def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
+    """The error that says whose fault it is that no file has a count."""
+    where = printable(out / "counts.csv")
+    if set(failures) == {"no_answer"}:
+        return CheckpointError(f"The model finds a number in no picture, as {where} says. Train it again.")
+    return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")
+
+
+def count(run: Any, files: Sequence[tuple[Path, str]], preprocessor: Any, out: Path, *, resume: bool) -> Any:
+    """Count files into a folder, with progress; returns the `CountFolder`."""
+    from subitize.evaluation.count_folder import open_count
+    from subitize.evaluation.pictures import count_files
+
+    opened = open_count(out, run, files, preprocessor, overlay_of, resume=resume)
+    with Watch("count") as watch, opened as counts:
+        print(f"model: {printable(run.path.absolute())}", f"out: {printable(out)}", sep="\n", flush=True)
+        if counts.done:
+            say(f"goes on after {counts.done} of {len(files)} files")
+        try:
+            for counted in count_files(run, files[counts.done :], preprocessor):
+                counts.write(counted)
+                if counted.failed:
+                    say(counted.sentence)
+                watch({"step": counts.done, "steps": len(files)})
+            counts.finish()
+        except KeyboardInterrupt as stop:
+            raise Stopped(stop, counts.done, len(files), out) from None
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            full = f"The disk is full at {printable(out)}; make room."
+            raise DiskFullError(f"{full} {how_to_go_on(out)}") from error
+    return counts
+
+
+def overlay_of(counted: Any) -> Any:
+    """The picture with its numbered windows, its count, and the reasons to look twice."""
+    from subitize.figures.scenes import overlay
+
+    note = counted.reason.replace(";", ", ").replace("_", " ")
+    return overlay(counted.picture, counted.boxes, counted.posterior, note=note)
+
+
+def how_to_go_on(out: Path) -> str:
+    """What is there of a count that was ended, and what to do."""
+    where = printable(out)
+    return f"What was counted is in {where}/counts.csv.partial; go on with --out {where} --resume."
+
+
+def say(sentence: str) -> None:
+    """A line for people, of what is not as they may think."""
+    print(f"subitize: {sentence}", file=sys.stderr)
 
 
 def check(word: str | None, option: str, known: Sequence[str]) -> None:
     """Refuse a word that an option does not know."""
     if word is not None and word not in known:
         raise UsageError(f"{option} is {', '.join(known)}; got '{word}'.{did_you_mean(word, known)}")
-
-
-def fresh(folder: Path) -> Path:
-    """A new or empty folder: nothing is ever overwritten."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1_000_000))
-        free = next(name for name in names if not name.exists())
-        raise UsageError(f"{folder} is there and not empty; nothing is overwritten. Use --out {free}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def write(counted: Iterable[Any], out: Path, run: Any, files: int, watch: Watch) -> tuple[int, int, int]:
-    """Write rows and overlays as they come; returns objects, failed files, pictures to review."""
-    objects = failed = doubtful = 0
-    taken: set[Path] = set()
-    with table(out / "counts.csv") as one, table(out / "objects.csv") as two:
-        rows, boxes = csv.writer(one, lineterminator="\n"), csv.writer(two, lineterminator="\n")
-        rows.writerow(COUNTS)
-        boxes.writerow(OBJECTS)
-        for step, picture in enumerate(counted, 1):
-            rows.writerow(row(picture, run))
-            if picture.failed:
-                failed += 1
-                print(f"subitize: {picture.sentence}", file=sys.stderr)
-            else:
-                objects, doubtful = objects + picture.count, doubtful + picture.needs_review
-                boxes.writerows(object_rows(picture))
-                draw(picture, target(out / "overlays", picture.file, taken))
-            watch({"step": step, "steps": files})
-    return objects, failed, doubtful
-
-
-def table(path: Path) -> TextIO:
-    """A new file for rows."""
-    return path.open("x", newline="", encoding="utf-8")
-
-
-def row(picture: Any, run: Any) -> list[Any]:
-    """One line of counts.csv."""
-    if picture.failed:
-        return [picture.file, "failed", *[""] * 5, "true", picture.reason, 0, "", run.path.name, run.digest]
-    numbers = [picture.count, f"{picture.expected:.3f}", *picture.interval, f"{picture.posterior.max():.4f}"]
-    review = "true" if picture.needs_review else "false"
-    ms = f"{picture.ms:.1f}"
-    return [picture.file, "ok", *numbers, review, picture.reason, 1, ms, run.path.name, run.digest]
-
-
-def object_rows(picture: Any) -> list[list[Any]]:
-    """The lines of objects.csv for one picture."""
-    return [
-        [picture.file, number, *(f"{v:.1f}" for v in (x0, y0, x1 - x0, y1 - y0)), f"{score:.4f}"]
-        for number, ((x0, y0, x1, y1), score) in enumerate(zip(picture.boxes, picture.scores, strict=True), 1)
-    ]
-
-
-def target(folder: Path, name: str, taken: set[Path]) -> Path:
-    """Where a picture's overlay goes: its own relative path, with .png at the end; never twice the same."""
-    path = folder / (name if name.lower().endswith(".png") else f"{name}.png")
-    while path in taken:
-        path = path.with_name(f"{path.name}.png")
-    taken.add(path)
-    return path
-
-
-def draw(picture: Any, path: Path) -> None:
-    """Save one overlay."""
-    from subitize.figures.scenes import overlay
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    note = picture.reason.replace(";", ", ").replace("_", " ")
-    overlay(picture.picture, picture.boxes, picture.posterior, note=note).save(path)

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from subitize.cli.words import parse
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError, did_you_mean
 from subitize.core.json import JSON
 
@@ -33,14 +34,18 @@ class Reproduce:
     seeds: int | None = None
     debug: bool = False
 
+    def __post_init__(self):
+        check_bounds(self)
+
 
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Reproduce, "reproduce", words)
     if options.tiny:
         compile_in_haste()
-    from subitize.claims import CLAIMS, Lab, reproduce
-    from subitize.claims.report import report
+    from subitize.claims import CLAIMS
+    from subitize.reproduce import Lab, reproduce
+    from subitize.reproduce.report import report
 
     names = list(CLAIMS) if options.all else list(options.names)
     check(names, options, CLAIMS)
@@ -72,8 +77,6 @@ def check(names: list[str], options: Reproduce, claims: Collection[str]) -> None
     for name in names:
         if name not in claims:
             raise UsageError(f"There is no claim '{name}'.{did_you_mean(name, claims)} Known: {known}.")
-    if options.seeds is not None and options.seeds < 1:
-        raise UsageError(f"`--seeds` is at least 1; got {options.seeds}.")
 
 
 def say(line: str) -> None:
@@ -83,7 +86,7 @@ def say(line: str) -> None:
 
 def lines(found: JSON) -> list[str]:
     """What a test found, for people."""
-    from subitize.claims.report import told
+    from subitize.reproduce.report import told
 
     said = []
     for condition in found["conditions"].values():

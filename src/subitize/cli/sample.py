@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from subitize.cli.words import parse
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 
 
@@ -35,8 +36,7 @@ class Sample:
     debug: bool = False
 
     def __post_init__(self):
-        if not 1 <= self.n <= 10_000 or not 0 <= self.seed < 2**31:
-            raise UsageError("`--n` is from 1 to 10,000, and `--seed` from 0 to 2^31 - 1.")
+        check_bounds(self)
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,7 +55,10 @@ def main(words: Sequence[str]) -> int:
     elif isinstance(run.learner, Sampler):
         picture = samples(run, options.n, options.seed)
     else:
-        raise UsageError(f"The model '{run.recipe.name}' makes up no images, so there is nothing to sample.")
+        raise UsageError(
+            f"Sampling needs a model that makes up images; the run {run.path} is of '{run.recipe.name}', "
+            "whose learner has no `sample`. Give another run."
+        )
     out = out or unused(run.path / "pictures" / "dreams.png")
     out.parent.mkdir(parents=True, exist_ok=True)
     picture.save(out)

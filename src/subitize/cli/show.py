@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.sample import new_picture
-from subitize.cli.train import draw_picture
+from subitize.cli.train import pictured
 from subitize.cli.words import parse
+from subitize.core.errors import CheckpointError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +39,17 @@ def main(words: Sequence[str]) -> int:
     from subitize.training import open_run
 
     run = open_run(options.run)
-    print(f"run: {run.path.absolute()}", *recipe(run.recipe), *last_record(run), sep="\n")
-    print(f"picture: {draw_picture(run, out)}")
+    print(f"run: {run.path.absolute()}", *recipe(run.recipe), sep="\n")
+    damage = None
+    try:
+        for line in last_record(run):
+            print(line)
+    except CheckpointError as error:  # nothing else depends on it
+        damage = error
+    for line in pictured(run, out):
+        print(line)
+    if damage is not None:
+        raise damage
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from subitize.cli.progress import Watch
-from subitize.cli.words import parse, value_of
+from subitize.cli.words import is_on, parse, value_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
 from subitize.training.recipe import Data, Loop, Recipe
@@ -78,9 +78,9 @@ def parsed(words: Sequence[str]) -> Any:
 
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
-    options = parsed(words)
-    if options.deterministic:
+    if is_on("deterministic", words):  # now, since the options of some models import JAX
         one_core()
+    options = parsed(words)
     from subitize.training import open_run, train
     from subitize.training.provenance import device
     from subitize.training.run import new_folder
@@ -91,7 +91,7 @@ def main(words: Sequence[str]) -> int:
     with Watch("train") as watch:
         train(recipe, folder, options.resume, watch)
     run = open_run(folder)
-    print(*last_words(run), f"picture: {draw_picture(run)}", f"run: {folder}", sep="\n")
+    print(*last_words(run), *pictured(run), f"run: {folder}", sep="\n")
     return 0
 
 
@@ -120,6 +120,12 @@ def last_words(run: Run) -> list[str]:
     each = ", ".join(f"{n}: {100 * s:.1f} %" for n, s in found["accuracy_by_count"].items() if s is not None)
     right = f"{100 * found['count_accuracy']:.1f} % counted right"
     return [f"held out: {right} ({each}) of {found['n']} scenes"]
+
+
+def pictured(run: Run, out: Path | None = None) -> list[str]:
+    """A line that names the picture of a run; none if there is nothing to draw."""
+    path = draw_picture(run, out)
+    return [] if path is None else [f"picture: {path}"]
 
 
 def draw_picture(run: Run, out: Path | None = None) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.words import parse
-from subitize.core.errors import UsageError
+from subitize.core.bounds import check_bounds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Val:
     debug: bool = False
 
     def __post_init__(self):
-        if self.scenes_n < 1 or not 0 <= self.seed < 2**31:
-            raise UsageError("`--scenes-n` must be at least 1, and `--seed` from 0 to 2^31 - 1.")
+        check_bounds(self)
 
 
 def main(words: Sequence[str]) -> int:

@@ -31,6 +31,7 @@ def parse(options: type[Options], verb: str, words: Sequence[str]) -> Options:
     positional = any("Positional" in str(kind) for kind in kinds.values())
     words = [word for given in words for word in spelled_out(given, kinds)]
     check_names(verb, words, kinds, positional=positional)
+    check_said(verb, words)
     with contextlib.redirect_stderr(io.StringIO()) as said:
         try:
             return tyro.cli(options, prog=f"subitize {verb}", args=words, config=CONFIG)
@@ -50,6 +51,12 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
         if name == option and (equals or word.startswith("--"))
     ]
     return given[-1] if given else None
+
+
+def is_on(flag: str, words: Sequence[str]) -> bool:
+    """Whether a flag is given, before all options are known."""
+    given = (word.lstrip("-").partition("=") for word in words if word.startswith("--") or "=" in word)
+    return any(name == flag and (not equals or value.lower() in YES) for name, equals, value in given)
 
 
 def fields(options: Any) -> Iterator[tuple[str, Any]]:
@@ -79,7 +86,11 @@ def spelled_out(word: str, kinds: dict[str, Any]) -> list[str]:
 def check_names(verb: str, words: Sequence[str], kinds: dict[str, Any], *, positional: bool) -> None:
     """Refuse options that do not exist, before anything is made of them."""
     known = ["--" + name.replace("_", "-") for name, kind in kinds.items() if "Positional" not in str(kind)]
+    if "" in words:
+        raise UsageError(f"A word after `subitize {verb}` is empty, where a value is needed. Write one.")
     for word in words:
+        if positional and word.startswith("-") and word not in known and os.path.lexists(word):
+            raise UsageError(f"{word} reads as an option. To name the file, write ./{word}.")
         name, equals, _ = word.partition("=")
         if name.startswith("--"):
             option = "--" + name[2:].replace("_", "-")
@@ -90,6 +101,17 @@ def check_names(verb: str, words: Sequence[str], kinds: dict[str, Any], *, posit
         if option not in (*known, "--help"):
             hint = did_you_mean(option, known)
             raise UsageError(f"`subitize {verb}` has no option {option}.{hint} See `subitize {verb} --help`.")
+
+
+def check_said(verb: str, words: Sequence[str]) -> None:
+    """Refuse empty words: as a path one would mean the current folder, which nobody asked for."""
+    for before, word in zip(("", *words), words, strict=False):
+        if not word:
+            where = f" after {before}" if before.startswith("--") else ""
+            raise UsageError(
+                f"A word of `subitize {verb}` is empty{where}. Say what it shall be, or leave it out; "
+                "the current folder is '.'."
+            )
 
 
 def complaint(said: str) -> str:

@@ -9,12 +9,16 @@ what is needed and why, what arrived, what to do. Its `exit_code` is what the co
     6  training went to infinity           `DivergedError`
     7  no room is left to write            `DiskFullError`
 
-Code 4 (some files failed, the others are done) belongs to `subitize.core.pictures.PictureError`.
+Code 4 (some files failed, the others are done) belongs to `subitize.core.image_io.PictureError`.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota or what a file may hold is full
 
 
 class SubitizeError(Exception):
@@ -66,3 +70,13 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     known = {option.lower(): option for option in options}
     close = difflib.get_close_matches(word.lower(), known, n=1)
     return f" Did you mean '{known[close[0]]}'?" if close else ""
+
+
+def printable(text: str | Path) -> str:
+    """A name or a sentence for a terminal: what could steer it, or begin a line of its own, is escaped.
+
+    Args:
+        text: as the disk or a decoder has it; bytes that are no UTF-8 become the replacement character.
+    """
+    known = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in known)

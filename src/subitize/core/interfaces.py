@@ -34,12 +34,12 @@ class Batch(NamedTuple):
     """Examples to learn from.
 
     Attributes:
-        image: brightness from 0 to 1.
+        image: brightness from 0 to 1, [batch, height, width, channels]; or codes of pictures, of any shape.
         index: which examples they are: their numbers in a finite set, or in the stream of a drawn world.
         labels: what is true of them; None for a learner that may not see it, and where nobody knows.
     """
 
-    image: Float[Array, "batch height width channels"]
+    image: Float[Array, "batch ..."]
     index: Int[Array, " batch"]
     labels: Shaped[Array, "batch ..."] | None = None
 
@@ -94,6 +94,27 @@ class Program(Protocol):
 
     def __call__(self, model: PyTree, example: PyTree, draw: Draw, /) -> Array | tuple[Array, PyTree]:
         """The cost, one real number; or that and something to report."""
+        ...
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """Where a training finds its examples: a pytree, whose methods are pure."""
+
+    def indices(
+        self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True
+    ) -> Int[Array, " batch"]:
+        """Which examples are at these consecutive places of the stream.
+
+        Args:
+            seed: of the order.
+            numbers: the places, from 0.
+            replace: whether examples of a finite set are drawn with replacement, or in epochs.
+        """
+        ...
+
+    def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
+        """Examples by their numbers, as `indices` gives them, with their labels where known."""
         ...
 
 

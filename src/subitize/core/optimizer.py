@@ -1,10 +1,9 @@
 """Optimizer: Adam, with a clipped gradient and a learning rate that is held and then falls."""
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from subitize.core.errors import UsageError
+from subitize.core.bounds import check_bounds
 
 if TYPE_CHECKING:
     from optax import GradientTransformation
@@ -29,12 +28,7 @@ class Optimizer:
     clip: float = 30.0
 
     def __post_init__(self):
-        for name in ("learning_rate", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"`{name}` must be positive and finite; got {getattr(self, name)}.")
-        for name in ("hold", "final_rate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"`{name}` is a share, from 0 to 1; got {getattr(self, name)}.")
+        check_bounds(self)
 
     def transformation(self, steps: int) -> GradientTransformation:
         """The optimizer of a training of so many steps, as optax has it."""

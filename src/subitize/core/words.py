@@ -9,6 +9,7 @@ from subitize.core.errors import UsageError, did_you_mean
 from subitize.core.json import JSON
 
 T = TypeVar("T")  # what a vocabulary has words for
+Build = TypeVar("Build", bound=Callable)  # how it is built
 
 
 def name_and_options(word: str, kind: str) -> tuple[str, JSON]:
@@ -30,18 +31,40 @@ def name_and_options(word: str, kind: str) -> tuple[str, JSON]:
         ) from None
 
 
+def looked_up(word: str, vocabulary: Mapping[str, Build], kind: str) -> tuple[Build, JSON]:
+    """What a word such as "rloo(k=8)" names, and the options to call it with.
+
+    Raises:
+        UsageError: the word is not in the vocabulary, or has no such option.
+    """
+    name, options = name_and_options(word, kind)
+    if name not in vocabulary:
+        known = ", ".join(sorted(vocabulary))
+        raise UsageError(f"There is no {kind} {name!r}.{did_you_mean(name, vocabulary)} Known: {known}.")
+    takes = inspect.signature(vocabulary[name]).parameters
+    for option in options:
+        if option not in takes:
+            hint, all_of_them = did_you_mean(option, takes), ", ".join(takes) or "none"
+            raise UsageError(f"The {kind} {name!r} has no option `{option}`.{hint} It takes: {all_of_them}.")
+    return vocabulary[name], options
+
+
 def spoken(word: str, vocabulary: Mapping[str, Callable[..., T]], kind: str) -> T:
     """Build what a word such as "rloo(k=8)" names.
 
     Raises:
-        UsageError: the word is not in the vocabulary, or its arguments do not fit.
+        UsageError: the word is not in the vocabulary, or its options do not fit.
     """
-    name, arguments = name_and_options(word, kind)
-    if name not in vocabulary:
-        known = ", ".join(sorted(vocabulary))
-        raise UsageError(f"There is no {kind} {name!r}.{did_you_mean(name, vocabulary)} Known: {known}.")
+    build, options = looked_up(word, vocabulary, kind)
     try:
-        inspect.signature(vocabulary[name]).bind(**arguments)
-        return vocabulary[name](**arguments)
+        return build(**options)
     except (TypeError, ValueError) as error:
         raise UsageError(f"The {kind} {word!r} cannot be built: {error}") from None
+
+
+def check_word(option: str, word: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that an option does not know."""
+    if word not in known:
+        raise UsageError(
+            f"`{option}` is one of {', '.join(known)}; got {word!r}.{did_you_mean(str(word), known)}"
+        )

@@ -13,6 +13,15 @@ A run that sees nothing has `unseen` near one; one that uses every window has `f
 that splits one object into two has `crowded` high; one that merges two has `additive` low, and one that has
 practised sums and counts none of them is lost. Where objects
 add up and are placed independently, 1 - additive + crowded ranks runs: the less, the better.
+
+Two more are read off a trained model only:
+
+    oversize     median side of the windows on counted objects over the side that was derived for one object:
+                 windows that grew so far hold several
+    unexplained  share of the pictures with the largest count seen, if that is below the most that the model
+                 can see, of which less than half is explained: it is stuck there
+
+What speaks against a run goes with its weights, and into every row that it counts.
 """
 
 from collections.abc import Callable
@@ -34,6 +43,10 @@ ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their sid
 AT_ONCE = 100  # pictures looked at in one go: more would only take memory
 LEARNED = 0.2  # of sums, the share below which a run knows nothing of them
 FEW = 20  # pairs or pictures, below which a share says nothing
+MISSED, TWICE, MERGED = 0.1, 0.1, 0.8  # of `unseen`, `crowded` and `additive`, from where a run is doubted
+OVERSIZE = 1.5  # windows over their derived side, from where a run is doubted; their prior spreads by 0.08
+STUCK = 0.2  # of `unexplained`, from where a run is doubted
+EXPLAINED = 0.5  # share of a picture's variation that its objects must explain
 
 
 class Signs(NamedTuple):
@@ -63,16 +76,65 @@ class Signs(NamedTuple):
 
     def warning(self) -> str | None:
         """What seems wrong, if anything does."""
-        if (self.crowded or 0) > 0.1:
+        if (self.crowded or 0) > TWICE:
             return "Some objects are probably counted twice: windows share a place. Try a lower count prior."
         if self.additive is not None and self.additive < LEARNED:
             return (
                 "Several objects are counted as one. If that stays so, though some pictures hold several, "
                 "train again with another seed or a lower learning rate."
             )
-        if self.additive is not None and self.additive < 0.8:
+        if self.additive is not None and self.additive < MERGED:
             return "Objects that are close are probably counted as one. Try another object size."
         return None
+
+
+class Diagnosis(NamedTuple):
+    """What a trained model says of itself: the signs of health, and two that need its windows and patches."""
+
+    unseen: float | None
+    full: float | None
+    additive: float | None
+    crowded: float | None
+    oversize: float | None
+    unexplained: float | None
+
+    @property
+    def flags(self) -> list[str]:
+        """Codes of what speaks against all of its counts."""
+        doubted = {
+            "run_misses_objects": (self.unseen or 0) > MISSED,
+            "run_counts_twice": (self.crowded or 0) > TWICE,
+            "run_merges_objects": self.additive is not None and self.additive < MERGED,
+            "run_windows_too_large": (self.oversize or 0) > OVERSIZE,
+            "run_stuck_below_max": (self.unexplained or 0) > STUCK,
+        }
+        return [code for code, so in doubted.items() if so]
+
+
+def diagnose(model: AIR, images: Float[Array, "pictures height width channels"], summands: int) -> Diagnosis:
+    """What speaks for and against a trained model, by pictures alone."""
+    count, sides, explained = jax.tree.map(np.asarray, look_at_windows(model, images))
+    counted = np.arange(sides.shape[1]) < count[:, None]
+    size, top = model.settings.object_size, count.max(initial=0)
+    stuck = (count == top) & (top > 0) & (top < model.settings.max_objects)
+    return Diagnosis(
+        *signs(model, images, summands),
+        oversize=float(np.median(sides[counted]) / size) if counted.sum() >= FEW else None,
+        unexplained=share(explained < EXPLAINED, stuck),
+    )
+
+
+@jax.jit
+def look_at_windows(model: AIR, images: Array) -> tuple[Array, Array, Array]:
+    """Count, window sides, and the share of its variation that is explained, of each picture."""
+
+    def seen_and_explained(image):
+        seen = look(model, image)
+        left = jnp.sum((image - seen.reconstruction) ** 2)
+        held = jnp.sum((image - jnp.median(image, (0, 1))) ** 2)
+        return seen.count, seen.boxes[:, 2] - seen.boxes[:, 0], 1 - left / jnp.maximum(held, 1e-9)
+
+    return jax.lax.map(seen_and_explained, images, batch_size=AT_ONCE)
 
 
 def signs(

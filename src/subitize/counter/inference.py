@@ -1,18 +1,18 @@
 """Inference: what does a trained attend, infer, repeat see in pictures?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subitize.core.errors import UsageError
+from subitize.core.errors import CheckpointError, UsageError
 from subitize.models.air import AIR
 from subitize.models.look import Look
 from subitize.models.look import look as look_at_one
 
-LOOKED_AT_ONCE = 16  # pictures per call of the compiled look; the last ones are padded
+LOOKED_AT_ONCE = 16  # pictures per call of the compiled look, unless there is only one
 
 
 def look(model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Look] = look_at_one) -> Look:
@@ -28,25 +28,45 @@ def look(model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Look
 
     Raises:
         UsageError: the pictures are not of the model's size.
+        CheckpointError: the model finds no probabilities: its weights are out of all proportion.
     """
     s = model.settings
     if images.ndim != 4 or images.shape[1:] != (s.height, s.width, s.channels):
         raise UsageError(
             f"This model looks at pictures of {s.height}x{s.width} pixels and {s.channels} channels; "
-            f"got an array of shape {images.shape}. Bring them to size first (`fit_picture`)."
+            f"got an array of shape {images.shape}. Bring them to size first (`Preprocessor`)."
         )
-    padded = np.concatenate([images, np.zeros((-len(images) % LOOKED_AT_ONCE, *images.shape[1:]))])
-    starts = range(0, max(len(padded), LOOKED_AT_ONCE), LOOKED_AT_ONCE)
-    batches = [jnp.asarray(padded[i : i + LOOKED_AT_ONCE], jnp.float32) for i in starts]
-    looks = [one_by_one(model, batch, at_one) for batch in batches]
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+    at_once = 1 if len(images) == 1 else LOOKED_AT_ONCE
+    looks = [look_at(model, batch, number, at_one) for batch, number in batches(images, at_once)]
+    found = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+    if np.isfinite(images).all() and not np.isfinite(found.posterior).all():
+        raise CheckpointError("The model's weights lead to no finite numbers. Train it again.")
+    return found
 
 
-@partial(jax.jit, static_argnums=2)
-def one_by_one(model: AIR, images: jax.Array, at_one: Callable[[AIR, jax.Array], Look]) -> Look:
-    """What is seen at one picture after the other.
+def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
+    """Pictures, at least one batch of `size` of them, and how many there are; the last one is padded."""
+    for start in range(0, max(len(images), 1), size):
+        batch = np.zeros((size, *images.shape[1:]), np.float32)
+        number = len(images[start : start + size])
+        batch[:number] = images[start : start + size]
+        yield jnp.asarray(batch), number
+
+
+@partial(jax.jit, static_argnums=3)
+def look_at(
+    model: AIR, images: jax.Array, number: jax.Array | int, at_one: Callable[[AIR, jax.Array], Look]
+) -> Look:
+    """What is seen at the first `number` pictures, one after the other; they cost what they cost.
 
     In a batch the last bits of a sum depend on a picture's place there; alone they depend on nothing else,
-    so that a broken file in a folder changes not a digit of the others.
+    so that a broken file in a folder changes not a digit of the others. The number is no constant, or a loop
+    of one turn would be compiled as none, perhaps to other bits.
     """
-    return jax.lax.map(lambda image: at_one(model, image), images)
+    shapes = jax.eval_shape(partial(at_one, model), images[0])
+    unseen = jax.tree.map(lambda shape: jnp.zeros((len(images), *shape.shape), shape.dtype), shapes)
+
+    def one(i: jax.Array, looks: Look) -> Look:
+        return jax.tree.map(lambda all_, one: all_.at[i].set(one), looks, at_one(model, images[i]))
+
+    return jax.lax.fori_loop(0, number, one, unseen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from subitize.core.interfaces import Batch, DataSpec, Metrics
 from subitize.core.optimizer import Optimizer
@@ -54,9 +54,14 @@ def air_learner(options: AIROptions, data: DataSpec, optimizer: Optimizer, steps
         loss=loss,
         optimizer=optimizer.transformation(steps),
         learning_rate=optimizer.learning_rate,
-        draw_image=lambda model, key: model.dream(key)[0],
+        draw_image=scene_of_any_count,
         transform=transform,
     )
+
+
+def scene_of_any_count(model: AIR, key: PRNGKeyArray) -> Array:
+    """A scene, every count as likely: the prior of training is strict, and would draw next to nothing."""
+    return model.dream(key, jnp.zeros(model.settings.max_objects + 1))[0]
 
 
 def check_estimator(loss: Expectation, settings: AIRSettings, transform: BatchTransform) -> None:

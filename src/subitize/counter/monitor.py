@@ -1,11 +1,13 @@
 """Monitor: what is recorded along a training that learns to count."""
 
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from subitize.core.json import JSON
-from subitize.counter.diagnostics import counts, signs
+from subitize.counter.diagnostics import counts, diagnose, signs
+from subitize.counter.object_size import doubt
 from subitize.counter.options import PAIR, AIROptions
+from subitize.models.air import AIR
 from subitize.scenes import AbstractScenes
 from subitize.training.from_recipe import Inspect
 from subitize.training.recipe import Recipe
@@ -21,10 +23,10 @@ def monitor(
     The signs need no truth; they are read off scenes of the training world that training does not reach, and
     only they may end a run. The accuracy, on held-out scenes, is for people to read.
     """
-    loop = recipe.loop
-    looked_at = np.arange(loop.look_at)
-    unreached = train_scenes.batch(loop.seed, loop.steps * recipe.data.batch + looked_at).image
-    shown = held_out.batch(loop.seed, looked_at)
+    loop, size = recipe.loop, options.object_size
+    assert size is not None, "a training derives what its options leave open"
+    unreached = pictures_not_reached(recipe, train_scenes)
+    shown = held_out.batch(loop.seed, np.arange(loop.look_at))
     truth = np.asarray(shown.count)
 
     def inspect(state: PyTree, step: int) -> JSON:
@@ -32,7 +34,8 @@ def monitor(
         if looks == before and step < loop.steps:  # a chunk may step over the very step that is asked for
             return {}
         found = signs(state.model, unreached, options.summands or PAIR)
-        row = found._asdict() | {"discord": found.discord, "warning": found.warning()}
+        warning = found.warning() or doubt(size, train_scenes)
+        row = found._asdict() | {"discord": found.discord, "warning": warning}
         if step >= max(DECIDED * loop.steps, 2 * options.sharpen_steps):
             failed = found.failure(practised=bool(options.sums))
             row |= {"failed": failed, "criterion": found.discord}
@@ -41,3 +44,15 @@ def monitor(
         return row
 
     return inspect
+
+
+def pictures_not_reached(recipe: Recipe, train_scenes: AbstractScenes) -> Array:
+    """Scenes of the training world behind the last that training sees; of a folder, its pictures again."""
+    first = recipe.loop.steps * recipe.data.batch
+    return train_scenes.batch(recipe.loop.seed, first + np.arange(recipe.loop.look_at)).image
+
+
+def diagnosis(options: AIROptions, model: AIR, recipe: Recipe, train_scenes: AbstractScenes) -> JSON:
+    """What speaks for and against a trained model, to be kept with its weights."""
+    found = diagnose(model, pictures_not_reached(recipe, train_scenes), options.summands or PAIR)
+    return found._asdict() | {"flags": found.flags}

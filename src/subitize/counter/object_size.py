@@ -2,19 +2,20 @@
 
 The prior on the size of a window decides much of what AIR learns (a window that fits two objects will hold
 two), and nobody can guess it for a new world. Bright blobs that touch nothing else show the size of the
-objects: the window is a little larger than their typical extent.
+objects: the window is a little larger than their typical extent, and never larger than the canvas.
 """
 
 import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
-from subitize.core.errors import NoInputError
+from subitize.core.errors import NoInputError, UsageError
 from subitize.scenes import AbstractScenes
 
 BRIGHT = 0.3  # share of the brightest pixel that counts as ink
 FAINT = 0.1  # a picture with no pixel above this is blank
 MARGIN = 1.15  # window over ink
+MOST_CELLS = 2e9  # in all canvases of a step: several times eight gigabytes
 SPECK = 3  # pixels: blobs no larger are noise
 MEASURED = 512  # scenes by which the size of objects is measured
 
@@ -37,7 +38,37 @@ def window_size(images: Float[np.ndarray, "images height width channels"]) -> fl
     extents = [extent for image in images for extent in blob_extents(image.max(-1))]
     if not extents:
         raise NoInputError("Nothing can be seen in these pictures: no pixel stands out from black.")
-    return float(MARGIN * np.median(extents))
+    return float(min(MARGIN * np.median(extents), *images.shape[1:3]))
+
+
+def check_sizes(object_size: float, max_objects: int, batch: int, world: AbstractScenes) -> None:
+    """Refuse a window that the canvas does not hold, and steps that no memory holds.
+
+    Raises:
+        UsageError: one of them; says what to change.
+    """
+    canvas = f"{world.height}x{world.width}"
+    if object_size > min(world.height, world.width):
+        raise UsageError(
+            f"`object_size` is the side of a window on a canvas of {canvas} pixels; got {object_size:g}. "
+            "Use a smaller one, or leave it out: then it is measured."
+        )
+    cells = batch * max_objects * world.height * world.width * world.channels
+    if cells > MOST_CELLS:
+        raise UsageError(
+            f"A step keeps `batch` times `max_objects` canvases in memory; {batch:,} times {max_objects} of "
+            f"{canvas} pixels hold {cells:.2g} numbers, more than {MOST_CELLS:.2g}. Make one of them smaller."
+        )
+
+
+def doubt(object_size: float, world: AbstractScenes) -> str | None:
+    """What seems wrong about a window, None if nothing does."""
+    if object_size < min(world.height, world.width):
+        return None
+    return (
+        f"A window covers the canvas of {world.height}x{world.width} pixels, so that objects can hardly be "
+        "told apart. Are single ones so large, or do several touch? Then give `object_size`."
+    )
 
 
 def blob_extents(image: Float[np.ndarray, "height width"]) -> list[int]:

@@ -4,22 +4,24 @@ Importing them imports neither JAX nor anything heavy, so that help and recipes 
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
+from subitize.core.json import JSON
 from subitize.models.settings import AIRSettings
 
 if TYPE_CHECKING:
     from subitize.core.interfaces import DataSpec
     from subitize.core.optimizer import Optimizer
     from subitize.counter.learner import AIRLearner
+    from subitize.models.air import AIR
     from subitize.scenes import AbstractScenes
     from subitize.training.from_recipe import Inspect, Watch
     from subitize.training.recipe import Data, Recipe
 else:
-    DataSpec = Optimizer = AIRLearner = AbstractScenes = Inspect = Watch = Data = Recipe = (
+    DataSpec = Optimizer = AIRLearner = AbstractScenes = AIR = Inspect = Watch = Data = Recipe = (
         Any  # options alone load no JAX
     )
 
@@ -66,21 +68,8 @@ class AIROptions:
     left_to_derive: ClassVar[tuple[str | None, ...]] = (None, AUTO)
 
     def __post_init__(self):
-        self._check_each()
+        check_bounds(self)
         self._check_together()
-
-    def _check_each(self) -> None:
-        """Is every option in its range?"""
-        for name in ("max_objects", "pixel_deviation", "what", "object_size"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"`{name}` must be positive and finite; got {value}.")
-        if self.sharpen_steps < 0 or self.anneal_steps < 0:
-            raise UsageError("`sharpen_steps` and `anneal_steps` are numbers of steps, at least 0.")
-        if (self.sums or 0) < 0:
-            raise UsageError(f"`sums` is a number of scenes, at least 0; got {self.sums}.")
-        if not 0 <= self.contrast < math.inf:
-            raise UsageError(f"`contrast` is in nats, at least 0 and finite; got {self.contrast}.")
 
     def _check_together(self) -> None:
         """Do the options agree with each other?"""
@@ -130,7 +119,7 @@ class AIROptions:
         self, data: Data, scenes: AbstractScenes, seed: int, watch: Watch
     ) -> tuple["AIROptions", dict[str, str]]:
         """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
-        from subitize.counter.object_size import size_of_objects
+        from subitize.counter.object_size import check_sizes, size_of_objects
         from subitize.counter.select_estimator import select_estimator
 
         size, sums, summands = self.object_size, self.sums, self.summands
@@ -143,6 +132,7 @@ class AIROptions:
         if summands is None:
             summands = min(several, default=PAIR)
         complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)
+        check_sizes(size, self.max_objects, data.batch, scenes)
         return select_estimator(complete, scenes, seed, watch) if self.estimator == AUTO else (complete, {})
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:
@@ -158,6 +148,12 @@ class AIROptions:
         from subitize.counter.monitor import monitor
 
         return monitor(self, recipe, scenes, held_out)
+
+    def diagnosed(self, params: AIR, recipe: Recipe, scenes: AbstractScenes) -> JSON:
+        """What speaks for and against a trained model, to be kept with its weights."""
+        from subitize.counter.monitor import diagnosis
+
+        return diagnosis(self, params, recipe, scenes)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Scorer
 from subitize.core.json import JSON
+from subitize.core.preprocess import brightness
 from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
 from subitize.evaluation.localisation import ink_boxes, localisation
@@ -107,7 +108,7 @@ def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Scene]:
     """Batches of scenes, as `Scene`s of numpy arrays: n fresh ones, or each picture of a stack once."""
     if isinstance(scenes, AbstractStack):
         for start in range(0, min(n, len(scenes.pictures)), CHUNK):
-            image = np.asarray(scenes.pictures[start : min(n, start + CHUNK)], np.float32) / 255
+            image = brightness(np.asarray(scenes.pictures[start : min(n, start + CHUNK)]))
             n_here, nobody = len(image), jnp.full((len(image), 0), -1)
             unknown = Scene(jnp.asarray(image), jnp.full(n_here, -1), jnp.zeros((n_here, 0, 4)), nobody)
             yield jax.tree.map(np.asarray, unknown)

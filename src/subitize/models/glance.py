@@ -5,13 +5,16 @@ A convolutional network and a softmax over classes, trained by cross-entropy: wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Features, Linear
 
 
@@ -56,3 +59,18 @@ class Glance(eqx.Module):
     def __call__(self, image: Float[Array, "height width channels"]) -> Float[Array, " classes"]:
         """Log-probabilities of the classes."""
         return jax.nn.log_softmax(self.last(self.features(image)))
+
+
+def cross_entropy(
+    classifier: Callable[[Array], Array], example: tuple[Array, Array], draw: Draw
+) -> tuple[Array, dict[str, Array]]:
+    """The program: minus the log-probability of the true class, in nats, and whether it is the likeliest.
+
+    Args:
+        classifier: makes logits, or log-probabilities, of a picture or code.
+        example: a picture or code, and its class.
+        draw: for random values; there are none.
+    """
+    shown, label = example
+    log_probs = jax.nn.log_softmax(classifier(shown))
+    return -log_probs[label], {"accuracy": (jnp.argmax(log_probs) == label).astype(log_probs.dtype)}

@@ -144,3 +144,8 @@ def negative_elbo(
     error = (1 - s.perceptual) * pixels + s.perceptual * looks
     parts = {"kl": kl, "pixels": pixels, "looks": looks}
     return kl + error / (2 * s.pixel_deviation**2), parts
+
+
+def mean_code(model: SubitizingVAE, image: Float[Array, "height width channels"]) -> Float[Array, " code"]:
+    """μ(x), the mean of the code's posterior."""
+    return model.posterior(image).loc

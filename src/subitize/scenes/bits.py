@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 
 from subitize.core.json import JSON
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.scenes.digits import Digits
 from subitize.scenes.mnist import read_digits
 from subitize.scenes.omniglot import Omniglot

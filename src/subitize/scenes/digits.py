@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.glyphs import draw_glyphs
 from subitize.scenes.layout import Layout, check_layout

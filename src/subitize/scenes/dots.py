@@ -28,7 +28,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.errors import UsageError
 from subitize.core.json import JSON
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS, Scene
 from subitize.scenes.layout import Layout, check_canvas, check_counts, is_number
 from subitize.scenes.painting import AbstractPainted, Pieces, blend, colours, on_canvas, throw

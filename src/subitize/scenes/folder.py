@@ -1,7 +1,7 @@
 """How does anybody's folder of pictures become a world to learn from, with no truth in it?
 
-Each picture is read, turned over where its ground is bright (AIR paints light on black), brought to the
-canvas, and kept on the device as bytes. A scene is one of them, drawn uniformly. A picture is held out if
+Each picture is read and brought to the canvas as it will be when it is counted (`subitize.core.preprocess`),
+and kept on the device as bytes. A scene is one of them, drawn uniformly. A picture is held out if
 
     SHA-256(its name in the folder) mod 10 = 0,
 
@@ -19,16 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from subitize.core.errors import NoInputError, UsageError
-from subitize.core.pictures import (
-    FITS,
-    INVERTS,
-    PictureError,
-    check_word,
-    find_pictures,
-    prepare_picture,
-    printable,
-)
+from subitize.core.errors import NoInputError, UsageError, printable
+from subitize.core.image_io import PictureError, read_picture
+from subitize.core.picture_files import find_pictures
+from subitize.core.preprocess import Preprocessor
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.layout import check_canvas
 from subitize.scenes.stack import AbstractStack
@@ -48,6 +43,7 @@ class Folder(AbstractStack):
     Attributes:
         files: name of each picture in this split.
         skipped: (name, why) of each file, of either split, that could not be read.
+        remarks: lines on what else in the folder was left out.
 
     Raises:
         NoInputError: there is no folder, no picture in it, none that can be read, or none for this split.
@@ -61,6 +57,7 @@ class Folder(AbstractStack):
     invert: str = eqx.field(static=True)
     files: tuple[str, ...] = eqx.field(static=True)
     skipped: tuple[tuple[str, str], ...] = eqx.field(static=True)
+    remarks: tuple[str, ...] = eqx.field(static=True)
     has_truth: ClassVar[bool] = False
     family: ClassVar[str] = "folder"
 
@@ -75,12 +72,11 @@ class Folder(AbstractStack):
         invert: str = "auto",
     ):
         check_word("split", split, SPLITS)
-        check_word("fit", fit, FITS)
-        check_word("invert", invert, INVERTS)
         if channels not in (1, 3):
             raise UsageError(f"Folder: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
         height, width = check_canvas("Folder", canvas)
-        good, self.skipped = read_folder(Path(path), height, width, channels, fit, invert)
+        preprocessor = Preprocessor(height, width, channels, fit, invert)
+        good, self.skipped, self.remarks = read_folder(Path(path), preprocessor)
         held = held_out(good)
         self.files = tuple(name for name in good if (name in held) == (split == "test"))
         if not self.files:
@@ -108,28 +104,27 @@ class Folder(AbstractStack):
 
 
 def read_folder(
-    folder: Path, height: int, width: int, channels: int, fit: str, invert: str
-) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
-    """Readable pictures by name, as uint8 [height, width, channels], and (name, why) of the others."""
-    files = find_pictures([folder])
-    good, skipped = read_files(files, height, width, channels, fit, invert)
+    folder: Path, preprocessor: Preprocessor
+) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Readable pictures by name, as the preprocessor makes them; (name, why) of the others; remarks."""
+    found = find_pictures([folder])
+    good, skipped = read_files(found.files, preprocessor)
     if not good:
         raise NoInputError(
-            f"Pictures are needed, but none of the {len(skipped)} in {folder} can be read; "
+            f"Pictures are needed, but none of the {len(skipped)} in {printable(folder)} can be read; "
             f"the first: {skipped[0][1]}"
         )
-    return good, skipped
+    return good, skipped, tuple(found.remarks())
 
 
 def read_files(
-    files: Iterable[tuple[Path, str]], height: int, width: int, channels: int, fit: str, invert: str
+    files: Iterable[tuple[Path, str]], preprocessor: Preprocessor
 ) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
-    """The same of files with names, be it that none can be read."""
+    """Pictures by name, as the preprocessor makes them, and (name, why) of files that cannot be read."""
     good, skipped = {}, []
     for file, name in files:
         try:
-            values = prepare_picture(file, height, width, channels, fit, invert)
-            good[name] = np.round(255 * values).astype(np.uint8)
+            good[name] = preprocessor(read_picture(file).pixels)
         except PictureError as error:
             skipped.append((name, str(error)))
     return good, tuple(skipped)

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import NamedTuple, TypeGuard
 
+from subitize.core.bounds import LARGEST_SIDE
 from subitize.core.errors import UsageError
 from subitize.core.json import JSON
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 
 OVERLAPS = ("none", "any")
-LARGEST_SIDE = 512  # pixels: a canvas beyond that is a typing error more often than a wish
 CUT = 3.0  # standard deviations of the jitter
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from subitize.core.errors import NoInputError
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.glyphs import draw_glyphs
 from subitize.scenes.idx import find_idx, read_idx

@@ -23,7 +23,7 @@ from PIL import Image
 
 from subitize.core.errors import NoInputError, UsageError
 from subitize.core.json import JSON
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.files import Download, found
 from subitize.scenes.layout import is_whole

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt8
 
-from subitize.core.errors import NoInputError, SubitizeError, UsageError
+from subitize.core.errors import NoInputError, SubitizeError, UsageError, printable
 from subitize.core.json import JSON
-from subitize.core.pictures import FITS, INVERTS, check_word, printable
+from subitize.core.preprocess import Preprocessor
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.folder import read_files
 from subitize.scenes.layout import check_canvas
@@ -83,8 +84,6 @@ class Salient(AbstractStack):
         invert: str = "never",
     ):
         check_word("split", split, SPLITS)
-        check_word("fit", fit, FITS)
-        check_word("invert", invert, INVERTS)
         if channels not in (1, 3):
             raise UsageError(f"Salient: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
         height, width = check_canvas("Salient", canvas)
@@ -93,7 +92,7 @@ class Salient(AbstractStack):
         if not listed:
             raise NoInputError(f"{printable(folder / INDEX)} lists no photograph of the {split} split.")
         files = ((place_of(folder, name), name) for name in listed)
-        good, self.skipped = read_files(files, height, width, channels, fit, invert)
+        good, self.skipped = read_files(files, Preprocessor(height, width, channels, fit, invert))
         if not good:
             raise NoInputError(
                 f"None of the {len(listed)} photographs of the {split} split can be read; the first: "

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from subitize.core.pictures import check_word
+from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.layout import Layout, check_layout
 from subitize.scenes.painting import AbstractPainted

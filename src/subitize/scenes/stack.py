@@ -16,6 +16,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, UInt8
 
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.json import JSON
+from subitize.core.preprocess import brightness
 from subitize.scenes.base import AbstractScenes, Scene
 
 
@@ -65,31 +66,49 @@ class AbstractStack(AbstractScenes):
         """One picture of this split, any as likely as the others."""
         picture = self.pictures[self.index(key)]
         unknown, nobody = jnp.array(-1, jnp.int32), jnp.zeros((0,), jnp.int32)
-        return Scene(picture.astype(jnp.float32) / 255, unknown, jnp.zeros((0, 4), jnp.float32), nobody)
+        return Scene(brightness(picture), unknown, jnp.zeros((0, 4), jnp.float32), nobody)
 
     def index(self, key: PRNGKeyArray) -> Int[Array, ""]:
         """The place of one picture in the stack, any as likely as the others."""
-        return jr.randint(key, (), 0, len(self.pictures), jnp.int32)
+        return any_place(key, len(self.pictures))
 
     def indices(
         self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True
     ) -> Int[Array, " batch"]:
-        """Which pictures training sees at these consecutive places of its stream.
-
-        With replacement each is drawn by itself. Without, every epoch is a permutation of the stack.
-        """
-        root, size = jr.key(seed), len(self.pictures)
-        if replace:
-            return jax.vmap(lambda number: self.index(jr.fold_in(root, number)))(numbers)
-        first = numbers[0] // size
-        epochs = first + jnp.arange(numbers.size // size + 2)  # as many as the places may touch
-        orders = jax.vmap(lambda epoch: jr.permutation(jr.fold_in(root, epoch), size))(epochs)
-        return orders[numbers // size - first, numbers % size].astype(numbers.dtype)
+        """Which pictures training sees at these consecutive places of its stream; see `places`."""
+        return places(seed, numbers, len(self.pictures), replace=replace)
 
     def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
         """Pictures by their places in the stack, with what is known of them."""
         labels = None if self.labels is None else self.labels[indices]
-        return Batch(self.pictures[indices].astype(jnp.float32) / 255, indices, labels)
+        return Batch(brightness(self.pictures[indices]), indices, labels)
+
+
+def any_place(key: PRNGKeyArray, size: int) -> Int[Array, ""]:
+    """A place in a set of so many, any as likely as the others."""
+    return jr.randint(key, (), 0, size, jnp.int32)
+
+
+def places(
+    seed: int | Int[Array, ""], numbers: Int[Array, " batch"], size: int, *, replace: bool
+) -> Int[Array, " batch"]:
+    """Places in a finite set that training sees at these consecutive places of its stream.
+
+    With replacement each is drawn by itself. Without, every epoch is a permutation of the set.
+
+    Args:
+        seed: of the order.
+        numbers: consecutive places in the stream, from 0.
+        size: of the set.
+        replace: whether examples are drawn with replacement.
+    """
+    root = jr.key(seed)
+    if replace:
+        return jax.vmap(lambda number: any_place(jr.fold_in(root, number), size))(numbers)
+    first = numbers[0] // size
+    epochs = first + jnp.arange(numbers.size // size + 2)  # as many as the numbers may touch
+    orders = jax.vmap(lambda epoch: jr.permutation(jr.fold_in(root, epoch), size))(epochs)
+    return orders[numbers // size - first, numbers % size].astype(numbers.dtype)
 
 
 class Drawn(AbstractStack):

@@ -9,6 +9,7 @@ aside, and the one before it is used.
 import hashlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,9 @@ from subitize.core.sealed import seal, unseal
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
 LOCK = ".lock"  # file in a run folder, held by the process that trains there
-FULL = ("RESOURCE_EXHAUSTED", "No space left", "quota exceeded")  # in what Orbax says of a full disk
+NAME = re.compile(r"\d{3,}-\d{8}")  # of a checkpoint: attempt and step; all else in their folder is not ours
+FULL = ("RESOURCE_EXHAUSTED", "No space left", "quota exceeded", "File too large")  # so Orbax says it
+ORBAX = ".orbax-checkpoint-tmp"  # begins what Orbax puts to the name of a folder that it has not finished
 PARTIAL = ".partial"  # suffix of a file while it is written; a process killed then leaves it behind
 
 
@@ -59,7 +62,7 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
 
     Args:
         folder: of all checkpoints of a run.
-        name: of this one; names sort by age.
+        name: of this one, such as 000-00000500; names sort by age.
         state: a pytree of arrays.
         notes: what else is needed to go on from here; JSON.
         keep: name of one that is never old.
@@ -70,7 +73,9 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
     target = (folder / name).absolute()
     (folder / f"{name}.json").unlink(missing_ok=True)  # or what is deleted next would pass for finished
     shutil.rmtree(target, ignore_errors=True)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every save
+    logging.getLogger("absl").setLevel(
+        logging.CRITICAL
+    )  # Orbax reports every save, and errors that it raises
     try:
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(target, named_leaves(state))
@@ -149,14 +154,15 @@ def restore(folder: Path, name: str, like: PyTree) -> PyTree:
 
 def names(folder: Path) -> list[str]:
     """Checkpoints that were finished, the oldest first."""
-    return sorted(path.stem for path in folder.glob("*.json"))
+    return sorted(path.stem for path in folder.glob("*.json") if NAME.fullmatch(path.stem))
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete what a killed process left: folders without a manifest."""
+    """Delete what a killed process left: folders of checkpoints without a manifest, and no others."""
     finished = set(names(folder))
     for path in folder.iterdir():
-        if path.is_dir() and path.name not in finished and not path.name.startswith("bad-"):
+        name, _, being_written = path.name.partition(ORBAX)
+        if path.is_dir() and NAME.fullmatch(name) and (being_written or name not in finished):
             shutil.rmtree(path)
 
 

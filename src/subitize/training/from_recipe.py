@@ -43,6 +43,15 @@ class Monitored(Protocol):
         ...
 
 
+@runtime_checkable
+class Diagnosed(Protocol):
+    """Settings that can say what speaks against a trained model, by the pictures it learned from."""
+
+    def diagnosed(self, params: PyTree, recipe: Recipe, scenes: AbstractScenes) -> JSON:
+        """What is kept with the weights; "flags" are codes of what speaks against all that it says."""
+        ...
+
+
 def train(
     recipe: Recipe,
     out: Path | str | None = None,
@@ -80,7 +89,9 @@ def train(
                 state = best_state(folder, state)
             except CheckpointError as error:
                 watch({"event": f"{error} The last state is kept instead of the best."})
-        save_weights(folder / WEIGHTS, recipe.model, train_scenes.spec, params_of(learner, state))
+        params = params_of(learner, state)
+        found = diagnosed(recipe, params, train_scenes, watch)
+        save_weights(folder / WEIGHTS, recipe.model, train_scenes.spec, params, found)
     return open_run(folder)
 
 
@@ -110,6 +121,14 @@ def monitor_of(recipe: Recipe, learner: Learner, scenes: AbstractScenes, held_ou
     if isinstance(recipe.model, Monitored):
         return recipe.model.monitor(learner, recipe, scenes, held_out)
     return lambda state, step: {}
+
+
+def diagnosed(recipe: Recipe, params: PyTree, scenes: AbstractScenes, watch: Watch) -> JSON:
+    """What the run found out about itself, said aloud if it speaks against it."""
+    found = recipe.model.diagnosed(params, recipe, scenes) if isinstance(recipe.model, Diagnosed) else {}
+    if flags := found.get("flags"):
+        watch({"event": f"this run is doubtful: {', '.join(flags)}; every count of it says so"})
+    return found
 
 
 def remarks(folder: Path, recipe: Recipe, scenes: AbstractScenes) -> list[str]:

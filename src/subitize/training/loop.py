@@ -10,8 +10,7 @@ starting again with a lower learning rate when a run has certainly failed.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,17 +21,20 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PyTree
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
-from subitize.core.interfaces import Batch, Learner, Metrics
+from subitize.core.interfaces import Batch, Examples, Learner, Metrics
 from subitize.core.json import JSON
-from subitize.core.seeds import LARGEST_SEED
+from subitize.core.stopping import stoppable
 from subitize.core.typed import typed
-from subitize.scenes import AbstractScenes
 from subitize.training import checkpoint
 from subitize.training.records import Records
 
 MAX_NONFINITE_STEPS = 10  # in a row, after which a run goes back to its last checkpoint
 MAX_ROLLBACKS = 3  # of a run, before it is given up
+STOPPING = (
+    "stopping after this chunk. Ask again to stop now: what came after the last save is then done anew."
+)
 RESTART_LR_FACTOR = 0.5  # whenever a run starts again: too large steps are why most fail
 LOOP_COLUMNS = ("step", "attempt", "restarts", "skipped")  # of a record, written by the loop itself
 
@@ -62,7 +64,7 @@ class Plan:
     Args:
         steps: in all, those before a resume included.
         batch: images per step.
-        seed: of scenes, initial weights and noise; from 0 to `LARGEST_SEED`.
+        seed: of scenes, initial weights and noise.
         chunk: steps per dispatch, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
@@ -70,7 +72,7 @@ class Plan:
         labels: whether the learner may see what is true of the examples.
 
     Raises:
-        UsageError: the seed is out of range.
+        UsageError: a number is out of its bounds.
     """
 
     steps: int
@@ -83,8 +85,7 @@ class Plan:
     labels: bool = False
 
     def __post_init__(self):
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(f"`seed` is from 0 to {LARGEST_SEED:,}; got {self.seed}.")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Notes:
 
 def fit(
     learner: Learner,
-    scenes: AbstractScenes,
+    scenes: Examples,
     plan: Plan,
     folder: Path,
     *,
@@ -155,21 +156,43 @@ def fit(
         watch: called with every row, with clock times and events added.
 
     Raises:
+        UsageError: it is no learner.
         Interrupted: SIGTERM or SIGINT arrived; a checkpoint was written.
         DivergedError: updates stayed infinite after going back several times.
     """
+    check_learner(learner)
     training = Training(learner, scenes, plan, folder, watch)
-    training.begin(resume=resume)
-    if training.step < plan.steps:
-        watch({"event": "compiling..."})  # before a silence of up to a minute
-    with stoppable() as stops:
+    with stoppable(lambda: watch({"event": STOPPING})) as stops:
+        training.begin(resume=resume)
+        if training.step < plan.steps:
+            watch({"event": "compiling..."})  # before a silence of up to a minute
         while training.step < plan.steps:
-            training.advance(inspect)
+            if not stops:
+                training.advance(inspect)
             if training.due() or (stops and training.saved_at < training.step):
                 training.save()
             if stops:
                 raise Interrupted(stops[0], folder)
     return training.state.learner
+
+
+def check_learner(learner: object) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        UsageError: it lacks a function, or cannot be hashed.
+    """
+    kind = type(learner).__name__
+    for name in ("init", "step"):
+        if not callable(getattr(learner, name, None)):
+            raise UsageError(f"A learner has two functions, `init` and `step`; {kind} has no `{name}`.")
+    try:
+        hash(learner)
+    except TypeError as error:
+        raise UsageError(
+            f"Steps are compiled for each learner, so it must be hashable, and {kind} is not: {error}. Make "
+            "it a frozen dataclass of numbers, words and functions."
+        ) from None
 
 
 def best_state(folder: Path, like: PyTree) -> PyTree:
@@ -190,7 +213,7 @@ def best_state(folder: Path, like: PyTree) -> PyTree:
 class Training:
     """One run under way."""
 
-    def __init__(self, learner: Learner, scenes: AbstractScenes, plan: Plan, folder: Path, watch: Callable):
+    def __init__(self, learner: Learner, scenes: Examples, plan: Plan, folder: Path, watch: Callable):
         self.learner, self.scenes, self.plan = learner, scenes, plan
         self.data = Sampling(plan.batch, plan.replace, plan.labels)
         self.saves = folder / "checkpoints"
@@ -305,12 +328,12 @@ class Sampling(NamedTuple):
     replace: bool
     labels: bool
 
-    def indices(self, scenes: AbstractScenes, seed: Array | int, step: Array | int, length: int) -> Array:
+    def indices(self, scenes: Examples, seed: Array | int, step: Array | int, length: int) -> Array:
         """Which examples so many steps see, from one step on: [length, batch]."""
         numbers = step * self.batch + jnp.arange(length * self.batch)
         return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch)
 
-    def examples(self, scenes: AbstractScenes, seed: Array | int, indices: Array) -> Batch:
+    def examples(self, scenes: Examples, seed: Array | int, indices: Array) -> Batch:
         """The batch of one step, its labels only for a learner that may see them."""
         batch = scenes.examples(seed, indices)
         return batch if self.labels else batch._replace(labels=None)
@@ -322,7 +345,7 @@ class Sampling(NamedTuple):
 def first_state(
     learner: Learner,
     data: Sampling,
-    scenes: AbstractScenes,
+    scenes: Examples,
     seed: Array | int,
     attempt: Array | int,
     learning_rate_scale: Array | float = 1.0,
@@ -338,7 +361,7 @@ def run_chunk(
     learner: Learner,
     data: Sampling,
     length: int,
-    scenes: AbstractScenes,
+    scenes: Examples,
     seed: Array | int,
     attempt: Array | int,
     state: LoopState,
@@ -395,23 +418,3 @@ def as_lists(metrics: Metrics) -> JSON:
     if taken := set(LOOP_COLUMNS) & set(metrics):
         raise UsageError(f"The loop itself records {', '.join(sorted(taken))}. Give the metric another name.")
     return {name: value.tolist() for name, value in metrics.items()}
-
-
-@contextmanager
-def stoppable() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying of them; a second one kills at once."""
-    stops: list[int] = []
-
-    def stop(number, frame):
-        stops.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    try:
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: leave signals to whoever runs it
-        before = {}
-    try:
-        yield stops
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -33,11 +33,12 @@ def provenance() -> JSON:
 
 
 def begun(folder: Path) -> JSON:
-    """The provenance of a run; empty if it has none."""
+    """The provenance of a run; empty if it has none that can be read."""
     try:
-        return json.loads((folder / PROVENANCE).read_text())
-    except (FileNotFoundError, ValueError):
+        made = json.loads((folder / PROVENANCE).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
+    return made if isinstance(made, dict) and isinstance(made.get("versions", {}), dict) else {}
 
 
 def changed_since(made: JSON) -> str:

@@ -18,11 +18,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from subitize.core.bounds import MOST_SCENES, check_bounds
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.core.sealed import seal, unseal
-from subitize.core.seeds import LARGEST_SEED
 from subitize.core.typed import Dataclass, typed
 from subitize.core.words import name_and_options
 from subitize.registry import LEARNERS, name_of, trainable
@@ -81,7 +81,9 @@ class Data:
     epochs: bool = False
 
     def __post_init__(self):
-        check_positive(self, "batch")
+        check_bounds(self)
+        if not self.scenes:
+            raise UsageError("`scenes` is a name or the path of a folder, and not empty.")
 
     @property
     def is_folder(self) -> bool:
@@ -136,9 +138,7 @@ class Loop:
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self):
-        check_positive(self, "steps", "chunk", "save_every", "look_every", "look_at")
-        if self.restarts < 0 or not 0 <= self.seed <= LARGEST_SEED:
-            raise UsageError(f"`restarts` is at least 0, and `seed` is from 0 to {LARGEST_SEED:,}.")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,12 @@ class Recipe:
     loop: Loop = field(default_factory=Loop)
 
     def __post_init__(self):
+        refuse_ambiguous(self.model)
+        if self.loop.steps * self.data.batch + self.loop.look_at > MOST_SCENES:
+            raise UsageError(
+                f"A training numbers its scenes up to {MOST_SCENES:,}; {self.loop.steps:,} `steps` of "
+                f"{self.data.batch:,} are more. Use fewer, or a smaller `batch`."
+            )
         if check := getattr(self.model, "check", None):
             check(self.data)
 
@@ -262,6 +268,27 @@ class Recipe:
 
 
 SECTIONS = ("model", "data", "optimizer", "loop")
+OTHERS = {"data": Data, "optimizer": Optimizer, "loop": Loop}  # sections that every recipe has alike
+COMMAND_ONLY = frozenset(("model", "settings", "out", "resume", "deterministic", "debug", *OTHERS))
+
+
+def refuse_ambiguous(settings: Trainable) -> None:
+    """Refuse settings of a model of which one is called as another option is.
+
+    Raises:
+        UsageError: one is.
+    """
+    taken = COMMAND_ONLY.union(*names_in_others().values())
+    if twice := taken & {each.name for each in dataclasses.fields(settings)}:
+        raise UsageError(
+            f"An option has one name on the command line and in a recipe. The setting `{min(twice)}` of "
+            f"{type(settings).__name__} has that of another option; call it something else."
+        )
+
+
+def names_in_others() -> dict[str, set[str]]:
+    """Names of the options in each section but the model's."""
+    return {section: {each.name for each in dataclasses.fields(kind)} for section, kind in OTHERS.items()}
 
 
 def default_model(scenes: str) -> str:
@@ -288,11 +315,18 @@ def named_scenes(scenes: str) -> tuple[str, JSON]:
 def sections(settings: Trainable) -> tuple[Data, Optimizer, Loop]:
     """The other sections at the defaults that suit a model."""
     wanted: JSON = getattr(settings, "defaults", {})
+    names = names_in_others()
+    if unknown := set(wanted).difference(*names.values()):
+        hint = did_you_mean(min(unknown), sorted(set().union(*names.values())))
+        raise UsageError(
+            "A model's `defaults` are values of options of data, optimizer and loop; those of "
+            f"{type(settings).__name__} name `{min(unknown)}`, which is none.{hint}"
+        )
 
-    def own(kind: type) -> JSON:
-        return {each.name: wanted[each.name] for each in dataclasses.fields(kind) if each.name in wanted}
+    def own(section: str) -> JSON:
+        return {name: value for name, value in wanted.items() if name in names[section]}
 
-    return Data(**own(Data)), Optimizer(**own(Optimizer)), Loop(**own(Loop))
+    return Data(**own("data")), Optimizer(**own("optimizer")), Loop(**own("loop"))
 
 
 def filled(given: Section, begun: Section) -> Section:
@@ -316,7 +350,7 @@ def typed_recipe(model: JSON, data: object, optimizer: object, loop: object) -> 
 
 def in_sections(fields: JSON) -> JSON:
     """The fields of a recipe from before there were sections, each in its own."""
-    kinds = {"model": LEARNERS[fields["model"]], "data": Data, "optimizer": Optimizer, "loop": Loop}
+    kinds = {"model": LEARNERS[fields["model"]]} | OTHERS
     names = {home: {f.name for f in dataclasses.fields(kind)} & set(fields) for home, kind in kinds.items()}
     parts = {home: {name: fields[name] for name in own} for home, own in names.items()}
     return parts | {"model": {"name": fields["model"]} | parts["model"]}
@@ -335,10 +369,3 @@ def read_recipe(folder: Path) -> Recipe:
         raise CheckpointError(
             f"{path} cannot be trusted. {error} Put the file back as it was, or train into another folder."
         ) from None
-
-
-def check_positive(options: object, *names: str) -> None:
-    """Refuse options that must be above zero and are not."""
-    for name in names:
-        if not getattr(options, name) > 0:
-            raise UsageError(f"`{name}` must be positive; got {getattr(options, name)}.")

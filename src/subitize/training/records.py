@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from subitize.core.errors import CheckpointError
+from subitize.core.typed import typed
 
 RECORDS, TIMINGS = "records.jsonl", "timings.jsonl"
 
@@ -75,11 +76,40 @@ def drop_half_a_line(path: Path) -> None:
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows of a run."""
-    return [json.loads(line) for line in (folder / RECORDS).read_text().splitlines()]
+    """The rows of a run.
+
+    Raises:
+        CheckpointError: the file is gone or damaged.
+    """
+    return rows_of(folder / RECORDS)
 
 
 def training_seconds(folder: Path) -> float:
-    """Seconds of a training's steps: compilation included, and what interruptions made it do twice."""
-    timings = [json.loads(line) for line in (folder / TIMINGS).read_text().splitlines()]
-    return sum(row.get("seconds", 0.0) for row in timings)
+    """Seconds of a training's steps: compilation included, and what interruptions made it do twice.
+
+    Raises:
+        CheckpointError: the file of times is gone or damaged.
+    """
+    path = folder / TIMINGS
+    try:
+        return sum(typed(float, row.get("seconds", 0.0), "seconds") for row in rows_of(path))
+    except TypeError as error:
+        raise CheckpointError(f"The record {path} is damaged: {error}.") from None
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """One object of JSON per line of a file."""
+    if not path.is_file():
+        raise CheckpointError(f"The record {path} is gone.")
+    return [row_of(line, f"{path}, line {n}") for n, line in enumerate(path.read_bytes().splitlines(), 1)]
+
+
+def row_of(line: bytes, where: str) -> dict[str, Any]:
+    """What a line of a record says."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise CheckpointError(f"The record {where}, is damaged: it is no object of JSON.")
+    return row

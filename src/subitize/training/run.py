@@ -46,6 +46,11 @@ class Run:
     digest: str
     diagnostics: JSON = dataclasses.field(default_factory=dict)
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Codes of what speaks against all that the model says, found by the run itself."""
+        return tuple(self.diagnostics.get("flags", ()))
+
     def scenes(self, split: str = "test") -> AbstractScenes:
         """The world it was trained on, or its held-out half."""
         return self.recipe.data.load(split)
@@ -127,7 +132,8 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
 
 def agrees(weights: Weights, recipe: Recipe) -> bool:
     """Whether weights are of a recipe: of its model, with its settings."""
-    return type(weights.settings) is type(recipe.model) and weights.settings == recipe.model
+    same = (getattr(weights.settings, name) == getattr(recipe.model, name, None) for name in weights.given)
+    return type(weights.settings) is type(recipe.model) and all(same)
 
 
 def new_folder(name_or_path: str) -> Path:

@@ -14,10 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.errors import CheckpointError
 from subitize.core.interfaces import Batch, DataSpec, HasParams, Learner, Trainable
 from subitize.core.json import JSON
 from subitize.core.typed import typed
@@ -34,6 +33,7 @@ class Weights(NamedTuple):
 
     Attributes:
         settings: of the model, as the registry has them.
+        given: names of the settings that the file itself gives; an old one gives no more than the model's.
         data: the shapes of its pictures.
         diagnostics: what the run found out about itself.
         arrays: by their paths in the pytree of weights.
@@ -41,6 +41,7 @@ class Weights(NamedTuple):
     """
 
     settings: Trainable
+    given: frozenset[str]
     data: DataSpec
     diagnostics: JSON
     arrays: dict[str, np.ndarray]
@@ -109,14 +110,17 @@ def read_weights(path: Path) -> Weights:
         header = json.loads(text)
         header = header if HEADER in metadata else from_settings_of_air(header)
         settings, data = typed(LEARNERS[header["model"]], header["settings"]), DataSpec(**header["data"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
-        raise CheckpointError(f"{path} is not a model that can be read: {error}") from None
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever the bytes of a strange file may lead to
+        raise CheckpointError(f"{path} is not a model that can be read: {error}") from error
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise CheckpointError(
-                f"The weights in {path} are not all finite numbers ({name}). Train the model again."
+                f"{path} holds weights that are not finite ({name}), and can do nothing. Train it again."
             )
-    return Weights(settings, data, header["diagnostics"], arrays, sha256(path))
+    given = frozenset(header["settings"])
+    return Weights(settings, given, data, header["diagnostics"], arrays, sha256(path))
 
 
 def from_settings_of_air(settings: JSON) -> JSON:

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
-from subitize.core.interfaces import Batch, DataSpec, Draw
+from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
-from subitize.models.glance import Glance, GlanceSettings
+from subitize.models.glance import Glance, GlanceSettings, cross_entropy
 from subitize.training.recipe import Data
 
 
@@ -28,6 +28,9 @@ class CountClassifierOptions:
     features: int = GlanceSettings.features
     defaults: ClassVar[dict] = {"learning_rate": 1e-3}
     supervised: ClassVar[bool] = True  # batches carry labels
+
+    def __post_init__(self):
+        check_bounds(self)
 
     def check(self, data: Data) -> None:
         """Refuse scenes of more objects than it tells apart.
@@ -58,10 +61,3 @@ def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tup
     """Each image with its count."""
     assert batch.labels is not None, "a supervised learner is given labels"
     return batch.image, batch.labels
-
-
-def cross_entropy(model: Glance, example: tuple[Array, Array], draw: Draw) -> tuple[Array, dict[str, Array]]:
-    """The program: minus the log-probability of the true count, in nats, and whether it is the likeliest."""
-    image, count = example
-    log_probs = model(image)
-    return -log_probs[count], {"accuracy": (jnp.argmax(log_probs) == count).astype(log_probs.dtype)}

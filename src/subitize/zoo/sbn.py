@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import jax
 
+from subitize.core.bounds import check_bounds
 from subitize.core.interfaces import DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
@@ -24,6 +25,9 @@ class SBNOptions:
     layers: tuple[int, ...] = (200, 200)
     estimator: str = "rebar"
     defaults: ClassVar[dict] = {"scenes": "bits(of='digits')", "learning_rate": 3e-4, "batch": 24}
+
+    def __post_init__(self):
+        check_bounds(self)
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GenerativeLearner:
         """A learner that follows the bound, its pixels biased by the mean picture of its first batch."""

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from subitize.core.interfaces import DataSpec
+from jaxtyping import Array, Float, PRNGKeyArray
+from optax import GradientTransformation
+
+from subitize.core.bounds import check_bounds
+from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
 from subitize.gradients.learner import GenerativeLearner
@@ -27,6 +31,9 @@ class SubitizingVAEOptions:
     pixel_deviation: float = SubitizingVAESettings.pixel_deviation
     defaults: ClassVar[dict] = {"learning_rate": 1e-3, "clip": 100.0}
 
+    def __post_init__(self):
+        check_bounds(self)
+
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GenerativeLearner:
         """A learner that follows the loss, from the mean picture of its first batch."""
         settings = SubitizingVAESettings(
@@ -38,10 +45,31 @@ class SubitizingVAEOptions:
             perceptual=self.perceptual,
             pixel_deviation=self.pixel_deviation,
         )
-        return GenerativeLearner(
-            build=lambda key, batch: SubitizingVAE(settings, key=key, mean=batch.image.mean(0)),
-            loss=expectation(negative_elbo),
-            optimizer=optimizer.transformation(steps),
-            learning_rate=optimizer.learning_rate,
-            draw_image=lambda model, key: model.dream(key),
-        )
+        return autoencoder_learner(settings, optimizer.transformation(steps), optimizer.learning_rate)
+
+
+def autoencoder_learner(
+    settings: SubitizingVAESettings,
+    optimizer: GradientTransformation,
+    learning_rate: float,
+    mean: Float[Array, "height width channels"] | None = None,
+) -> GenerativeLearner:
+    """A learner of an autoencoder, which follows its loss.
+
+    Args:
+        settings: sizes.
+        optimizer: as optax has it.
+        learning_rate: its first one.
+        mean: the picture to begin with; the mean of the first batch if None.
+    """
+
+    def build(key: PRNGKeyArray, batch: Batch) -> SubitizingVAE:
+        return SubitizingVAE(settings, key=key, mean=batch.image.mean(0) if mean is None else mean)
+
+    return GenerativeLearner(
+        build=build,
+        loss=expectation(negative_elbo),
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        draw_image=lambda model, key: model.dream(key),
+    )

@@ -13,16 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from subitize.core import pictures
-from subitize.core.errors import NoInputError, UsageError, did_you_mean
-from subitize.core.pictures import (
-    PictureError,
-    find_pictures,
-    fit_picture,
-    invert_picture,
-    prepare_picture,
-    read_picture,
-)
+from subitize.core import image_io
+from subitize.core.image_io import PictureError, read_picture
+from subitize.core.preprocess import to_channels
 
 GREY = np.linspace(0, 255, 12 * 16).reshape(12, 16).astype(np.uint8)
 COLOUR = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], -1)
@@ -92,7 +85,7 @@ GOOD = {
 def test_good_pictures_give_their_pixels(tmp_path, case, channels):
     name, picture, options, expected, tolerance = GOOD[case]
     picture.save(tmp_path / name, **options)
-    found = read_picture(tmp_path / name, channels)
+    found = to_channels(read_picture(tmp_path / name).pixels, channels)
     expected = np.broadcast_to(expected, (12, 16, np.shape(expected)[-1]))
     if expected.shape[-1] == 3 and channels == 1:
         expected = (expected @ np.array([0.299, 0.587, 0.114]))[..., None]
@@ -119,7 +112,7 @@ def test_a_camera_held_sideways_is_set_upright(tmp_path, orientation, suffix):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(GREY).save(tmp_path / f"a.{suffix}", exif=exif)
-    found = read_picture(tmp_path / f"a.{suffix}", 1)[..., 0]
+    found = read_picture(tmp_path / f"a.{suffix}").pixels[..., 0]
     np.testing.assert_allclose(255 * found, undo[orientation](GREY), atol=0.01)
 
 
@@ -176,7 +169,7 @@ def test_bad_files_get_a_reason_and_one_line(tmp_path, case, capfd):
     with warnings.catch_warnings(record=True) as leaked:
         warnings.simplefilter("always")
         with pytest.raises(PictureError) as caught:
-            read_picture(file, 1)
+            read_picture(file)
     assert caught.value.reason == reason
     assert caught.value.exit_code == 4
     assert str(caught.value).startswith(f"{file}: ")
@@ -188,7 +181,7 @@ def test_bad_files_get_a_reason_and_one_line(tmp_path, case, capfd):
 def test_a_size_beyond_the_limit_is_told_before_decoding(tmp_path):
     (tmp_path / "a.png").write_bytes(png_header(9000, 8000))
     with pytest.raises(PictureError) as caught:
-        read_picture(tmp_path / "a.png", 1)
+        read_picture(tmp_path / "a.png")
     sentence = "a picture may have 64 million pixels; it has 9,000 x 8,000. Scale it down or cut it up."
     assert str(caught.value) == f"{tmp_path / 'a.png'}: {sentence}"
 
@@ -208,10 +201,10 @@ def test_what_is_no_file_gets_a_reason(tmp_path):
         "x" * 300: "missing",
     }.items():
         with pytest.raises(PictureError) as caught:
-            read_picture(tmp_path / name, 1)
+            read_picture(tmp_path / name)
         assert caught.value.reason == reason, name
     with pytest.raises(PictureError, match="a link that points nowhere"):
-        read_picture(tmp_path / "link.png", 1)
+        read_picture(tmp_path / "link.png")
 
 
 def test_a_file_that_may_not_be_opened_gets_a_reason(tmp_path, monkeypatch):
@@ -223,7 +216,7 @@ def test_a_file_that_may_not_be_opened_gets_a_reason(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "open", refuse)
     with pytest.raises(PictureError, match="may not be opened; change its permissions") as caught:
-        read_picture(tmp_path / "a.png", 1)
+        read_picture(tmp_path / "a.png")
     assert caught.value.reason == "unreadable"
 
 
@@ -239,9 +232,9 @@ def test_any_bytes_are_a_picture_or_a_picture_error(tmp_path):
         del raw[rng.integers(0, len(raw)) :][: int(rng.integers(0, 40))]
         (tmp_path / "a.png").write_bytes(raw)
         try:
-            found = read_picture(tmp_path / "a.png", 3)
+            found = read_picture(tmp_path / "a.png").pixels
             assert np.isfinite(found).all()
-            assert found.shape[2] == 3
+            assert found.shape[2] in (1, 3)
         except PictureError:
             refused += 1
     assert refused > 20
@@ -251,151 +244,102 @@ def test_a_name_in_no_encoding_is_read_and_can_be_printed(tmp_path):
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     Image.fromarray(GREY).save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(file)
-    assert read_picture(file, 1).shape == (12, 16, 1)
-    [(found, name)] = find_pictures([tmp_path])
-    assert found == file
-    assert name.encode() == "caf\N{REPLACEMENT CHARACTER}.png".encode()
+    assert read_picture(file).pixels.shape == (12, 16, 1)
 
 
-def test_reading_pictures_does_not_import_jax():
-    code = "import sys, subitize.core.pictures; sys.exit('jax' in sys.modules)"
-    source = str(Path(pictures.__file__).parents[2])
+@pytest.mark.parametrize("case", GOOD)
+def test_bytes_are_read_as_the_file_is(tmp_path, case):
+    name, picture, options, *_ = GOOD[case]
+    picture.save(tmp_path / name, **options)
+    found, again = read_picture((tmp_path / name).read_bytes()), read_picture(tmp_path / name)
+    np.testing.assert_array_equal(found.pixels, again.pixels)
+    assert found.remarks == again.remarks
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_bytes_get_the_same_reason_under_the_name_that_they_are_given(tmp_path, case):
+    reason, content = BAD[case]
+    with pytest.raises(PictureError) as caught:
+        read_picture(content(tmp_path), "upload\x1b[2J\n.png")
+    assert caught.value.reason == reason
+    assert str(caught.value).startswith(r"upload\x1b[2J\n.png: ")
+
+
+def stack(*levels):
+    """A file of several pages."""
+    first, *others = [Image.new("L", (16, 12), level) for level in levels]
+    return first, {"save_all": True, "append_images": others} if others else {}
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gif", "webp", "png"])
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_pages_that_are_not_read_are_told(tmp_path, suffix, number):
+    picture, options = stack(*(40 * i for i in range(number)))
+    picture.save(tmp_path / f"a.{suffix}", **options)
+    found = read_picture(tmp_path / f"a.{suffix}")
+    assert found.remarks == (() if number == 1 else (f"first_of_{number}_pages",))
+    assert found.pixels.max() == 0
+
+
+def test_the_previews_of_a_camera_are_no_pages(tmp_path):
+    picture, options = stack(99, 50)
+    picture.save(tmp_path / "a.jpg", "MPO", **options)
+    with Image.open(tmp_path / "a.jpg") as two:
+        assert two.n_frames == 2  # pyright: ignore[reportAttributeAccessIssue]
+    assert read_picture(tmp_path / "a.jpg").remarks == ()
+
+
+def of_range(low, high, kind):
+    values = np.linspace(low, high, 12 * 16).reshape(12, 16).astype(kind)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize(
+    ("picture", "remarks"),
+    [
+        (of_range(0, 235, np.uint16), ("narrow_range",)),
+        (of_range(1600, 1900, np.uint16), ("narrow_range",)),
+        (of_range(0, 4095, np.uint16), ("narrow_range",)),
+        (of_range(0, 4096, np.uint16), ()),
+        (of_range(61440, 65535, np.uint16), ("narrow_range",)),
+        (of_range(700, 700, np.uint16), ()),
+        (of_range(0, 0.06, np.float32), ("narrow_range",)),
+        (of_range(0, 0.07, np.float32), ()),
+        (of_range(0, 3000, np.float32), ()),
+        (of_range(0, 5, np.uint8), ()),
+        (of_range(0, 3000, np.int32), ("narrow_range",)),
+    ],
+)
+def test_a_wide_file_that_hardly_uses_its_range_is_told(tmp_path, picture, remarks):
+    picture.save(tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif").remarks == remarks
+
+
+def test_what_only_transparency_shows_is_told(tmp_path):
+    sheet = np.zeros((12, 16, 4), np.uint8)
+    for name, colour, alpha, remarks in (
+        ("black marks", 0, GREY, ("lost_in_transparency",)),
+        ("white marks", 255, GREY, ()),
+        ("nothing", 0, 0, ()),
+        ("a black sheet", 0, 255, ()),
+    ):
+        sheet[..., :3], sheet[..., 3] = colour, alpha
+        Image.fromarray(sheet).save(tmp_path / "a.png")
+        assert read_picture(tmp_path / "a.png").remarks == remarks, name
+
+
+def test_reading_and_preparing_pictures_does_not_import_jax():
+    code = "import sys, subitize.core.preprocess; sys.exit('jax' in sys.modules)"
+    source = str(Path(image_io.__file__).parents[2])
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": source}).returncode == 0
-
-
-@pytest.fixture
-def tree(tmp_path):
-    for name in ("b.png", "a.JPG", "sub/c.tiff", "sub/a.png", "note.txt", ".hidden.png", ".secret/x.png"):
-        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "tree" / name).write_bytes(b"?")
-    (tmp_path / "tree" / "link.png").symlink_to("nowhere.png")
-    (tmp_path / "tree" / "round").symlink_to(tmp_path / "tree")
-    return tmp_path / "tree"
-
-
-def test_folders_are_walked_in_the_order_of_names(tree):
-    found = find_pictures([tree])
-    assert [name for _, name in found] == ["a.JPG", "b.png", "link.png", "sub/a.png", "sub/c.tiff"]
-    assert [file for file, _ in found] == [tree / name for _, name in found]
-
-
-def test_files_named_explicitly_are_always_tried_and_names_stay_unique(tree):
-    found = find_pictures(
-        [tree / "note.txt", tree / "sub", tree / "sub" / "a.png", tree / "b.png", tree / "sub"]
-    )
-    assert [name for _, name in found] == ["note.txt", "a.png", "c.tiff", "b.png"]
-    names = [name for _, name in find_pictures([tree / "sub", tree])]
-    assert names == ["a.png", "c.tiff", "a.JPG", "b.png", "link.png"]
-    other = tree / "other"
-    other.mkdir()
-    (other / "a.png").write_bytes(b"?")
-    assert [name for _, name in find_pictures([tree / "sub", other])] == ["a.png", "c.tiff", "a~2.png"]
-
-
-def test_a_dangling_link_named_explicitly_is_left_to_the_reader(tree):
-    assert find_pictures([tree / "link.png"]) == [(tree / "link.png", "link.png")]
-
-
-def test_what_is_not_there_is_no_input(tree):
-    with pytest.raises(NoInputError) as caught:
-        find_pictures([tree, tree / "subb"])
-    assert str(caught.value) == (
-        f"There is no file or folder {tree / 'subb'}. Did you mean 'sub'? Give one that exists."
-    )
-    (tree / "empty").mkdir()
-    for paths in ([tree / "empty"], []):
-        with pytest.raises(NoInputError, match="Pictures are needed, but there is none in"):
-            find_pictures(paths)
-    assert len(find_pictures([tree / "empty", tree / "sub"])) == 2
-
-
-def test_a_folder_that_may_not_be_opened_is_listed(tree, monkeypatch):
-    scan = os.scandir
-
-    def refuse(path):
-        if str(path).endswith("sub"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert "sub" in [name for _, name in find_pictures([tree])]
-
-
-@pytest.mark.parametrize("how", ["resize", "crop", "pad"])
-@pytest.mark.parametrize("shape", [(40, 40), (30, 50), (50, 30), (8, 8), (20, 30), (9, 100)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_fitting_gives_the_canvas_and_invents_no_brightness(how, shape, channels):
-    values = np.random.default_rng(0).uniform(0.2, 0.6, (*shape, channels)).astype(np.float32)
-    fitted = fit_picture(values, 20, 30, how)
-    assert fitted.shape == (20, 30, channels)
-    assert fitted.dtype == np.float32
-    assert 0.2 - 1e-6 <= fitted.min() <= fitted.max() <= 0.6 + 1e-6
-
-
-def test_a_picture_of_the_right_size_stays_as_it_is():
-    values = np.random.default_rng(0).random((20, 30, 3)).astype(np.float32)
-    for how in ("resize", "crop", "pad"):
-        np.testing.assert_array_equal(fit_picture(values, 20, 30, how), values)
-
-
-def disc(side, radius):
-    at = np.arange(side) + 0.5 - side / 2
-    return (np.hypot(at[:, None], at) < radius).astype(np.float32)[..., None]
-
-
-def test_each_way_of_fitting_keeps_what_it_promises():
-    big = disc(80, 20)
-    resized = fit_picture(big, 20, 40, "resize")
-    assert resized.sum() == pytest.approx(big.sum() / 16, rel=0.02), "scaled by a quarter on both axes"
-    assert resized[:, :10].max() == resized[:, 30:].max() == 0, "the rest is ground"
-    assert fit_picture(big, 40, 40, "crop").sum() == big.sum(), "the middle at its own scale"
-    small = disc(10, 4)
-    assert fit_picture(small, 40, 40, "pad").sum() == small.sum(), "never enlarged"
-    assert fit_picture(small, 40, 40, "resize").sum() == pytest.approx(16 * small.sum(), rel=0.02)
-    np.testing.assert_array_equal(fit_picture(big, 20, 20, "pad"), fit_picture(big, 20, 20, "resize"))
-
-
-def test_shrinking_does_not_alias():
-    stripes = np.tile(np.array([0, 1], np.float32), (64, 32))[..., None]
-    assert np.abs(fit_picture(stripes, 16, 16, "resize") - 0.5).max() < 0.15
-
-
-def test_what_stays_free_gets_the_ground_s_colour():
-    values = np.full((10, 10, 3), (0.1, 0.2, 0.3), np.float32)
-    values[4:6, 4:6] = 1
-    np.testing.assert_allclose(fit_picture(values, 10, 30, "pad")[0, 0], (0.1, 0.2, 0.3))
-
-
-def test_inverting_looks_at_the_border():
-    bright = np.full((10, 10, 1), 0.9, np.float32)
-    bright[2:8, 2:8] = 0.1
-    np.testing.assert_allclose(invert_picture(bright), 1 - bright)
-    np.testing.assert_allclose(invert_picture(1 - bright), 1 - bright)
-    np.testing.assert_allclose(invert_picture(1 - bright, "always"), bright, atol=1e-6)
-    np.testing.assert_allclose(invert_picture(bright, "never"), bright)
-
-
-def test_misspelt_ways_are_told():
-    with pytest.raises(UsageError) as caught:
-        fit_picture(np.zeros((9, 9, 1), np.float32), 9, 9, "corp")
-    assert str(caught.value) == "`fit` is one of resize, crop, pad; got 'corp'. Did you mean 'crop'?"
-
-
-def test_preparing_is_reading_inverting_and_fitting(tmp_path):
-    page = np.full((40, 40), 240, np.uint8)
-    page[15:25, 15:25] = 10
-    Image.fromarray(page).save(tmp_path / "a.png")
-    found = prepare_picture(tmp_path / "a.png", 20, 30, 1)
-    assert found.shape == (20, 30, 1)
-    np.testing.assert_allclose(found[10, 15], 245 / 255, atol=1e-3)
-    np.testing.assert_allclose(found[0, 0], 15 / 255, atol=1e-3)
 
 
 def test_many_readers_at_once_agree(tmp_path):
     Image.fromarray(COLOUR).save(tmp_path / "a.png")
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(read_picture(tmp_path / "a.png", 3))) for _ in range(8)
+        threading.Thread(target=lambda: found.append(read_picture(tmp_path / "a.png").pixels))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -404,8 +348,3 @@ def test_many_readers_at_once_agree(tmp_path):
     assert len(found) == 8
     for values in found:
         np.testing.assert_array_equal(values, found[0])
-
-
-def test_did_you_mean_is_a_sentence_or_nothing():
-    assert did_you_mean("Mnits", ["mnist", "digits"]) == " Did you mean 'mnist'?"
-    assert did_you_mean("xyz", ["mnist", "digits"]) == ""

@@ -1,0 +1,83 @@
+"""What does a count look like as rows of tables?
+
+    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,p_correct,
+                                       needs_review,reason,n_tiles,model,model_sha256
+    objects.csv    one row per object: file,id,x,y,w,h,score     in the picture's own pixels
+    timings.csv    one row per file:   file,ms                   of the clock, and so never twice the same
+
+`p_correct` is the posterior probability of the count, `score` that the object is there, `reason` a code of
+`subitize.evaluation.doubts` or of `subitize.core.image_io.PictureError`.
+
+The tables are UTF-8, with one row a line but for names that hold a line's end, which stand in quotes. A
+spreadsheet runs a cell that begins with = + - @ as a formula; a name that does gets an apostrophe before it,
+and so does one that has an apostrophe there already, so that `as_name` gets every name back.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from subitize.evaluation.pictures import Counted
+from subitize.training.run import Run
+
+COUNTS = (
+    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "p_correct"),
+    *("needs_review", "reason", "n_tiles", "model", "model_sha256"),
+)
+OBJECTS = ("file", "id", "x", "y", "w", "h", "score")
+TIMINGS = ("file", "ms")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")  # beginnings of a cell that a spreadsheet may run
+
+
+def count_row(counted: Counted, run: Run) -> list[object]:
+    """The line of counts.csv for one picture."""
+    file, model = as_cell(counted.file), [as_cell(run.path.name), run.digest]
+    if counted.failed:
+        return [file, "failed", *[""] * 5, "true", counted.reason, 0, *model]
+    numbers = [counted.count, f"{counted.expected:.3f}", *counted.interval, f"{counted.posterior.max():.4f}"]
+    review = "true" if counted.needs_review else "false"
+    return [file, "ok", *numbers, review, counted.reason, 1, *model]
+
+
+def object_rows(counted: Counted) -> list[list[object]]:
+    """The lines of objects.csv for one picture."""
+    objects = zip(counted.boxes, counted.scores, strict=True)
+    return [
+        [as_cell(counted.file), i, *(f"{v:.1f}" for v in (x0, y0, x1 - x0, y1 - y0)), f"{score:.4f}"]
+        for i, ((x0, y0, x1, y1), score) in enumerate(objects, 1)
+    ]
+
+
+def timing_row(counted: Counted) -> list[object]:
+    """The line of timings.csv for one picture."""
+    return [as_cell(counted.file), "" if counted.failed else f"{counted.ms:.1f}"]
+
+
+def as_cell(name: str) -> str:
+    """A name as a cell that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith((*FORMULAS, "'")) else name
+
+
+def as_name(cell: str) -> str:
+    """The name that `as_cell` made a cell of."""
+    return cell.removeprefix("'")
+
+
+def as_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as lines of a table, each ended by a line feed; what could break a row stands in quotes."""
+    return "".join(map(as_line, rows))
+
+
+def as_line(row: Sequence[object]) -> str:
+    """A row as a line."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(row)  # it quotes what its line end is made of
+    return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def whole_rows(text: str) -> list[list[str]]:
+    """The rows of a table; what follows the last whole one, as a process killed leaves it, is dropped."""
+    end = len(text)
+    while end and (text[end - 1] != "\n" or text.count('"', 0, end) % 2):  # a line may end inside quotes
+        end = text.rfind("\n", 0, end - 1) + 1
+    return list(csv.reader(io.StringIO(text[:end], newline="")))

@@ -1,0 +1,78 @@
+"""Counters whose claims are tested: how each is trained, for how many objects it looks then, and how often.
+
+"published" is the AIR of the paper: it sees the image and its own latest latents. Ours sees besides what its
+canvas does not explain. All have the same decoder and are trained by the same bound, in which the count is
+summed exactly. All may find one object more than they are shown, so that they learn to stop after the last.
+Ours learn from sums of ones too (`subitize.models.sums`): of two, but where twos are to be unseen of three.
+
+Claims that test the same counter share its training, since the lab keeps it by its options.
+"""
+
+from typing import Any, NamedTuple
+
+from subitize.models.look import OPTIONS as LOOKING
+from subitize.reproduce.lab import Lab
+from subitize.training import Run
+
+LOOKS = 8  # of DAIR at each picture: after the first it reconsiders what it has found
+WAYS = {  # model and looks
+    "dair": ("dair", LOOKS),
+    "published": ("published", 1),
+    "air": ("air", 1),
+    "dair, one look": ("dair", 1),
+}
+MOST = 9  # objects that may be found in a test, by a model that can take more steps than in training
+STEPS = 4000  # of training
+PRIORS = {  # of the open-ended DAIR's count
+    "sticks": "sticks(concentration=0.001)",
+    "learned sticks": "sticks(concentration=1.0, learned=True)",
+    "geometric": "geometric(rate=0.001)",
+    "binomial": "binomial(p=0.5)",
+}
+OPEN_ENDED_COUNTS, OPEN_ENDED_CANVAS = (0, 1, 2, 3), 70  # its scenes have room for more
+OPEN_ENDED_MOST = 12  # objects that it looks for, for the sake of memory
+
+
+class CounterSpec(NamedTuple):
+    """How a counter is trained, and how it then looks.
+
+    Attributes:
+        training: options of its recipe, but for the seed.
+        max_objects: that are looked for, if it can take more steps than in training.
+        looks: at each picture.
+    """
+
+    training: dict[str, Any]
+    max_objects: int
+    looks: int
+
+    @property
+    def looking(self) -> tuple[Any, ...]:
+        """All that decides how it looks, but for the objects that are looked for."""
+        return self.training["model"], self.looks, LOOKING
+
+    def run(self, lab: Lab, seed: int) -> Run:
+        """The trained model, which looks for as many objects, and as often, as it shall."""
+        run = lab.trained(**self.training, seed=seed)
+        return lab.looking(run, self.max_objects, self.looks) if run.model.guide.extends else run
+
+
+def counter_of(way: str, counts: tuple[int, ...]) -> CounterSpec:
+    """One of `WAYS`, trained on scenes of these counts."""
+    model, looks = WAYS[way]
+    alone = {"sums": 0} if model == "published" else {}
+    training = {"model": model, "counts": counts, "max_objects": counts[-1] + 1, "steps": STEPS} | alone
+    return CounterSpec(training, MOST, looks)
+
+
+def open_ended_counter(prior: str) -> CounterSpec:
+    """DAIR under one of `PRIORS`, trained on up to three objects, which looks for many more."""
+    training = {
+        "model": "dair",
+        "counts": OPEN_ENDED_COUNTS,
+        "canvas": OPEN_ENDED_CANVAS,
+        "max_objects": OPEN_ENDED_COUNTS[-1] + 1,
+        "count_prior": PRIORS[prior],
+        "steps": STEPS,
+    }
+    return CounterSpec(training, OPEN_ENDED_MOST, LOOKS)

@@ -1,0 +1,28 @@
+"""Pairs know their sum and order; objects are handed on from left to right."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+
+from subitize.claims.downstream import objects, sum_and_order
+from subitize.scenes import Scene
+
+
+def test_a_pair_knows_its_sum_and_its_order():
+    boxes = np.array(
+        [[[20, 0, 30, 9], [3, 5, 11, 20]], [[1, 0, 9, 9], [8, 0, 20, 9]], [[0, 0, 9, 9], [5, 5, 9, 9]]]
+    )
+    labels = np.array([[7, 2], [7, 2], [4, 4]])
+    scene = Scene(np.zeros((3, 1, 1, 1)), np.full(3, 2), boxes, labels)
+    np.testing.assert_array_equal(sum_and_order(scene), [[9, 1], [9, 0], [8, 1]])
+
+
+def test_objects_come_from_left_to_right_whatever_the_order_of_attention(monkeypatch):
+    boxes = jnp.array([[30.0, 0, 40, 9], [2, 5, 11, 20], [0, 0, 1, 1]])
+    what = jnp.array([[1.0], [2], [3]])
+    seen = SimpleNamespace(boxes=boxes, what=what)
+    monkeypatch.setattr("subitize.claims.downstream.look_closely", lambda model, image, key: seen)
+    air = SimpleNamespace(settings=SimpleNamespace(width=50, height=25))
+    for code in objects(air, jnp.zeros((25, 50, 1))):
+        np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)

@@ -1,0 +1,107 @@
+"""Real counts, killed, terminated and out of room: what was counted is there, and the rest follows."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.processes
+MANY, TABLES = 200, ("counts.csv", "objects.csv")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """So many pictures that a signal arrives while they are counted."""
+    folder = tmp_path_factory.mktemp("many")
+    rng = np.random.default_rng(0)
+    for i in range(MANY):
+        values = np.zeros((40, 40), np.uint8)
+        y, x = rng.integers(2, 25, 2)
+        values[y : y + 12, x : x + 9] = rng.integers(120, 255)
+        Image.fromarray(values).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def words(many: Path, run: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "subitize", "count", *map(str, (many, "--model", run, "--out", out)), *more]
+
+
+@pytest.fixture(scope="module")
+def whole(many, run, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "out"
+    done = subprocess.run(words(many, run, out), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def rows(out: Path) -> int:
+    """Rows of pictures that are finished, in a count that is not."""
+    path = out / "counts.csv.partial"
+    return max(0, path.read_bytes().count(b"\n") - 1) if path.exists() else 0
+
+
+def stop_after(number: int, process: subprocess.Popen, out: Path, how: signal.Signals) -> str:
+    """Send a signal once so many rows are there; returns what was said to people."""
+    while rows(out) < number:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(how)
+    return process.communicate(timeout=600)[1]
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    overlays = {str(path): path.read_bytes() for path in sorted((out / "overlays").iterdir())}
+    tables = {name: (out / name).read_bytes() for name in TABLES}
+    return tables | {Path(path).name: data for path, data in overlays.items()}
+
+
+def assert_goes_on_to_the_same_end(many, run, out, whole):
+    done = subprocess.run(words(many, run, out, "--resume"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert contents(out) == contents(whole)
+    assert len((out / "timings.csv").read_text().splitlines()) == MANY + 1
+
+
+def test_however_a_count_is_stopped_it_goes_on_to_the_same_end(many, run, whole, tmp_path):
+    out = tmp_path / "out"
+    for turn, (how, code) in enumerate(
+        ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)), 1
+    ):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(words(many, run, out, "--resume"), **pipes)
+        said = stop_after(45 * turn, process, out, how)
+        assert process.returncode == code, said
+        assert rows(out) >= 45 * turn
+        assert not (out / "counts.csv").exists()
+        if how != signal.SIGKILL:
+            assert f"Stopped by {how.name} after {rows(out)} of {MANY} files." in said
+            assert f"go on with --out {out} --resume." in said
+        assert "Traceback" not in said
+    assert_goes_on_to_the_same_end(many, run, out, whole)
+
+
+def test_where_there_is_no_room_the_finished_rows_stay(many, run, whole, tmp_path):
+    """The system lets no file grow beyond a size, which the table of counts reaches in the middle."""
+    out = tmp_path / "out"
+    size = (whole / "counts.csv").stat().st_size // 2
+    assert max(path.stat().st_size for path in (whole / "overlays").iterdir()) < size
+    done = subprocess.run(
+        words(many, run, out),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )
+    assert done.returncode == 7, done.stderr
+    assert f"The disk is full at {out}; make room." in done.stderr
+    assert "Traceback" not in done.stderr
+    left = (out / "counts.csv.partial").read_bytes()
+    assert left.endswith(b"\n")
+    assert (whole / "counts.csv").read_bytes().startswith(left)
+    assert 0.4 * MANY < rows(out) < 0.6 * MANY
+    assert_goes_on_to_the_same_end(many, run, out, whole)

@@ -1,0 +1,229 @@
+"""Whatever ends a count, its finished rows are there, and it ends as if nothing had happened."""
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from subitize.core.errors import UsageError
+from subitize.core.preprocess import Preprocessor
+from subitize.evaluation.count_folder import TABLES, open_count
+from subitize.evaluation.overlays import overlay_paths
+from subitize.evaluation.pictures import Counted
+
+PREPROCESSOR = Preprocessor(24, 24)
+NAMES = ("=a.png", "b\nb.jpg", 'c"c.png', "d/e.png", "d/bad.png", "f.tif", "g\r.png")
+SAME = [name for name in TABLES if name != "timings.csv"]
+
+
+def counted(name: str) -> Counted:
+    """An answer that depends on the name alone; one of them has failed."""
+    if "bad" in name:
+        return Counted(name, "empty", f"{name}: the file has 0 bytes.")
+    number = len(name) % 3
+    posterior = np.full(3, 0.05)
+    posterior[number] = 0.9
+    boxes = np.arange(4.0 * number).reshape(number, 4) / len(name)
+    return Counted(name, picture=np.zeros((9, 9, 3)), posterior=posterior, boxes=boxes, ms=float(len(name)))
+
+
+def draw(found: Counted) -> Image.Image:
+    return Image.new("L", (8, 8), found.count)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> list[tuple[Path, str]]:
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(len(NAMES)):
+        (folder / str(i)).write_bytes(b"?")
+    return [(folder / str(i), name) for i, name in enumerate(NAMES)]
+
+
+def count(folder: Path, run, files, *, to: int = len(NAMES), resume: bool = False) -> int:
+    """Count up to a picture; returns how many were done before."""
+    with open_count(folder, run, files, PREPROCESSOR, draw, resume=resume) as counts:
+        before = counts.done
+        for name in NAMES[before:to]:
+            counts.write(counted(name))
+        if to == len(NAMES):
+            totals = counts.done, counts.objects, counts.failures, counts.doubtful
+            every = [counted(name) for name in NAMES]
+            assert totals == (len(NAMES), sum(x.count for x in every if not x.failed), {"empty": 1}, 0)
+            counts.finish()
+    return before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but those that hold a clock, by name."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "timings.csv")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def whole(untrained, files, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    assert count(folder, untrained, files) == 0
+    return folder
+
+
+def test_a_finished_count_has_its_tables_and_an_unfinished_one_says_so(untrained, files, whole, tmp_path):
+    assert {path.name for path in whole.iterdir()} == {*TABLES, "overlays", "count.json", ".lock"}
+    count(tmp_path / "out", untrained, files, to=3)
+    tables = {f"{name}.partial" for name in TABLES}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *tables,
+        "overlays",
+        "count.json",
+        ".lock",
+    }
+    for name in SAME:
+        assert (whole / name).read_bytes().startswith((tmp_path / "out" / f"{name}.partial").read_bytes())
+
+
+@pytest.mark.parametrize("stopped", range(len(NAMES) + 1))
+def test_a_count_that_was_stopped_ends_as_if_it_had_not_been(untrained, files, whole, tmp_path, stopped):
+    count(tmp_path / "out", untrained, files, to=min(stopped, len(NAMES) - 1))
+    assert count(tmp_path / "out", untrained, files, resume=True) == min(stopped, len(NAMES) - 1)
+    assert contents(tmp_path / "out") == contents(whole)
+    timings = (tmp_path / "out" / "timings.csv").read_bytes()
+    assert timings == (whole / "timings.csv").read_bytes(), (
+        "the clock of these pictures is a function of them"
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_whatever_is_left_of_the_tables_it_goes_on_to_the_same_end(
+    untrained, files, whole, tmp_path_factory, data
+):
+    """As a failing power leaves them: each cut anywhere, filled with rubbish, or lost; overlays as well."""
+    out = tmp_path_factory.mktemp("cut") / "out"
+    shutil.copytree(whole, out)
+    for name in TABLES:
+        left = (out / name).read_bytes()
+        left = left[: data.draw(st.integers(0, len(left)))] + data.draw(
+            st.sampled_from([b"", b"\0" * 9, b"\0\n"])
+        )
+        (out / f"{name}.partial").write_bytes(left)
+        (out / name).unlink()
+        if data.draw(st.integers(0, 9)) == 0:
+            (out / f"{name}.partial").unlink()
+    for overlay in sorted((out / "overlays").rglob("*.png")):
+        how = data.draw(st.sampled_from(["whole", "whole", "whole", "empty", "gone"]))
+        if how == "empty":
+            overlay.write_bytes(b"")
+        elif how == "gone":
+            overlay.unlink()
+    count(out, untrained, files, resume=True)
+    assert contents(out) == contents(whole)
+
+
+def test_a_row_without_its_objects_is_done_again(untrained, files, whole, tmp_path):
+    """A failing power may keep the table that was written last, and lose the end of another."""
+    count(tmp_path / "out", untrained, files, to=5)
+    objects = tmp_path / "out" / "objects.csv.partial"
+    lines = objects.read_bytes().splitlines(keepends=True)
+    objects.write_bytes(b"".join(lines[:-1]))
+    assert count(tmp_path / "out", untrained, files, resume=True) == 3, "d/e.png has lost its object"
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_a_count_cut_short_while_it_named_its_tables_goes_on(untrained, files, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "out")
+    (tmp_path / "out" / "counts.csv").rename(tmp_path / "out" / "counts.csv.partial")
+    assert count(tmp_path / "out", untrained, files, resume=True) == len(NAMES)
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_what_never_began_begins(untrained, files, whole, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").touch()
+    count(tmp_path / "out", untrained, files, resume=True)
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_a_count_only_goes_on_with_all_as_it_was(untrained, files, tmp_path):
+    out = tmp_path / "out"
+    count(out, untrained, files, to=2)
+    before = contents(out)
+    model = untrained.model
+    others = {
+        "model_sha256": {"run": dataclasses.replace(untrained, digest="1" * 64)},
+        "model": {"run": dataclasses.replace(untrained, path=tmp_path / "other")},
+        "fit": {"preprocessor": Preprocessor(24, 24, fit="pad")},
+        "invert": {"preprocessor": Preprocessor(24, 24, invert="always")},
+        "files, files_sha256": {"files": files[1:]},
+        "files_sha256": {"files": [*files[1:], files[0]]},
+    }
+    assert model.settings.max_objects == 2
+    for changed, other in others.items():
+        asked = {"run": untrained, "files": files, "preprocessor": PREPROCESSOR, "draw": draw} | other
+        with (
+            pytest.raises(UsageError, match=f"began with other {changed}\\."),
+            open_count(out, **asked, resume=True),
+        ):
+            pass
+    assert contents(out) == before
+
+
+def test_a_picture_that_changed_meanwhile_is_noticed(untrained, files, tmp_path):
+    own = [(tmp_path / name, name) for name in ("a.png", "b.png")]
+    for file, _ in own:
+        file.write_bytes(b"?")
+    then = own[0][0].stat().st_mtime_ns
+    with open_count(tmp_path / "out", untrained, own, PREPROCESSOR, draw) as counts:
+        counts.write(counted("a.png"))
+    own[0][0].write_bytes(b"!")
+    os.utime(own[0][0], ns=(then, then + 1_000_000_000))
+    with (
+        pytest.raises(UsageError, match="other files_sha256"),
+        open_count(tmp_path / "out", untrained, own, PREPROCESSOR, draw, resume=True),
+    ):
+        pass
+
+
+def test_what_else_is_there_is_never_written_to(untrained, files, whole, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a.txt").write_text("mine")
+    begun = tmp_path / "begun"
+    count(begun, untrained, files, to=2)
+    for folder, resume, message in (
+        (mine, False, "not empty; nothing is overwritten. Use --out .*mine-2\\.$"),
+        (mine, True, "not empty"),
+        (begun, False, "or go on with the count in it by --resume"),
+        (whole, False, "not empty"),
+        (whole, True, "is finished"),
+    ):
+        before = contents(folder)
+        with pytest.raises(UsageError, match=message):
+            count(folder, untrained, files, resume=resume)
+        assert contents(folder) == before
+
+
+def test_two_do_not_count_into_one_folder(untrained, files, tmp_path):
+    with open_count(tmp_path / "out", untrained, files, PREPROCESSOR, draw) as counts:
+        counts.write(counted(NAMES[0]))
+        with pytest.raises(UsageError, match="Another process is counting into"):
+            count(tmp_path / "out", untrained, files, resume=True)
+    assert count(tmp_path / "out", untrained, files, resume=True) == 1
+
+
+def test_every_overlay_has_a_place_of_its_own_that_a_file_system_takes(tmp_path):
+    names = ["a.png", "a.PNG", "a", "b.jpg", "b.jpg.png", "c.png/d.png", "c.png", "c.png.png"]
+    names += [f"{'ä' * 125}{i}.jpg" for i in range(2)] + [f"deep/{'x' * 251}.jpg"]
+    paths = overlay_paths(tmp_path, names)
+    assert len(set(paths)) == len(names)
+    assert [path.relative_to(tmp_path).as_posix() for path in paths[:5]] == [
+        *("a.png", "a.PNG", "a.png.png", "b.jpg.png", "b.jpg.png.png")
+    ]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    assert overlay_paths(tmp_path, names) == paths
