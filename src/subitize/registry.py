@@ -67,7 +67,7 @@ def trainable(spec: str) -> Trainable:
         raise UsageError(f"The model {spec!r} cannot be built: {error}.") from None
 
 
-def name_of(settings: Any) -> str:
+def name_of(settings: Trainable) -> str:
     """The name of settings in the registry.
 
     Raises:
@@ -82,7 +82,7 @@ def name_of(settings: Any) -> str:
     )
 
 
-def what_lacks(kind: Any) -> str | None:
+def what_lacks(kind: type) -> str | None:
     """What a class lacks to be a model of the registry, as the end of a sentence; None if nothing."""
     if not dataclasses.is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # pyright: ignore
         return "is no frozen dataclass"

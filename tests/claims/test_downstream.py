@@ -18,12 +18,11 @@ def test_a_pair_knows_its_sum_and_its_order():
     np.testing.assert_array_equal(sum_and_order(scene), [[9, 1], [9, 0], [8, 1]])
 
 
-def test_objects_come_from_left_to_right_whatever_the_order_of_attention():
+def test_objects_come_from_left_to_right_whatever_the_order_of_attention(monkeypatch):
     boxes = jnp.array([[30.0, 0, 40, 9], [2, 5, 11, 20], [0, 0, 1, 1]])
     what = jnp.array([[1.0], [2], [3]])
-    air = SimpleNamespace(
-        look_closely=lambda image, key: SimpleNamespace(boxes=boxes, what=what),
-        settings=SimpleNamespace(width=50, height=25),
-    )
+    seen = SimpleNamespace(boxes=boxes, what=what)
+    monkeypatch.setattr("subitize.claims.downstream.look_closely", lambda model, image, key: seen)
+    air = SimpleNamespace(settings=SimpleNamespace(width=50, height=25))
     for code in objects(air, jnp.zeros((25, 50, 1))):
         np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)

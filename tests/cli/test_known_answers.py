@@ -20,6 +20,8 @@ from subitize import scenes
 from subitize.cli.train import last_words
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.interfaces import DataSpec
+from subitize.counter.inference import look
+from subitize.counter.learner import AIRLearner
 from subitize.evaluation.pictures import count_pictures
 from subitize.figures.board import board
 from subitize.figures.scenes import overlay
@@ -84,13 +86,21 @@ class Columns(AIR):
         return Step(go_on, jnp.zeros((MOST, 3)), jnp.zeros((MOST, 2)), patches, errors, nothing + KL, nothing)
 
 
+class ColumnsLearner(AIRLearner):
+    """A learner of which such a model is the weights."""
+
+    def look(self, params, images):
+        return look(params, images, Columns.look)
+
+
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run of that model, which the commands open; what it was trained on may be chosen."""
 
     def make(**recipe: str) -> Run:
         trained = Recipe.of("air", max_objects=MOST, object_size=8.0, **recipe)
-        run = Run(tmp_path / "known", trained, trained.learner(SPEC), Columns(), DIGEST)
+        learner = ColumnsLearner(**vars(trained.learner(SPEC)))
+        run = Run(tmp_path / "known", trained, learner, Columns(), DIGEST)
         run.path.mkdir(exist_ok=True)
         (run.path / "records.jsonl").touch()
         monkeypatch.setattr("subitize.training.run.open_run", lambda *_: run)
@@ -426,7 +436,7 @@ def test_val_prints_them_for_people_too(measured, said):
 
 def test_the_last_line_of_training_tells_the_known_numbers(measured):
     each = "0: 100.0 %, 1: 100.0 %, 2: 50.0 %, 3: 0.0 %, 5: 0.0 %"
-    assert last_words(measured) == f"held out: 50.2 % counted right ({each}) of 500 scenes"
+    assert last_words(measured) == [f"held out: 50.2 % counted right ({each}) of 500 scenes"]
 
 
 def test_show_draws_held_out_scenes_with_what_is_seen_in_them(measured, said, tmp_path):

@@ -160,6 +160,11 @@ def test_a_finite_site_in_a_loop_is_refused_with_a_way_out():
     assert "inside a loop" in refused(cost, "exact")
 
 
+def test_a_loop_in_a_loop_is_refused_with_a_way_out():
+    with pytest.raises(SiteError, match="one number for both"):
+        expectation(lambda θ, x, draw: draw.at(0).at(1)("z", unit_normal(θ))).init(θ, X, jr.key(0))
+
+
 def unit_normal(mean):
     return Normal(mean, jnp.ones(()))
 

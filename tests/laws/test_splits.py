@@ -4,6 +4,7 @@ Worlds tell their split here: pictures of the training half are bright, those he
 """
 
 import runpy
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar, NamedTuple
@@ -19,7 +20,9 @@ from subitize import scenes
 from subitize.claims import CLAIMS, downstream, glances, memory, painting, subitizing
 from subitize.cli.train import last_words
 from subitize.core.interfaces import DataSpec
-from subitize.counter.diagnostics import signs
+from subitize.counter import diagnostics, inference
+from subitize.counter import monitor as monitoring
+from subitize.counter.learner import AIRLearner
 from subitize.evaluation.held_out import evaluate
 from subitize.figures.showcase import showcase
 from subitize.gradients.learner import GradientState
@@ -118,9 +121,24 @@ class Witness(AIR):
         return jnp.any(jnp.abs(self.known - image).max((1, 2, 3)) < 1e-3)
 
 
+class WitnessLearner(AIRLearner):
+    """A learner of which a witness is the weights."""
+
+    def look(self, params, images):
+        return inference.look(params, images, Witness.look)
+
+
+def signs(model, images, summands=2):
+    return diagnostics.signs(model, images, summands, Witness.look)
+
+
+def run_of(recipe, folder, witness):
+    return Run(folder, recipe, WitnessLearner(**vars(recipe.learner(DataSpec(SIDE, SIDE, 1)))), witness, "")
+
+
 @pytest.fixture
 def run(worlds, tmp_path):
-    return Run(tmp_path, RECIPE, RECIPE.learner(DataSpec(SIDE, SIDE, 1)), Witness(), "")
+    return run_of(RECIPE, tmp_path, Witness())
 
 
 def test_what_val_says_is_of_held_out_scenes(run):
@@ -160,8 +178,7 @@ def test_of_a_folder_what_is_measured_and_shown_is_held_out(tmp_path):
     options = {"canvas": SIDE, "invert": "never", "max_objects": 2, "object_size": 4.0}
     recipe = Recipe.of(scenes=str(tmp_path), **options)
     shown = scenes.load(str(tmp_path), "train", canvas=SIDE, invert="never").pictures
-    learner = recipe.learner(DataSpec(SIDE, SIDE, 1))
-    run = Run(tmp_path, recipe, learner, Witness(jnp.asarray(shown) / 255), "")
+    run = run_of(recipe, tmp_path, Witness(jnp.asarray(shown) / 255))
     found = evaluate(run, 60, elbo=False)
     assert 0 < found["n"] == 60 - len(shown)
     assert found["mean_count"] == 1
@@ -179,6 +196,8 @@ def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, t
         rows.extend(inspect(SimpleNamespace(model=m), plan.steps) for m in (Witness(), Witness(reached)))
         return UNTRAINED
 
+    monkeypatch.setattr(monitoring, "signs", signs)
+    monkeypatch.setattr(monitoring, "counts", partial(diagnostics.counts, look=Witness.look))
     monkeypatch.setattr(from_recipe, "fit", fit)
     monkeypatch.setattr(from_recipe, "diagnosed", lambda *_: {})
     monkeypatch.setattr(from_recipe, "save_weights", lambda *_: None)

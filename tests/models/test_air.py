@@ -16,6 +16,7 @@ from subitize.core.draws import Means, Samples
 from subitize.gradients import expectation
 from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
 from subitize.models.guide import pooled
+from subitize.models.look import look
 from subitize.models.sums import (
     Exercise,
     Recollection,
@@ -167,12 +168,12 @@ def test_every_kind_of_estimator_has_the_same_mean_gradient(word, exact_gradient
 
 
 def test_a_look_is_deterministic_and_consistent():
-    look = jax.jit(AIR.look)(MODEL, IMAGE)
-    assert np.isclose(look.posterior.sum(), 1)
-    assert look.count == look.posterior.argmax()
-    assert np.allclose(look.reconstruction, look.patches[: int(look.count)].sum(0))
+    seen = jax.jit(look)(MODEL, IMAGE)
+    assert np.isclose(seen.posterior.sum(), 1)
+    assert seen.count == seen.posterior.argmax()
+    assert np.allclose(seen.reconstruction, seen.patches[: int(seen.count)].sum(0))
     where = jax.jit(lambda model: model.roll_out(IMAGE, Means()))(MODEL).where
-    assert np.allclose(look.boxes[:, 2] - look.boxes[:, 0], 20 / np.maximum(where[:, 0], 1))
+    assert np.allclose(seen.boxes[:, 2] - seen.boxes[:, 0], 20 / np.maximum(where[:, 0], 1))
 
 
 def test_a_dream_holds_as_many_objects_as_its_prior_says():
@@ -301,6 +302,6 @@ def test_nothing_certain_makes_no_sums():
 )
 def test_any_canvas_any_depth_any_number(height, width, channels, most):
     settings = dataclasses.replace(SMALL, height=height, width=width, channels=channels, max_objects=most)
-    look = jax.jit(lambda key: AIR(settings, key=key).look(jnp.zeros((height, width, channels))))(jr.key(0))
-    assert look.posterior.shape == (most + 1,)
-    assert np.isfinite(look.posterior).all()
+    seen = jax.jit(lambda key: look(AIR(settings, key=key), jnp.zeros((height, width, channels))))(jr.key(0))
+    assert seen.posterior.shape == (most + 1,)
+    assert np.isfinite(seen.posterior).all()

@@ -14,6 +14,7 @@ from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
 from subitize.gradients import expectation
 from subitize.models.air import AIR, GUIDES, negative_elbo
+from subitize.models.look import look
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
@@ -50,7 +51,7 @@ def test_a_model_that_takes_more_steps_takes_the_same_ones_first(word, steps):
     shared = min(3, steps)
     for a, b in zip(before, after, strict=True):
         np.testing.assert_allclose(a[:shared], b[:shared], atol=1e-12)
-    assert len(model.extended(steps).look(IMAGE).posterior) == steps + 1
+    assert len(look(model.extended(steps), IMAGE).posterior) == steps + 1
 
 
 def test_a_model_that_knows_its_steps_takes_no_others():
@@ -193,11 +194,11 @@ def test_looking_on_is_the_roll_out_as_far_as_it_goes(word, monkeypatch):
     monkeypatch.setattr("subitize.models.sight.UNLIKELY", 0.0)
     model = model_of(word).extended(5)
     posterior, steps, canvas = unrolled(model, IMAGE)
-    look = model.look(IMAGE)
-    assert np.allclose(look.posterior, posterior, atol=1e-6)
-    assert np.allclose(look.boxes, jax.vmap(lambda where: model.window(where).box())(steps.where), atol=1e-4)
-    assert np.allclose(look.patches, steps.patch, atol=1e-6)
-    assert np.allclose(look.reconstruction, canvas, atol=1e-6)
+    seen = look(model, IMAGE)
+    assert np.allclose(seen.posterior, posterior, atol=1e-6)
+    assert np.allclose(seen.boxes, jax.vmap(lambda where: model.window(where).box())(steps.where), atol=1e-4)
+    assert np.allclose(seen.patches, steps.patch, atol=1e-6)
+    assert np.allclose(seen.reconstruction, canvas, atol=1e-6)
 
 
 def test_nobody_looks_for_what_is_unlikely(monkeypatch):
@@ -207,11 +208,11 @@ def test_nobody_looks_for_what_is_unlikely(monkeypatch):
     beyond = 1 - jnp.cumsum(posterior)  # of more than n objects
     for bar in (0.3, 0.01):
         monkeypatch.setattr("subitize.models.sight.UNLIKELY", bar)
-        look = model.look(IMAGE)
+        seen = look(model, IMAGE)
         last = int(jnp.argmax(beyond < bar)) + 1
-        assert np.allclose(look.posterior[:last], posterior[:last], atol=1e-6)
-        assert np.isclose(look.posterior.sum(), 1)
-        rest = np.asarray(look.posterior[last:])
+        assert np.allclose(seen.posterior[:last], posterior[:last], atol=1e-6)
+        assert np.isclose(seen.posterior.sum(), 1)
+        rest = np.asarray(seen.posterior[last:])
         assert np.all(rest > 0)  # unlikely, not impossible
         assert np.allclose(rest[1:-1] / rest[:-2], rest[1] / rest[0])
-        assert np.all(look.boxes[last:] == 0)
+        assert np.all(seen.boxes[last:] == 0)

@@ -136,8 +136,8 @@ def test_health_is_looked_at_whatever_the_chunks(monkeypatch):
     found = Signs(0.0, 0.0, 1.0, 0.0)
     monkeypatch.setattr(monitoring, "signs", lambda *_: found)
     monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
-    recipe = TINY.replace(steps=20, chunk=3, look_every=5)
-    inspect = monitoring.monitor(recipe, Digits("train"), Digits("test"))
+    recipe = TINY.replace(steps=20, chunk=3, look_every=5, object_size=20.0)
+    inspect = monitoring.monitor(recipe.model, recipe, Digits("train"), Digits("test"))
     state = SimpleNamespace(model=None)
     assert [step for step in (3, 6, 9, 12, 15, 18, 20) if inspect(state, step)] == [6, 12, 15, 20]
 
@@ -257,7 +257,8 @@ def test_a_doubtful_window_stays_in_the_record(monkeypatch):
     monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
     state = SimpleNamespace(model=None)
     for size, warned in ((39.0, False), (40.0, True)):
-        inspect = monitoring.monitor(TINY.replace(object_size=size), Digits("train"), Digits("test"))
+        recipe = TINY.replace(object_size=size)
+        inspect = monitoring.monitor(recipe.model, recipe, Digits("train"), Digits("test"))
         assert ("covers the canvas" in (inspect(state, 2)["warning"] or "")) is warned
 
 

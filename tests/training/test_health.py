@@ -8,6 +8,7 @@ import pytest
 
 from subitize.counter.diagnostics import Diagnosis, Signs, crowding, diagnose, signs
 from subitize.models.air import AIR, AIRSettings
+from subitize.models.look import look
 
 SMALL = AIRSettings(
     height=24, width=24, object_size=9.0, recurrent=8, head=8, encoder=8, decoder=8, features=8
@@ -68,18 +69,13 @@ def test_warnings_name_what_seems_wrong():
     assert Signs(0.01, 0.0, 0.97, 0.02).discord == pytest.approx(0.05)
 
 
-class Blobs(AIR):
-    """Counts bright columns, up to a limit: what AIR should do, or with limit one, its worst habit."""
+def columns(limit):
+    """A look that counts bright columns up to a limit: what AIR should do, or at one its worst habit."""
 
-    limit: int = eqx.field(static=True)
+    def counted(model, image):
+        return look(model, image)._replace(count=jnp.minimum(jnp.sum(image.max((0, 2)) > 0.5), limit))
 
-    def __init__(self, limit):
-        super().__init__(SMALL, key=jr.key(0))
-        self.limit = limit
-
-    def look(self, image):
-        count = jnp.minimum(jnp.sum(image.max((0, 2)) > 0.5), self.limit)
-        return super().look(image)._replace(count=count)
+    return counted
 
 
 @pytest.mark.parametrize("m", [2, 3])
@@ -90,7 +86,7 @@ def test_sums_of_ones_are_as_many_unless_the_model_merges(m):
     twos = np.maximum(ones, np.roll(ones, 7, 2))
     pictures = jnp.asarray(np.concatenate([ones, twos]))
     # twos are not added: four are more than it can count
-    sees, merges = (signs(Blobs(limit=limit), pictures, m) for limit in (3, 1))
+    sees, merges = (signs(MODEL, pictures, m, columns(limit)) for limit in (3, 1))
     assert sees.additive == 1.0
     assert merges.additive == 0.0
     assert sees.failure(practised=True) is None

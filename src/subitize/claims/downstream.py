@@ -36,6 +36,7 @@ from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.models.draw import DRAW, DRAWSettings
 from subitize.models.look import OPTIONS as LOOKING
+from subitize.models.look import look_closely
 from subitize.models.subitizing_vae import SubitizingVAESettings
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.generative import Schedule, trained_autoencoder, trained_draw
@@ -174,7 +175,7 @@ def objects(model: Any, image: jax.Array) -> jax.Array:
     size = jnp.array([model.settings.width, model.settings.height] * 2)
 
     def described(key: jax.Array) -> jax.Array:
-        look = model.look_closely(image, key)
+        look = look_closely(model, image, key)
         boxes = look.boxes[:2] / size
         order = jnp.argsort(boxes[:, 0] + boxes[:, 2])
         return jnp.concatenate([boxes, look.what[:2]], 1)[order]

@@ -29,7 +29,9 @@ from subitize.evaluation.probes import OPTIONS as PROBING
 from subitize.evaluation.probes import STEPS, fit_classifier, fit_probe, predict
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
+from subitize.models.air import AIR
 from subitize.models.look import OPTIONS as LOOKING
+from subitize.models.look import look
 from subitize.models.subitizing_vae import SubitizingVAESettings, mean_code
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.counters import OPEN_ENDED_CANVAS, open_ended_counter
@@ -141,9 +143,9 @@ def steps_of(lab: Lab) -> int:
     return 4 if lab.tiny else STEPS
 
 
-def counted(model: Any, image: Float[Array, "height width channels"]) -> Array:
+def counted(model: AIR, image: Float[Array, "height width channels"]) -> Array:
     """How many a model sees."""
-    return model.look(image).count
+    return look(model, image).count
 
 
 def ink(model: None, image: Float[Array, "height width channels"]) -> Float[Array, "2"]:

@@ -49,7 +49,7 @@ def parts(lab: Lab) -> Finding:
     def measured(lab: Lab, seed: int) -> dict[str, Any]:
         run = lab.trained(**CHARACTERS, seed=seed)
         images, _ = pictures(run, lab.some(TESTED))
-        look: Any = run.look(images)
+        look = run.look(images)
         missed = ((images - look.reconstruction) ** 2).sum((1, 2, 3))
         explained = float(np.mean(1 - missed / np.maximum((images**2).sum((1, 2, 3)), 1e-6)))
         used = np.bincount(look.count, minlength=run.model.settings.max_objects + 1)
@@ -71,7 +71,7 @@ def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
         run = lab.trained(**options, seed=lab.seeds[0])
         images, truth = pictures(run, among)
         some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
-        look: Any = run.look(images[some])
+        look = run.look(images[some])
         return board(images[some], look, truth[some], f"{run.recipe.data.scenes}, held out")
 
     return lab.drawn("board", (options, among, SHOWN, LOOKING), draw)

@@ -3,10 +3,11 @@
 import sys
 import time
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from subitize.core.json import JSON
 
 EVERY = 10.0  # seconds between lines where there is no terminal
 
@@ -38,7 +39,7 @@ class Watch:
         elif self.row and not self.shown:
             self.line(self.row)
 
-    def __call__(self, row: dict[str, Any]) -> None:
+    def __call__(self, row: JSON) -> None:
         """Show a row, or what happened."""
         if row.get("event"):
             self.console.print(f"{self.verb}: {row['event']}", markup=False, highlight=False, soft_wrap=True)
@@ -52,13 +53,13 @@ class Watch:
         elif time.monotonic() - self.last >= EVERY:
             self.line(row)
 
-    def line(self, row: dict[str, Any]) -> None:
+    def line(self, row: JSON) -> None:
         """One line for a log."""
         self.last, self.shown = time.monotonic(), True
         self.console.print(f"{self.verb}: {described(row)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def described(row: dict[str, Any]) -> str:
+def described(row: JSON) -> str:
     """The figures people look for, those that are known."""
     parts = [f"{row['step']}/{row['steps']}"]
     if row.get("steps_per_second") is not None:

@@ -1,15 +1,16 @@
 """`subitize reproduce`: is what the papers claim true here?"""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from subitize.cli.words import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError, did_you_mean
+from subitize.core.json import JSON
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,7 @@ def compile_in_haste() -> None:
     jax.config.update("jax_disable_most_optimizations", True)  # noqa: FBT003
 
 
-def check(names: list[str], options: Reproduce, claims: dict[str, Any]) -> None:
+def check(names: list[str], options: Reproduce, claims: Collection[str]) -> None:
     """Refuse what cannot be tested before anything is."""
     known = ", ".join(claims)
     if not names:
@@ -83,7 +84,7 @@ def say(line: str) -> None:
     print(f"  {line}", flush=True)
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: JSON) -> list[str]:
     """What a test found, for people."""
     from subitize.reproduce.report import told
 

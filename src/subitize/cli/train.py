@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -13,6 +13,11 @@ from subitize.cli.words import is_on, parse, value_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
 from subitize.training.recipe import Data, Loop, Recipe
+
+if TYPE_CHECKING:
+    from subitize.training.run import Run
+else:
+    Run = Any  # help loads no JAX
 
 LOOKED_AT = 500  # held-out scenes for the last line
 SECTION = tyro.conf.arg(name="")
@@ -99,7 +104,7 @@ def one_core() -> None:
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
 
 
-def last_words(run: Any) -> list[str]:
+def last_words(run: Run) -> list[str]:
     """What it does on examples that it has never seen: accuracy for each true count, or its own scores."""
     from subitize.core.interfaces import Counter, Scorer
     from subitize.evaluation.held_out import evaluate, scores
@@ -117,13 +122,13 @@ def last_words(run: Any) -> list[str]:
     return [f"held out: {right} ({each}) of {found['n']} scenes"]
 
 
-def pictured(run: Any, out: Path | None = None) -> list[str]:
+def pictured(run: Run, out: Path | None = None) -> list[str]:
     """A line that names the picture of a run; none if there is nothing to draw."""
     path = draw_picture(run, out)
     return [] if path is None else [f"picture: {path}"]
 
 
-def draw_picture(run: Any, out: Path | None = None) -> Path | None:
+def draw_picture(run: Run, out: Path | None = None) -> Path | None:
     """Where the picture of a run was written: a board of held-out scenes if it counts, or samples.
 
     Args:

@@ -7,7 +7,7 @@ work. The table of them is here; a class may also name those of its own fields, 
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from subitize.core.errors import UsageError
 
@@ -112,7 +112,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
 }
 
 
-def check_bounds(options: Any) -> None:
+def check_bounds(options: object) -> None:
     """Check all numbers of a dataclass; those that are None were not given.
 
     Raises:

@@ -5,7 +5,6 @@ They have the face of the draw that `subitize.gradients` hands to a program, `dr
 """
 
 import zlib
-from typing import Any
 
 import equinox as eqx
 import jax.random as jr
@@ -23,7 +22,7 @@ class Means(eqx.Module):
             raise TypeError(f"Only normal sites have a mean to take; site '{name}' is {type(dist).__name__}.")
         return dist.loc
 
-    def at(self, step: Any) -> "Means":
+    def at(self, step: Array | int) -> "Means":
         """The same at every step."""
         return self
 

@@ -7,13 +7,24 @@ A training loop asks a learner for two functions,
 
 and owns all else: the number of the step, updates that are not finite, going back, starting again, saving.
 What else a learner can do is a protocol of its own. Whoever wants to sample asks whether it is a `Sampler`.
+
+A model is what its program says of one example, and a program draws what is random by name,
+
+    program (model, example, draw)             -> cost, or (cost, info)
+    draw    (name, distribution)               -> value
+
+so that nothing in it knows how its randomness will be differentiated (`subitize.gradients`).
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
+
+from subitize.core.distributions import AbstractDistribution
+from subitize.core.optimizer import Optimizer
+from subitize.core.typed import Dataclass
 
 State = TypeVar("State")  # of a learner: a pytree of arrays, all that its next step needs
 Metrics = Mapping[str, Array]  # whatever is worth a record; nothing in it is mandatory
@@ -48,6 +59,42 @@ class DataSpec(NamedTuple):
     channels: int
     size: int | None = None
     classes: int | None = None
+
+
+class Look(NamedTuple):
+    """What is seen in one picture; what is seen in several has one more axis in front.
+
+    There may be more steps than objects. Boxes, codes and patches of what is not counted come last.
+    """
+
+    count: Int[Array, ""]  # the most probable
+    posterior: Float[Array, " counts"]  # q(0) … q(N)
+    boxes: Float[Array, "steps 4"]  # x0, y0, x1, y1 in pixels; the first `count` are the objects
+    what: Float[Array, "steps what"]
+    patches: Float[Array, "steps height width channels"]
+    reconstruction: Float[Array, "height width channels"]
+
+
+@runtime_checkable
+class Draw(Protocol):
+    """How a program asks for a random value."""
+
+    def __call__(self, name: str, dist: AbstractDistribution, /) -> Array:
+        """The value of a site."""
+        ...
+
+    def at(self, step: Array | int, /) -> "Draw":
+        """Draws for one step of a loop, in which a site has another value at every step."""
+        ...
+
+
+@runtime_checkable
+class Program(Protocol):
+    """What is to be made small: a function of a model, one example of any kind, and what is drawn."""
+
+    def __call__(self, model: PyTree, example: PyTree, draw: Draw, /) -> Array | tuple[Array, PyTree]:
+        """The cost, one real number; or that and something to report."""
+        ...
 
 
 @runtime_checkable
@@ -94,11 +141,11 @@ class Learner(Protocol[State]):
 class HasParams(Protocol):
     """A learner that knows what of its state is worth keeping, once it has learned."""
 
-    def init_params(self, key: PRNGKeyArray, batch: Batch) -> Any:
+    def init_params(self, key: PRNGKeyArray, batch: Batch) -> PyTree:
         """Weights before the first step."""
         ...
 
-    def params(self, state: Any) -> Any:
+    def params(self, state: PyTree) -> PyTree:
         """The weights in a state, of which `sample` and its like are functions."""
         ...
 
@@ -107,7 +154,7 @@ class HasParams(Protocol):
 class Sampler(Protocol):
     """A learner that can make images up."""
 
-    def sample(self, params: Any, key: PRNGKeyArray, n: int) -> Float[Array, "n height width channels"]:
+    def sample(self, params: PyTree, key: PRNGKeyArray, n: int) -> Float[Array, "n height width channels"]:
         """N images from trained weights."""
         ...
 
@@ -116,7 +163,7 @@ class Sampler(Protocol):
 class Scorer(Protocol):
     """A learner that can say how well trained weights do on examples."""
 
-    def score(self, params: Any, batch: Batch, key: PRNGKeyArray) -> Metrics:
+    def score(self, params: PyTree, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """Means over a batch, such as a bound in nats."""
         ...
 
@@ -125,60 +172,33 @@ class Scorer(Protocol):
 class Counter(Protocol):
     """A learner whose weights count what is in a picture."""
 
-    def look(self, params: Any, images: np.ndarray) -> Any:
-        """What is seen in images [n, height, width, channels]: a `subitize.models.look.Look`."""
+    def look(self, params: PyTree, images: np.ndarray) -> Look:
+        """What is seen in images [n, height, width, channels]."""
         ...
 
-    def extended(self, params: Any, max_objects: int | None, looks: int) -> Any:
+    def extended(self, params: PyTree, max_objects: int | None, looks: int) -> PyTree:
         """Weights that take another number of steps, or look more than once."""
         ...
 
 
 @runtime_checkable
-class Trainable(Protocol):
+class Trainable(Dataclass, Protocol):
     """What a name in the registry stands for: a frozen dataclass of all that defines a model's learning.
 
     Its class may have `defaults`, a mapping of other options of a recipe to what suits this model.
     """
 
-    def learner(self, data: DataSpec, optimizer: Any, steps: int) -> Learner:
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> Learner:
         """The learner of such pictures.
 
         Args:
             data: their shapes.
-            optimizer: `subitize.core.optimizer.Optimizer`.
+            optimizer: how it follows its gradient.
             steps: of the whole training.
         """
         ...
 
 
-@runtime_checkable
-class Derives(Protocol):
-    """Settings of which some follow from the pictures."""
-
-    def derived(self, data: Any, scenes: Any, seed: int, watch: Callable[[dict], None]) -> tuple[Any, dict]:
-        """(settings with nothing left to derive, reasons for the provenance)."""
-        ...
-
-
-@runtime_checkable
-class Monitored(Protocol):
-    """Settings that know what to watch along their training."""
-
-    def monitor(self, learner: Any, recipe: Any, scenes: Any, held_out: Any) -> Callable[[Any, int], dict]:
-        """(state, step) -> what to add to a record; see `subitize.training.fit`."""
-        ...
-
-
-@runtime_checkable
-class Diagnosed(Protocol):
-    """Settings that can say what speaks against a trained model, by the pictures it learned from."""
-
-    def diagnosed(self, params: Any, recipe: Any, scenes: Any) -> dict[str, Any]:
-        """What is kept with the weights; "flags" are codes of what speaks against all that it says."""
-        ...
-
-
-def params_of(learner: Any, state: Any) -> Any:
+def params_of(learner: Learner, state: PyTree) -> PyTree:
     """What of a learner's state is kept as weights: all of it, unless the learner says otherwise."""
     return learner.params(state) if isinstance(learner, HasParams) else state

@@ -7,14 +7,14 @@ number does.
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from subitize.core.errors import CheckpointError
+from subitize.core.json import JSON
 
 DIGEST = "digest"  # the key that a seal adds
 
 
-def seal(content: Mapping[str, Any]) -> bytes:
+def seal(content: Mapping[str, object]) -> bytes:
     """The content as indented JSON, with the digest of all that it says as its last entry.
 
     Args:
@@ -24,7 +24,7 @@ def seal(content: Mapping[str, Any]) -> bytes:
     return (json.dumps({**content, DIGEST: digest_of(content)}, indent=2) + "\n").encode()
 
 
-def unseal(data: bytes | str, unsealed: Collection[str] = ()) -> dict[str, Any]:
+def unseal(data: bytes | str, unsealed: Collection[str] = ()) -> JSON:
     """The content that `seal` was given.
 
     Args:
@@ -49,7 +49,7 @@ def unseal(data: bytes | str, unsealed: Collection[str] = ()) -> dict[str, Any]:
     return content
 
 
-def digest_of(content: Mapping[str, Any]) -> str:
+def digest_of(content: Mapping[str, object]) -> str:
     """SHA-256 of the one text that JSON of equal content has."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

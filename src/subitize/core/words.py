@@ -3,12 +3,16 @@
 import ast
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeVar
 
 from subitize.core.errors import UsageError, did_you_mean
+from subitize.core.json import JSON
+
+T = TypeVar("T")  # what a vocabulary has words for
+Build = TypeVar("Build", bound=Callable)  # how it is built
 
 
-def name_and_options(word: str, kind: str) -> tuple[str, dict[str, Any]]:
+def name_and_options(word: str, kind: str) -> tuple[str, JSON]:
     """The name and the options in a word such as "rloo(k=8)".
 
     Raises:
@@ -27,7 +31,7 @@ def name_and_options(word: str, kind: str) -> tuple[str, dict[str, Any]]:
         ) from None
 
 
-def looked_up(word: str, vocabulary: Mapping[str, Callable], kind: str) -> tuple[Callable, dict[str, Any]]:
+def looked_up(word: str, vocabulary: Mapping[str, Build], kind: str) -> tuple[Build, JSON]:
     """What a word such as "rloo(k=8)" names, and the options to call it with.
 
     Raises:
@@ -45,7 +49,7 @@ def looked_up(word: str, vocabulary: Mapping[str, Callable], kind: str) -> tuple
     return vocabulary[name], options
 
 
-def spoken(word: str, vocabulary: Mapping[str, Callable], kind: str) -> Any:
+def spoken(word: str, vocabulary: Mapping[str, Callable[..., T]], kind: str) -> T:
     """Build what a word such as "rloo(k=8)" names.
 
     Raises:

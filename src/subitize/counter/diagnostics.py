@@ -24,6 +24,7 @@ Two more are read off a trained model only:
 What speaks against a run goes with its weights, and into every row that it counts.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -32,8 +33,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from subitize.core.interfaces import Look
 from subitize.counter.options import PAIR
 from subitize.models.air import AIR
+from subitize.models.look import look
 
 BRIGHT = 0.3  # a picture with no pixel above this is blank
 ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place
@@ -125,18 +128,30 @@ def diagnose(model: AIR, images: Float[Array, "pictures height width channels"],
 def look_at_windows(model: AIR, images: Array) -> tuple[Array, Array, Array]:
     """Count, window sides, and the share of its variation that is explained, of each picture."""
 
-    def look(image):
-        seen = model.look(image)
+    def seen_and_explained(image):
+        seen = look(model, image)
         left = jnp.sum((image - seen.reconstruction) ** 2)
         held = jnp.sum((image - jnp.median(image, (0, 1))) ** 2)
         return seen.count, seen.boxes[:, 2] - seen.boxes[:, 0], 1 - left / jnp.maximum(held, 1e-9)
 
-    return jax.lax.map(look, images, batch_size=AT_ONCE)
+    return jax.lax.map(seen_and_explained, images, batch_size=AT_ONCE)
 
 
-def signs(model: AIR, images: Float[Array, "pictures height width channels"], summands: int = PAIR) -> Signs:
-    """Signs of health of a model on pictures, and on sums of so many of them."""
-    count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images, summands))
+def signs(
+    model: AIR,
+    images: Float[Array, "pictures height width channels"],
+    summands: int = PAIR,
+    look: Callable[[AIR, Array], Look] = look,
+) -> Signs:
+    """Signs of health of a model on pictures, and on sums of so many of them.
+
+    Args:
+        model: an AIR.
+        images: that it may have been trained on.
+        summands: pictures in a sum.
+        look: what a model sees in a picture.
+    """
+    count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images, summands, look))
     most = model.settings.max_objects
     seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
     return Signs(
@@ -147,30 +162,36 @@ def signs(model: AIR, images: Float[Array, "pictures height width channels"], su
     )
 
 
-@jax.jit
-def counts(model: AIR, images: Float[Array, "pictures height width channels"]) -> Int[Array, " pictures"]:
-    """What a model counts in pictures."""
-    return jax.lax.map(lambda image: model.look(image).count, images, batch_size=AT_ONCE)
-
-
 @partial(jax.jit, static_argnums=2)
-def look_at_sums(model: AIR, images: Array, summands: int) -> tuple[Array, Array, Array, Array]:
+def counts(
+    model: AIR,
+    images: Float[Array, "pictures height width channels"],
+    look: Callable[[AIR, Array], Look] = look,
+) -> Int[Array, " pictures"]:
+    """What a model counts in pictures."""
+    return jax.lax.map(lambda image: look(model, image).count, images, batch_size=AT_ONCE)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def look_at_sums(
+    model: AIR, images: Array, summands: int, look: Callable[[AIR, Array], Look]
+) -> tuple[Array, Array, Array, Array]:
     """Counts and boxes in the pictures, then counts in sums of ones, and which sums are such and fit.
 
     Only ones are added: of larger counts the sum may be more than the model has ever seen.
     """
 
-    def look(image):
-        seen = model.look(image)
+    def count_and_boxes(image):
+        seen = look(model, image)
         return seen.count, seen.boxes
 
-    count, boxes = jax.lax.map(look, images, batch_size=AT_ONCE)
+    count, boxes = jax.lax.map(count_and_boxes, images, batch_size=AT_ONCE)
     ones, place = jnp.argsort(count != 1), jnp.arange(images.shape[0])  # those counted as one come first
     number = jnp.sum(count == 1)
     picks = ones[(place + jnp.arange(summands)[:, None]) % jnp.maximum(number, 1)]  # each, and those after it
     sums = images[picks].sum(0)
     fits = (place < number) & (number >= summands) & (sums.max((1, 2, 3)) <= 1 + 1e-5)
-    return count, boxes, counts(model, sums), fits
+    return count, boxes, counts(model, sums, look), fits
 
 
 def crowding(

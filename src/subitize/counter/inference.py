@@ -1,6 +1,7 @@
 """Inference: what does a trained attend, infer, repeat see in pictures?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,16 +10,18 @@ import numpy as np
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.models.air import AIR
 from subitize.models.look import Look
+from subitize.models.look import look as look_at_one
 
 LOOKED_AT_ONCE = 16  # pictures per call of the compiled look, unless there is only one
 
 
-def look(model: AIR, images: np.ndarray) -> Look:
+def look(model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Look] = look_at_one) -> Look:
     """What is in pictures. Deterministic, and the same whatever else is in the batch.
 
     Args:
         model: a trained AIR.
         images: [n, height, width, channels], brightness 0 … 1 on black, of the model's own size.
+        at_one: what a model sees in one picture.
 
     Returns:
         A `Look` of numpy arrays, each with a leading axis n.
@@ -34,7 +37,7 @@ def look(model: AIR, images: np.ndarray) -> Look:
             f"got an array of shape {images.shape}. Bring them to size first (`Preprocessor`)."
         )
     at_once = 1 if len(images) == 1 else LOOKED_AT_ONCE
-    looks = [look_at(model, batch, number) for batch, number in batches(images, at_once)]
+    looks = [look_at(model, batch, number, at_one) for batch, number in batches(images, at_once)]
     found = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
     if np.isfinite(images).all() and not np.isfinite(found.posterior).all():
         raise CheckpointError("The model's weights lead to no finite numbers. Train it again.")
@@ -50,18 +53,20 @@ def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
         yield jnp.asarray(batch), number
 
 
-@jax.jit
-def look_at(model: AIR, images: jax.Array, number: jax.Array | int) -> Look:
-    """`AIR.look` at the first `number` pictures, one after the other; they cost what they cost.
+@partial(jax.jit, static_argnums=3)
+def look_at(
+    model: AIR, images: jax.Array, number: jax.Array | int, at_one: Callable[[AIR, jax.Array], Look]
+) -> Look:
+    """What is seen at the first `number` pictures, one after the other; they cost what they cost.
 
     In a batch the last bits of a sum depend on a picture's place there; alone they depend on nothing else,
     so that a broken file in a folder changes not a digit of the others. The number is no constant, or a loop
     of one turn would be compiled as none, perhaps to other bits.
     """
-    shapes = jax.eval_shape(model.look, images[0])
+    shapes = jax.eval_shape(partial(at_one, model), images[0])
     unseen = jax.tree.map(lambda shape: jnp.zeros((len(images), *shape.shape), shape.dtype), shapes)
 
     def one(i: jax.Array, looks: Look) -> Look:
-        return jax.tree.map(lambda all_, one: all_.at[i].set(one), looks, model.look(images[i]))
+        return jax.tree.map(lambda all_, one: all_.at[i].set(one), looks, at_one(model, images[i]))
 
     return jax.lax.fori_loop(0, number, one, unseen)

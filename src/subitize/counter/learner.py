@@ -1,7 +1,6 @@
 """The learner that counts: an attend, infer, repeat that follows its bound, scenes and sums of ones alike."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +67,7 @@ def scene_of_any_count(model: AIR, key: PRNGKeyArray) -> Array:
 def check_estimator(loss: Expectation, settings: AIRSettings, transform: BatchTransform) -> None:
     """Raise SiteError now, by an abstract trace, if the estimator cannot serve the count."""
 
-    def first(key: Any) -> None:
+    def first(key: PRNGKeyArray) -> None:
         images = jnp.zeros((CANDIDATES, settings.height, settings.width, settings.channels))
         batch = Batch(images, jnp.arange(CANDIDATES))
         examples = transform.examples(transform.init(batch), batch, jnp.zeros((), jnp.int32), key)

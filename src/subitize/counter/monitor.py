@@ -1,40 +1,40 @@
 """Monitor: what is recorded along a training that learns to count."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
+from subitize.core.json import JSON
 from subitize.counter.diagnostics import counts, diagnose, signs
 from subitize.counter.object_size import doubt
-from subitize.counter.options import PAIR
+from subitize.counter.options import PAIR, AIROptions
 from subitize.models.air import AIR
 from subitize.scenes import AbstractScenes
+from subitize.training.from_recipe import Inspect
 from subitize.training.recipe import Recipe
 
 DECIDED = 0.4  # share of the steps after which a run that sees nothing is lost, if its count is sharp by then
 
 
 def monitor(
-    recipe: Recipe, train_scenes: AbstractScenes, held_out: AbstractScenes
-) -> Callable[[Any, int], dict[str, Any]]:
+    options: AIROptions, recipe: Recipe, train_scenes: AbstractScenes, held_out: AbstractScenes
+) -> Inspect:
     """What to add to a row now and then: signs of health, and count accuracy where truth is known.
 
     The signs need no truth; they are read off scenes of the training world that training does not reach, and
     only they may end a run. The accuracy, on held-out scenes, is for people to read.
     """
-    loop, options = recipe.loop, recipe.model
+    loop, size = recipe.loop, options.object_size
+    assert size is not None, "a training derives what its options leave open"
     unreached = pictures_not_reached(recipe, train_scenes)
     shown = held_out.batch(loop.seed, np.arange(loop.look_at))
     truth = np.asarray(shown.count)
 
-    def inspect(state: Any, step: int) -> dict[str, Any]:
+    def inspect(state: PyTree, step: int) -> JSON:
         looks, before = step // loop.look_every, (step - loop.chunk) // loop.look_every
         if looks == before and step < loop.steps:  # a chunk may step over the very step that is asked for
             return {}
         found = signs(state.model, unreached, options.summands or PAIR)
-        warning = found.warning() or doubt(options.object_size, train_scenes)
+        warning = found.warning() or doubt(size, train_scenes)
         row = found._asdict() | {"discord": found.discord, "warning": warning}
         if step >= max(DECIDED * loop.steps, 2 * options.sharpen_steps):
             failed = found.failure(practised=bool(options.sums))
@@ -52,7 +52,7 @@ def pictures_not_reached(recipe: Recipe, train_scenes: AbstractScenes) -> Array:
     return train_scenes.batch(recipe.loop.seed, first + np.arange(recipe.loop.look_at)).image
 
 
-def diagnosis(model: AIR, recipe: Recipe, train_scenes: AbstractScenes) -> dict[str, Any]:
+def diagnosis(options: AIROptions, model: AIR, recipe: Recipe, train_scenes: AbstractScenes) -> JSON:
     """What speaks for and against a trained model, to be kept with its weights."""
-    found = diagnose(model, pictures_not_reached(recipe, train_scenes), recipe.model.summands or PAIR)
+    found = diagnose(model, pictures_not_reached(recipe, train_scenes), options.summands or PAIR)
     return found._asdict() | {"flags": found.flags}

@@ -4,21 +4,26 @@ Importing them imports neither JAX nor anything heavy, so that help and recipes 
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
+from subitize.core.json import JSON
 from subitize.models.settings import AIRSettings
 
 if TYPE_CHECKING:
     from subitize.core.interfaces import DataSpec
     from subitize.core.optimizer import Optimizer
     from subitize.counter.learner import AIRLearner
+    from subitize.models.air import AIR
     from subitize.scenes import AbstractScenes
+    from subitize.training.from_recipe import Inspect, Watch
+    from subitize.training.recipe import Data, Recipe
 else:
-    DataSpec = Optimizer = AIRLearner = AbstractScenes = Any  # options alone load no JAX
+    DataSpec = Optimizer = AIRLearner = AbstractScenes = AIR = Inspect = Watch = Data = Recipe = (
+        Any  # options alone load no JAX
+    )
 
 AUTO = "auto"  # in place of an estimator: measure some, and take the best
 PAIR = 2  # summands of a sum scene, where nothing says otherwise
@@ -60,7 +65,7 @@ class AIROptions:
     estimator: str = "exact"
     objective: str = "mean"
     attention: ClassVar[str] = "air"  # which network leads from object to object
-    left_to_derive: ClassVar[tuple[Any, ...]] = (None, AUTO)
+    left_to_derive: ClassVar[tuple[str | None, ...]] = (None, AUTO)
 
     def __post_init__(self):
         check_bounds(self)
@@ -79,7 +84,7 @@ class AIROptions:
         if (self.anneal_from is None) != (self.anneal_steps == 0):
             raise UsageError("Annealing the count prior needs both `anneal_from` and `anneal_steps`.")
 
-    def check(self, data: Any) -> None:
+    def check(self, data: Data) -> None:
         """Do they agree with the data?
 
         Raises:
@@ -111,7 +116,7 @@ class AIROptions:
         return f"window: {self.object_size:.1f} pixels of {scenes.height}x{scenes.width}"
 
     def derived(
-        self, data: Any, scenes: AbstractScenes, seed: int, watch: Callable[[dict[str, Any]], None]
+        self, data: Data, scenes: AbstractScenes, seed: int, watch: Watch
     ) -> tuple["AIROptions", dict[str, str]]:
         """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
         from subitize.counter.object_size import check_sizes, size_of_objects
@@ -137,18 +142,18 @@ class AIROptions:
         return air_learner(self, data, optimizer, steps)
 
     def monitor(
-        self, learner: AIRLearner, recipe: Any, scenes: AbstractScenes, held_out: AbstractScenes
-    ) -> Callable[[Any, int], dict[str, Any]]:
+        self, learner: AIRLearner, recipe: Recipe, scenes: AbstractScenes, held_out: AbstractScenes
+    ) -> Inspect:
         """What to record now and then: signs of health, and accuracy where the truth is known."""
         from subitize.counter.monitor import monitor
 
-        return monitor(recipe, scenes, held_out)
+        return monitor(self, recipe, scenes, held_out)
 
-    def diagnosed(self, params: Any, recipe: Any, scenes: AbstractScenes) -> dict[str, Any]:
+    def diagnosed(self, params: AIR, recipe: Recipe, scenes: AbstractScenes) -> JSON:
         """What speaks for and against a trained model, to be kept with its weights."""
         from subitize.counter.monitor import diagnosis
 
-        return diagnosis(params, recipe, scenes)
+        return diagnosis(self, params, recipe, scenes)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """Which estimator differentiates through the count? Some are measured before training begins."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +11,14 @@ from subitize.gradients import Choice, choose
 from subitize.models.air import AIR
 from subitize.models.sums import practise
 from subitize.scenes import AbstractScenes
+from subitize.training.from_recipe import Watch
 
 CANDIDATES = ("exact", "disarm", "rloo", "vimco", "rebar", "nvil")  # one of each kind that a count may want
 SCENES, DRAWS = 16, 32
 
 
 def select_estimator(
-    options: AIROptions, scenes: AbstractScenes, seed: int, watch: Callable[[dict[str, Any]], None]
+    options: AIROptions, scenes: AbstractScenes, seed: int, watch: Watch
 ) -> tuple[AIROptions, dict[str, str]]:
     """The options with the estimator that is best at the start, and why it is."""
     watch({"event": f"measuring estimators: {', '.join(CANDIDATES)}"})

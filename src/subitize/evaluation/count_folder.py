@@ -131,7 +131,7 @@ class Table:
     def __init__(self, path: Path):
         self.file = path.open("ab", buffering=0)
 
-    def append(self, rows: Iterable[Sequence[Any]]) -> None:
+    def append(self, rows: Iterable[Sequence[object]]) -> None:
         """Write rows; where there is no room for all of them, none is left."""
         data, before = as_lines(rows).encode(), os.fstat(self.file.fileno()).st_size
         try:

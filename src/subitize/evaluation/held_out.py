@@ -6,7 +6,6 @@ each held-out picture is looked at once and only what needs no truth is measured
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ import numpy as np
 
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Scorer
+from subitize.core.json import JSON
 from subitize.core.preprocess import brightness
 from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
@@ -29,7 +29,7 @@ NEEDS_TRUTH = (
 )
 
 
-def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> dict[str, Any]:
+def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> JSON:
     """Measure a run on held-out scenes.
 
     Args:
@@ -45,11 +45,12 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> di
     scenes = run.scenes("test")
     truth, posterior, nats, ink, windows = [], [], [], [], []
     for scene in held_out(scenes, n, seed):
-        look: Any = run.look(scene.image)
+        images = np.asarray(scene.image)
+        look = run.look(images)
         truth.append(scene.count)
         posterior.append(look.posterior)
         if elbo:
-            nats.append(bound(run.model, scene.image, seed, first=len(ink)) * len(scene.image))
+            nats.append(bound(run.model, images, seed, first=len(ink)) * len(images))
         for boxes, labels, count, window, patches in zip(
             scene.boxes, scene.labels, look.count, look.boxes, look.patches, strict=True
         ):
@@ -89,7 +90,7 @@ def measured(
     ink: list,
     windows: list,
     has_truth: bool,  # noqa: FBT001
-) -> dict[str, Any]:
+) -> JSON:
     """What counts and boxes say; None for what needs a truth that nobody knows."""
     low, high = intervals(posterior)
     known = {
@@ -103,7 +104,7 @@ def measured(
     return counting(truth, posterior) | localisation(ink) | looked | known
 
 
-def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Any]:
+def held_out(scenes: AbstractScenes, n: int, seed: int) -> Iterator[Scene]:
     """Batches of scenes, as `Scene`s of numpy arrays: n fresh ones, or each picture of a stack once."""
     if isinstance(scenes, AbstractStack):
         for start in range(0, min(n, len(scenes.pictures)), CHUNK):

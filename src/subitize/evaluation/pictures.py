@@ -10,7 +10,6 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -128,17 +127,17 @@ def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor) ->
     """What is seen in a picture that was read."""
     pixels = picture.pixels
     seen = brightness(preprocessor(pixels))
-    look: Any = run.look(seen[None])
-    posterior, count = look.posterior[0].astype(np.float64), int(look.count[0])
-    boxes = look.boxes[0, :count]
+    look = run.look(seen[None])
+    posterior, count = np.asarray(look.posterior[0], np.float64), int(look.count[0])
+    boxes = np.asarray(look.boxes[0, :count])
     if not (np.isfinite(posterior).all() and np.isfinite(boxes).all()):
         sentence = "the model's answer is not a number; its weights cannot be used. Train it again."
         return Counted(name, "no_answer", f"{printable(name)}: {sentence}")
     lost = (*picture.remarks, *(["colour_lost"] if colour_is_lost(pixels, seen) else []))
-    window = round(run.model.settings.object_size)
+    repainted, window = np.asarray(look.reconstruction[0]), round(run.model.settings.object_size)
     return Counted(
         name,
-        reason=";".join([*doubts(seen, look.reconstruction[0], posterior, window, lost), *run.flags]),
+        reason=";".join([*doubts(seen, repainted, posterior, window, lost), *run.flags]),
         picture=to_channels(pixels, 3),
         posterior=posterior,
         boxes=preprocessor.placement(pixels.shape).to_picture(boxes),

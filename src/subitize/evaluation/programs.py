@@ -5,13 +5,14 @@ MNIST scenes: a name for each, and how to build it at its initial weights.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
+from subitize.core import interfaces
 from subitize.gradients.toys import TOYS, Toy
 from subitize.models import air, sbn
 
@@ -22,7 +23,7 @@ COINS = 200  # in a layer of the belief network
 class Program(NamedTuple):
     """A program, where to differentiate it, and examples."""
 
-    cost: Callable[..., Any]
+    cost: interfaces.Program
     model: PyTree
     batch: PyTree
 

@@ -16,7 +16,6 @@ and so does one that has an apostrophe there already, so that `as_name` gets eve
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from subitize.evaluation.pictures import Counted
 from subitize.training.run import Run
@@ -30,7 +29,7 @@ TIMINGS = ("file", "ms")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")  # beginnings of a cell that a spreadsheet may run
 
 
-def count_row(counted: Counted, run: Run) -> list[Any]:
+def count_row(counted: Counted, run: Run) -> list[object]:
     """The line of counts.csv for one picture."""
     file, model = as_cell(counted.file), [as_cell(run.path.name), run.digest]
     if counted.failed:
@@ -40,7 +39,7 @@ def count_row(counted: Counted, run: Run) -> list[Any]:
     return [file, "ok", *numbers, review, counted.reason, 1, *model]
 
 
-def object_rows(counted: Counted) -> list[list[Any]]:
+def object_rows(counted: Counted) -> list[list[object]]:
     """The lines of objects.csv for one picture."""
     objects = zip(counted.boxes, counted.scores, strict=True)
     return [
@@ -49,7 +48,7 @@ def object_rows(counted: Counted) -> list[list[Any]]:
     ]
 
 
-def timing_row(counted: Counted) -> list[Any]:
+def timing_row(counted: Counted) -> list[object]:
     """The line of timings.csv for one picture."""
     return [as_cell(counted.file), "" if counted.failed else f"{counted.ms:.1f}"]
 
@@ -64,12 +63,12 @@ def as_name(cell: str) -> str:
     return cell.removeprefix("'")
 
 
-def as_lines(rows: Iterable[Sequence[Any]]) -> str:
+def as_lines(rows: Iterable[Sequence[object]]) -> str:
     """Rows as lines of a table, each ended by a line feed; what could break a row stands in quotes."""
     return "".join(map(as_line, rows))
 
 
-def as_line(row: Sequence[Any]) -> str:
+def as_line(row: Sequence[object]) -> str:
     """A row as a line."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(row)  # it quotes what its line end is made of

@@ -7,12 +7,11 @@ One scene per row, in two columns of rows:
 so that a glance tells a run that counts from one that sees two digits as one: then one window holds two.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
+from subitize.core.interfaces import Look
 from subitize.figures.scenes import noun, percent, with_windows
 from subitize.figures.style import (
     ACCENT,
@@ -37,7 +36,7 @@ CAPTIONS = ("picture", "painted by the model", "object by object", "how many")
 
 def board(
     images: Float[np.ndarray, "scenes height width channels"],
-    look: Sequence[np.ndarray],
+    look: Look,
     truth: np.ndarray | None = None,
     title: str = "",
 ) -> Image.Image:
@@ -45,7 +44,7 @@ def board(
 
     Args:
         images: brightness 0..1.
-        look: a `Look` of arrays with a leading axis of scenes.
+        look: what was seen, with a leading axis of scenes.
         truth: true counts; None, or -1 for a scene, where nobody knows.
         title: what this is, in a few words.
     """

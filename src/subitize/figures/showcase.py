@@ -4,13 +4,13 @@ Held-out ones, so that nothing was rehearsed; of every true count equally many, 
 twelve black squares say little. They are chosen by their truth alone, never by what the model made of them.
 """
 
-from typing import Any
-
 import jax
 import numpy as np
 from PIL import Image
 
 from subitize.core.counts import AbstractCountPrior
+from subitize.core.errors import UsageError
+from subitize.core.interfaces import Sampler
 from subitize.evaluation.held_out import held_out
 from subitize.figures.board import board
 from subitize.figures.scenes import dreams
@@ -31,9 +31,9 @@ def showcase(run: Run, n: int = 12, seed: int = 0) -> Image.Image:
     """
     scenes = run.scenes("test")
     pool = next(held_out(scenes, POOL, seed))
-    chosen = choose(pool.count, n)
+    chosen = choose(np.asarray(pool.count), n)
     scene = Scene(*(part[chosen] for part in pool))
-    looks: Any = run.look(np.asarray(scene.image))
+    looks = run.look(np.asarray(scene.image))
     title = f"{title_of(scenes.name)} · held-out scenes"
     truth = np.asarray(scene.count) if scenes.has_truth else None
     return board(np.asarray(scene.image), looks, truth, title)
@@ -62,7 +62,9 @@ def samples(run: Run, n: int = 16, seed: int = 0) -> Image.Image:
         n: how many.
         seed: of the images.
     """
-    learner: Any = run.learner
+    learner = run.learner
+    if not isinstance(learner, Sampler):
+        raise UsageError(f"The model '{run.recipe.name}' makes no images up.")
     images = jax.jit(learner.sample, static_argnums=2)(run.model, jax.random.key(seed), n)
     return dreams(np.asarray(images))
 

@@ -9,17 +9,17 @@ Two runs of the program, nothing learned, no baseline needed.
 Yin and Zhou (2019), "ARM: augment-REINFORCE-merge gradient for stochastic binary networks".
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.coins import mirrored, pulled_back
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 
 
-class ARM(AbstractEstimator):
+class ARM(AbstractEstimator[AbstractFinite]):
     """Antithetic coins, weighed by their uniform noise."""
 
     word: ClassVar[str] = "arm"
@@ -27,14 +27,12 @@ class ARM(AbstractEstimator):
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Yin and Zhou 2019"
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The mirror image of the base draw."""
-        assert isinstance(dist, AbstractFinite)
         return dist.of_coins(mirrored(dist, noise[0]))[None]
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Two lanes: the draw and its mirror image."""
-        assert isinstance(site.dist, AbstractFinite)
         here, there = site.costs
         g = (here - there) * (site.dist.coin_noise(site.noise[0]) - 0.5)
         return Estimate(pulled_back(site.dist, g), jnp.full(2, 0.5, site.costs.dtype))

@@ -11,18 +11,18 @@ Yin, Yue and Zhou (2019), "ARSM: augment-REINFORCE-swap-merge estimator for grad
 categorical variables".
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
 from subitize.gradients.coins import MAX_COINS
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 
 
-class ARSM(AbstractEstimator):
+class ARSM(AbstractEstimator[Categorical]):
     """Classes drawn with every pair of noises swapped."""
 
     word: ClassVar[str] = "arsm"
@@ -32,22 +32,22 @@ class ARSM(AbstractEstimator):
     uses_base: ClassVar[bool] = False
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Categorical sites of not too many pairs of classes."""
-        if (no := super().why_not(dist)) is not None:
-            return f"{no}; for coins it is 'arm'" if isinstance(dist, AbstractFinite) else no
-        assert isinstance(dist, Categorical)
+        """Why not; of coins also what serves them."""
+        no, coins = super().why_not(dist), isinstance(dist, AbstractFinite) and not self.serves(dist)
+        return f"{no}; for coins it is 'arm'" if coins else no
+
+    def beyond(self, dist: Categorical) -> str | None:
+        """A site of too many pairs of classes."""
         pairs = dist.support_size * (dist.support_size - 1) // 2
         return f"it would swap {pairs:,} pairs of classes, over {MAX_COINS:,}" if pairs > MAX_COINS else None
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: Categorical, noise: Array) -> Array:
         """The draw with nothing swapped, and with each pair."""
-        assert isinstance(dist, Categorical)
         swapped = jnp.log(uniform_on_simplex(dist, noise[0]))[swaps(dist.support_size)]
         return dist.support()[jnp.argmin(swapped - dist.logits, axis=1)]
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[Categorical]) -> Estimate:
         """A lane for each pair, every one of which is a draw of the site."""
-        assert isinstance(site.dist, Categorical)
         classes, lanes = site.dist.support_size, site.costs.shape[0]
         first, second = pairs_of(classes)
         f = jnp.full((classes, classes), site.costs[0])  # j with itself: nothing swapped

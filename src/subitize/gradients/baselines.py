@@ -10,7 +10,7 @@ gradient step of rate one *is* the exponential moving average m ← decay m + (1
 """
 
 import abc
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -66,15 +66,15 @@ class AbstractBaseline(eqx.Module):
 
     reference: ClassVar[str] = "Williams 1992"
 
-    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> Any:
+    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """Fresh memory."""
         return None
 
     @abc.abstractmethod
-    def predict(self, memory: Any, site: Site) -> Array | float:
+    def predict(self, memory: PyTree, site: Site) -> Array | float:
         """The expected cost."""
 
-    def loss(self, memory: Any, site: Site, cost: Array) -> Array | float:
+    def loss(self, memory: PyTree, site: Site, cost: Array) -> Array | float:
         """Loss whose gradient trains the memory."""
         return 0.0
 
@@ -82,7 +82,7 @@ class AbstractBaseline(eqx.Module):
 class Zero(AbstractBaseline):
     """No baseline."""
 
-    def predict(self, memory: Any, site: Site) -> float:
+    def predict(self, memory: PyTree, site: Site) -> float:
         """Nothing is expected."""
         return 0.0
 

@@ -7,12 +7,13 @@ along training, and so may the choice.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import jax
 from jaxtyping import PRNGKeyArray, PyTree
 
+from subitize.core.interfaces import Program
 from subitize.gradients.estimator import SiteError
 from subitize.gradients.expectation import discover
 from subitize.gradients.measure import Profiler, Row
@@ -37,7 +38,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    cost: Callable,
+    cost: Program,
     model: PyTree,
     batch: PyTree,
     key: PRNGKeyArray,
@@ -99,7 +100,7 @@ class Chooser:
 
     def __init__(
         self,
-        cost: Callable,
+        cost: Program,
         refresh: int = 1000,
         *,
         hysteresis: float = 0.2,

@@ -11,10 +11,11 @@ Dong, Mnih and Tucker (2020), "DisARM: an antithetic gradient estimator for bina
 independently as U2G by Yin et al. (2020). For Categorical sites, DisARM-SB of Dong, Mnih and Tucker (2021).
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from subitize.core.distributions import AbstractFinite
 from subitize.gradients.arm import ARM
@@ -28,9 +29,8 @@ class DisARM(ARM):
     word: ClassVar[str] = "disarm"
     reference: ClassVar[str] = "Dong et al. 2020"
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Two lanes: the draw and its mirror image."""
-        assert isinstance(site.dist, AbstractFinite)
         here, there = site.costs
         b, mirror = faces(site.dist, site.noise[0]), mirrored(site.dist, site.noise[0])
         reached = jnp.maximum(site.dist.reached(b), site.dist.reached(mirror))

@@ -11,19 +11,34 @@ says which smooth value every later finite site takes on those lanes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple, NoReturn, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.draws import site_key
 from subitize.gradients.estimator import AbstractDirect, SiteError
 from subitize.gradients.lanes import Lanes
 from subitize.gradients.pathwise import Pathwise
+
+
+@runtime_checkable
+class Noise(Protocol):
+    """Where the noise of every site comes from; a pytree."""
+
+    def split(self, particles: int, /) -> Noise:
+        """Independent noise for each particle, stacked."""
+        ...
+
+    def __call__(
+        self, name: str, dist: AbstractDistribution, samples: int, step: Array | int | None = None, /
+    ) -> Array:
+        """Noise of one site, shape [samples, *noise]."""
+        ...
 
 
 class KeyNoise(eqx.Module):
@@ -60,8 +75,8 @@ class Draw:
         self,
         direct: Mapping[str, AbstractDirect],
         sites: Mapping[str, Lanes],
-        memory: Mapping[str, Any],
-        noise: Any,
+        memory: Mapping[str, PyTree],
+        noise: Noise,
         lane: Array,
         nudges: Mapping[str, Array],
     ):
@@ -117,16 +132,27 @@ class LoopDraw:
             self.draw.see_in_loop(name, dist, self.step)
         return dist.transport(self.draw.noise(name, dist, 1, self.step)[0])
 
+    def at(self, step: Array | int) -> NoReturn:
+        """Refused: of two loops, one inside the other, the outer steps would share their noise.
+
+        Raises:
+            SiteError: always.
+        """
+        raise SiteError(
+            "A loop inside a loop needs noise of its own at every step of both, and draw.at(step) takes one. "
+            "Write draw.at(number)(name, dist) with one number for both, such as outer * length + inner."
+        )
+
 
 class Discovery:
     """Stands in for `Draw` while the sites of a program are found, by an abstract trace."""
 
-    def __init__(self, noise: Any):
+    def __init__(self, noise: Noise):
         self.noise = noise
         self.sites: dict[str, AbstractDistribution] = {}
         self.values: list[Array] = []  # of sites outside loops, for the trace to return
         self.looped: dict[str, AbstractDistribution] = {}
-        self.steps: list[tuple[str, Any]] = []  # of each site in a loop
+        self.steps: list[tuple[str, Array | int]] = []  # of each site in a loop
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """Record the site and give a value of the right shape."""

@@ -16,7 +16,8 @@ computation graphs").
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, Generic, NamedTuple, TypeGuard, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -25,14 +26,17 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.errors import UsageError
 
+D = TypeVar("D", bound=AbstractDistribution)  # what the sites of an estimator are distributed as
 
-def check_option(word: str, name: str, value: Any, least: int, *, whole: bool = False) -> None:
+
+def check_option(word: str, name: str, value: object, least: int, *, whole: bool = False) -> None:
     """Raise ValueError unless an option is a number (a whole one) of at least, or else above, `least`.
 
     Whole numbers may equal `least`; others must exceed it.
     """
-    kind = isinstance(value, int) if whole else isinstance(value, int | float)
-    if isinstance(value, bool) or not kind or not (value >= least if whole else value > least):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = isinstance(value, int | float) and (value >= least if whole else value > least)
+    if not number or not fits or (whole and not isinstance(value, int)):
         what = f"a whole number of at least {least}" if whole else f"a number above {least}"
         raise ValueError(f"{word}'s {name} must be {what}; got {value!r}.")
 
@@ -46,16 +50,17 @@ class SiteError(UsageError):
     """A random site that its estimator, or any, cannot serve."""
 
 
-class Site(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Site(Generic[D]):
     """What an estimator sees at its site, for one example and one particle."""
 
-    dist: AbstractDistribution  # φ
+    dist: D  # φ
     noise: Array  # ε, first axis `samples`
     values: Array  # first axis lanes: the base draw (if the estimator uses it), then its alternatives
     costs: Float[Array, " lanes"]
     slopes: Array | None  # ∂cost/∂value on each lane, for estimators with `needs_slopes`
     example: PyTree  # the program's inputs: context for baselines
-    others: Float[Array, " particles-1"]  # the other particles' costs
+    others: Float[Array, " others"]  # the other particles' costs
     objective: Callable[[Array], Array]  # costs of all particles -> scalar; `costs` above are its values
 
 
@@ -72,7 +77,7 @@ def base_only(costs: Float[Array, " lanes"]) -> Float[Array, " lanes"]:
     return jnp.zeros_like(costs).at[0].set(1.0)
 
 
-class AbstractEstimator(eqx.Module):
+class AbstractEstimator(eqx.Module, Generic[D]):
     """One way to differentiate through one site.
 
     Class attributes are promises that the laws check: `unbiased`, and the paper in `reference`.
@@ -95,39 +100,47 @@ class AbstractEstimator(eqx.Module):
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
         """Why this estimator cannot serve a site with this distribution; None if it can."""
-        if isinstance(dist, self.takes):
-            return None
+        if self.serves(dist):
+            return self.beyond(dist)
         made_for = "finite" if self.takes is AbstractFinite else self.takes.__name__
         return f"it is made for {made_for} sites, and {type(dist).__name__} is not one"
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
+    def serves(self, dist: AbstractDistribution) -> TypeGuard[D]:
+        """Whether this estimator is made for such sites."""
+        return isinstance(dist, self.takes)
+
+    def beyond(self, dist: D) -> str | None:
+        """Why a site that this estimator is made for is too much for it; None if it is not."""
+        return None
+
+    def init(self, dist: D, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """Fresh memory: what the estimator learns along the way."""
         return None
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: D, noise: Array) -> Array:
         """Values, besides the base draw, at which to run the rest of the program. Shape [K, *event]."""
         value = dist.transport(noise[0])
         return jnp.zeros((0, *value.shape), value.dtype)
 
-    def later(self, memory: Any, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """Value of a later finite site on this site's alternative lanes, for `smooth` estimators."""
         raise NotImplementedError(f"{self.word} leaves later sites alone")
 
     @abc.abstractmethod
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[D]) -> Estimate:
         """The local gradient, the weights of the lanes, and the loss of the memory."""
 
 
-class AbstractDirect(AbstractEstimator):
+class AbstractDirect(AbstractEstimator[D]):
     """An estimator that hands out a differentiable value, and leaves the rest to automatic differentiation.
 
     It needs no lanes: the program runs once, with this value.
     """
 
     @abc.abstractmethod
-    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+    def draw(self, dist: D, noise: Array) -> Array:
         """A value whose derivative in φ stands for the draw's. Noise has a first axis `samples`."""
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[D]) -> Estimate:
         """Never called: a direct site has no lanes."""
         raise AssertionError(f"a site under '{self.word}' is differentiated by the program itself")

@@ -5,11 +5,11 @@
 No noise at all from this site; the rest of the program runs once per value.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
@@ -17,18 +17,15 @@ from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 MAX_SUPPORT = 1 << 16
 
 
-class AbstractListing(AbstractEstimator):
+class AbstractListing(AbstractEstimator[AbstractFinite]):
     """An estimator that lists a site's values, and runs the program on some of them, not on a base draw."""
 
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     uses_base: ClassVar[bool] = False
 
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Only finite supports of a size that can be listed."""
-        if (no := super().why_not(dist)) is not None:
-            return no
-        assert isinstance(dist, AbstractFinite)
+    def beyond(self, dist: AbstractFinite) -> str | None:
+        """A support of a size that cannot be listed."""
         if dist.support_size > MAX_SUPPORT:
             return f"its support has {dist.support_size:,} values, more than {MAX_SUPPORT:,}"
         return None
@@ -40,12 +37,11 @@ class Exact(AbstractListing):
     word: ClassVar[str] = "exact"
     reference: ClassVar[str] = "the definition of an expectation"
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The whole support."""
-        assert isinstance(dist, AbstractFinite)
         return dist.support()
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Differentiate the sum itself."""
 
         def expected(dist):

@@ -18,7 +18,7 @@ site varies alone around one base draw, and the sites' estimates of the value ar
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -26,11 +26,13 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from subitize.gradients.draw import Discovery, Draw, KeyNoise, Record
+from subitize.core.distributions import AbstractDistribution
+from subitize.core.interfaces import Program
+from subitize.gradients.draw import Discovery, Draw, KeyNoise, Noise, Record
 from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Site, SiteError
 from subitize.gradients.lanes import Lanes, lay_out
 from subitize.gradients.objectives import AbstractObjective
-from subitize.gradients.policy import assign
+from subitize.gradients.policy import Policy, assign
 
 
 class Outcome(NamedTuple):
@@ -60,8 +62,8 @@ class Expectation(eqx.Module):
     costs is held fixed. As a function it equals only itself.
     """
 
-    cost: Callable = eqx.field(static=True)
-    policy: Any = eqx.field(static=True)
+    cost: Program = eqx.field(static=True)
+    policy: Policy = eqx.field(static=True)
     objective: AbstractObjective = eqx.field(static=True)
     vocabulary: Mapping[str, Callable[..., AbstractEstimator]] = eqx.field(static=True)
 
@@ -71,7 +73,7 @@ class Expectation(eqx.Module):
     def __eq__(self, other: object) -> bool:
         return self is other
 
-    def init(self, model: PyTree, example: PyTree, key: PRNGKeyArray) -> dict[str, Any]:
+    def init(self, model: PyTree, example: PyTree, key: PRNGKeyArray) -> dict[str, PyTree]:
         """Fresh memory of all estimators, for programs that see examples like this one.
 
         Raises:
@@ -83,7 +85,7 @@ class Expectation(eqx.Module):
         return {name: e.init(dists[name], example, k) for (name, e), k in pairs}
 
     def __call__(
-        self, model: PyTree, memory: dict[str, Any], batch: PyTree, key: PRNGKeyArray
+        self, model: PyTree, memory: dict[str, PyTree], batch: PyTree, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], PyTree]:
         """Mean over a batch: (value, info), info with the batch's leading axis.
 
@@ -98,7 +100,7 @@ class Expectation(eqx.Module):
         return self.with_noise(model, memory, batch, KeyNoise(keys))
 
     def with_noise(
-        self, model: PyTree, memory: dict[str, Any], batch: PyTree, noise: Any
+        self, model: PyTree, memory: dict[str, PyTree], batch: PyTree, noise: Noise
     ) -> tuple[Float[Array, ""], PyTree]:
         """As `__call__`, with the noise of every site given: what the laws integrate over."""
         estimators, dists = self.sites(model, jax.tree.map(lambda x: x[0], batch))
@@ -114,7 +116,9 @@ class Expectation(eqx.Module):
         value = jnp.mean(outcome.value + outcome.zero)
         return value + zero_with_gradient(memory, gradient), outcome.info
 
-    def sites(self, model: PyTree, example: PyTree) -> tuple[dict[str, AbstractEstimator], dict[str, Any]]:
+    def sites(
+        self, model: PyTree, example: PyTree
+    ) -> tuple[dict[str, AbstractEstimator], dict[str, AbstractDistribution]]:
         """The program's sites outside loops: the estimator of each, and the shape of its distribution.
 
         Found by an abstract trace: nothing is computed.
@@ -125,7 +129,7 @@ class Expectation(eqx.Module):
         found = discover(self.cost, model, example)
         return assign(self.policy, self.vocabulary, found.sites, found.looped, self.objective.k), found.sites
 
-    def evaluations(self, model: PyTree, memory: dict[str, Any], example: PyTree) -> int:
+    def evaluations(self, model: PyTree, memory: dict[str, PyTree], example: PyTree) -> int:
         """How often the program is run per example: lanes times particles."""
         estimators, dists = self.sites(model, example)
         lanes = lay_out(estimators, memory, dists, self.objective.k)
@@ -185,7 +189,7 @@ class Expectation(eqx.Module):
         return Runs(swapped(self.objective, costs, costs), judged, costs, slopes, records, info)
 
 
-def discover(cost: Callable, model: PyTree, example: PyTree) -> Discovery:
+def discover(cost: Program, model: PyTree, example: PyTree) -> Discovery:
     """The random sites of a program, found by an abstract trace: nothing is computed.
 
     Raises:
@@ -210,7 +214,7 @@ LEAK = (
 
 
 def one_site(
-    name: str, lanes: Lanes, memory: Any, runs: Runs, example: PyTree, objective: AbstractObjective
+    name: str, lanes: Lanes, memory: PyTree, runs: Runs, example: PyTree, objective: AbstractObjective
 ) -> Outcome:
     """What one site's estimator makes of the runs, over all particles."""
     dist, noise, table = jax.tree.map(lambda x: x[:, lanes.own[0]], runs.records[name])
@@ -242,7 +246,7 @@ def swapped(objective: AbstractObjective, costs: Array, others: Array) -> Float[
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(jnp.arange(costs.shape[0]), costs)
 
 
-def scalar_and_info(result: Any) -> tuple[Array, PyTree]:
+def scalar_and_info(result: PyTree) -> tuple[Array, PyTree]:
     """Split what a program returns into its cost and what it reports.
 
     Raises:

@@ -5,11 +5,12 @@ on which that site alone leaves its base draw. So the lanes of several sites add
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.random as jr
 import numpy as np
+from jaxtyping import PyTree
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.gradients.estimator import AbstractDirect, AbstractEstimator
@@ -31,7 +32,7 @@ class Lanes(NamedTuple):
 
 def lay_out(
     estimators: Mapping[str, AbstractEstimator],
-    memory: Mapping[str, Any],
+    memory: Mapping[str, PyTree],
     dists: Mapping[str, AbstractDistribution],
     particles: int,
 ) -> dict[str, Lanes]:
@@ -52,7 +53,7 @@ def lay_out(
     return sites
 
 
-def abstract_values(estimator: AbstractEstimator, memory: Any, dist: AbstractDistribution) -> tuple:
+def abstract_values(estimator: AbstractEstimator, memory: PyTree, dist: AbstractDistribution) -> tuple:
     """Shapes of one value and of the alternatives at a site, without computing anything."""
 
     def values(memory, dist):

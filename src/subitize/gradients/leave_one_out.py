@@ -8,12 +8,12 @@ before the site is computed once; only the rest of the program runs K times.
 Kool, van Hoof and Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!".
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
@@ -40,11 +40,11 @@ class LeaveOneOut(AbstractEstimator):
         """K draws: the base and K - 1 siblings."""
         return self.k
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
         """The base draw's siblings."""
         return jax.vmap(dist.transport)(noise[1:])
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site) -> Estimate:
         """Average of K score-function gradients."""
         siblings = (site.costs.sum() - site.costs) / (self.k - 1)
         signals = (site.costs - siblings) / self.k

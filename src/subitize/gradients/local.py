@@ -8,11 +8,11 @@ of the program per coin, besides the draw itself. For a coin, the measure-valued
 Titsias and Lázaro-Gredilla (2015), "Local expectation gradients for black box variational inference".
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.coins import (
@@ -25,7 +25,7 @@ from subitize.gradients.coins import (
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
 
 
-class Local(AbstractEstimator):
+class Local(AbstractEstimator[AbstractFinite]):
     """Sum each coin out, given the others."""
 
     word: ClassVar[str] = "local"
@@ -33,24 +33,19 @@ class Local(AbstractEstimator):
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Titsias and Lázaro-Gredilla 2015"
 
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Sites made of not too many coins."""
-        if (no := super().why_not(dist)) is not None:
-            return no
-        assert isinstance(dist, AbstractFinite)
+    def beyond(self, dist: AbstractFinite) -> str | None:
+        """A site of too many coins."""
         coins = number_of_coins(dist)
         return f"it would flip each of {coins:,} coins, over {MAX_COINS:,}" if coins > MAX_COINS else None
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The base draw with each of its coins turned over in turn."""
-        assert isinstance(dist, AbstractFinite)
         b = faces(dist, noise[0])
         turned = jnp.eye(b.size, dtype=b.dtype).reshape(b.size, *b.shape)
         return jax.vmap(dist.of_coins)(b + turned * (1 - 2 * b))
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """One lane per coin, and the base draw."""
-        assert isinstance(site.dist, AbstractFinite)
         p, b = probability(site.dist), faces(site.dist, site.noise[0])
         turned = site.costs[1:].reshape(b.shape)
         g = p * (1 - p) * (2 * b - 1) * (site.costs[0] - turned)

@@ -30,6 +30,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.interfaces import Program
 from subitize.core.words import spoken
 from subitize.gradients.estimator import AbstractDirect, caption
 from subitize.gradients.expectation import discover
@@ -93,7 +94,7 @@ class Frozen(AbstractDirect):
 
 
 def profile(
-    cost: Callable,
+    cost: Program,
     model: PyTree,
     batch: PyTree,
     key: PRNGKeyArray,
@@ -135,7 +136,7 @@ class Profiler:
 
     def __init__(
         self,
-        cost: Callable,
+        cost: Program,
         *,
         candidates: Iterable[str] | None = None,
         objective: str | AbstractObjective = "mean",

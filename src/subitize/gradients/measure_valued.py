@@ -12,18 +12,18 @@ Mohamed, Rosca, Figurnov and Mnih (2020), "Monte Carlo gradient estimation in ma
 """
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, Normal
 from subitize.gradients.coins import MAX_COINS
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
 
 
-class MeasureValued(AbstractEstimator):
+class MeasureValued(AbstractEstimator[Normal]):
     """Weak derivatives of a Normal, each coordinate in turn."""
 
     word: ClassVar[str] = "mvd"
@@ -37,16 +37,17 @@ class MeasureValued(AbstractEstimator):
         return 3
 
     def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Normal sites of not too many coordinates."""
-        if (no := super().why_not(dist)) is not None:
-            return f"{no}; for finite ones it is 'local'"
-        assert isinstance(dist, Normal)
+        """Why not; of finite sites also what serves them."""
+        no = super().why_not(dist)
+        return no if self.serves(dist) else f"{no}; for finite ones it is 'local'"
+
+    def beyond(self, dist: Normal) -> str | None:
+        """A site of too many coordinates."""
         size = dist.loc.size
         return f"it would move each of {size:,} coordinates, over {MAX_COINS:,}" if size > MAX_COINS else None
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: Normal, noise: Array) -> Array:
         """Per coordinate, the others at the base draw: μ + σW, μ - σW, μ + σM."""
-        assert isinstance(dist, Normal)
         ε, first, second = noise
         weibull = jnp.sqrt(first**2 + second**2)
         maxwell = jnp.where(ε < 0, -1.0, 1.0) * jnp.sqrt(ε**2 + first**2 + second**2)
@@ -55,9 +56,8 @@ class MeasureValued(AbstractEstimator):
         moved = ε.ravel() + one * (moves - ε.ravel())
         return jax.vmap(dist.transport)(moved.reshape(-1, *ε.shape))
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[Normal]) -> Estimate:
         """Three lanes per coordinate, and the base draw."""
-        assert isinstance(site.dist, Normal)
         σ = site.dist.scale
         up, down, wide = site.costs[1:].reshape(3, *σ.shape)
         gradient = Normal((up - down) / (σ * math.sqrt(2 * math.pi)), (wide - site.costs[0]) / σ)

@@ -6,7 +6,7 @@ draw the examples anew: all of it is compiled once, for whatever model is measur
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +32,7 @@ class Moments(NamedTuple):
 class Drawing(NamedTuple):
     """What changes while gradients are drawn."""
 
-    memory: dict[str, Any]
+    memory: dict[str, PyTree]
     tutor: PyTree  # state of the memory's optimizer
     total: Float[Array, " parameters"]  # of gradients, less a centre
     square: Float[Array, ""]  # of their norms

@@ -10,7 +10,7 @@ Without the baseline this is the delta method.
 Gu, Levine, Sutskever and Mnih (2016), "MuProp: unbiased backpropagation for stochastic neural networks".
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -37,19 +37,19 @@ class MuProp(AbstractEstimator):
     needs_slopes: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
+    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """The baseline's memory."""
         return self.baseline.init(dist, example, key)
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
         """The mean."""
         return dist.mean()[None]
 
-    def later(self, memory: Any, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The mean of a later site, too."""
         return dist.mean()
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site) -> Estimate:
         """Two lanes: the draw, and the mean."""
         assert site.slopes is not None
         (z, μ), (f, f_at_μ), slope = site.values, site.costs, site.slopes[1]

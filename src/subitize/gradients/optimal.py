@@ -9,7 +9,7 @@ Paisley, Blei and Jordan (2012), "Variational Bayesian inference with stochastic
 and Blei (2014), "Black box variational inference", equation 9.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -37,12 +37,12 @@ class OptimalConstant(AbstractEstimator):
     def __check_init__(self):
         check_decay(self.word, self.decay)
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
+    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """Running E[f s²] and E[s²], one of each per parameter; both start at zero."""
         zeros = jax.tree.map(lambda leaf: Statistic(jnp.zeros(leaf.shape, leaf.dtype)), dist)
         return zeros, zeros
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site) -> Estimate:
         """One lane: the base draw."""
         cost = site.costs[0]
         score = jax.tree.leaves(weighted_score(site.dist, site.values[0], jnp.ones_like(cost)))

@@ -23,8 +23,8 @@ class Pathwise(AbstractDirect):
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Kingma and Welling 2014"
 
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Only where a draw is differentiable in its parameters."""
+    def beyond(self, dist: AbstractDistribution) -> str | None:
+        """A site whose draw is not differentiable in its parameters."""
         if not dist.reparameterised:
             return f"a draw from {type(dist).__name__} is not differentiable in its parameters"
         return None

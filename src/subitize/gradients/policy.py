@@ -7,7 +7,7 @@ site for it to serve.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypeAlias
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.errors import UsageError, did_you_mean
@@ -15,8 +15,11 @@ from subitize.core.words import spoken
 from subitize.gradients.estimator import AbstractEstimator, SiteError, caption
 from subitize.gradients.pathwise import Pathwise
 
+Vocabulary: TypeAlias = Mapping[str, Callable[..., AbstractEstimator]]
+Policy: TypeAlias = str | AbstractEstimator | Mapping[str, str | AbstractEstimator] | None
 
-def check_words(policy: Any, vocabulary: Mapping[str, Callable[..., AbstractEstimator]]) -> None:
+
+def check_words(policy: Policy, vocabulary: Vocabulary) -> None:
     """Raise UsageError now for a word that will never be understood."""
     for choice in policy.values() if isinstance(policy, Mapping) else [policy]:
         if choice is not None:
@@ -24,8 +27,8 @@ def check_words(policy: Any, vocabulary: Mapping[str, Callable[..., AbstractEsti
 
 
 def assign(
-    policy: Any,
-    vocabulary: Mapping[str, Callable[..., AbstractEstimator]],
+    policy: Policy,
+    vocabulary: Vocabulary,
     sites: Mapping[str, AbstractDistribution],
     looped: Mapping[str, AbstractDistribution],
     particles: int,
@@ -58,9 +61,7 @@ def assign(
     return {name: choose(name, dist, named, vocabulary, particles) for name, dist in sites.items()}
 
 
-def estimator_of(
-    choice: Any, vocabulary: Mapping[str, Callable[..., AbstractEstimator]]
-) -> AbstractEstimator:
+def estimator_of(choice: object, vocabulary: Vocabulary) -> AbstractEstimator:
     """The estimator a word names, or the estimator itself."""
     if choice == "auto":
         raise UsageError(
@@ -74,7 +75,9 @@ def estimator_of(
     raise UsageError(f"An estimator is a word or an estimator object; got {choice!r}.")
 
 
-def choose(name: str, dist: Any, named: Mapping, vocabulary: Mapping, particles: int) -> AbstractEstimator:
+def choose(
+    name: str, dist: AbstractDistribution, named: Mapping, vocabulary: Vocabulary, particles: int
+) -> AbstractEstimator:
     """The estimator of one site, checked against its distribution."""
     if name in named:
         estimator = estimator_of(named[name], vocabulary)
@@ -96,7 +99,7 @@ def choose(name: str, dist: Any, named: Mapping, vocabulary: Mapping, particles:
     return estimator
 
 
-def misfit(estimator: AbstractEstimator, dist: Any, particles: int) -> str | None:
+def misfit(estimator: AbstractEstimator, dist: AbstractDistribution, particles: int) -> str | None:
     """Why an estimator cannot serve a site under an objective of so many particles; None if it can."""
     why_not = estimator.why_not(dist)
     if why_not is None and estimator.needs_particles and particles < 2:
@@ -104,7 +107,7 @@ def misfit(estimator: AbstractEstimator, dist: Any, particles: int) -> str | Non
     return why_not
 
 
-def would_work(name: str, dist: Any, vocabulary: Mapping, particles: int) -> str:
+def would_work(name: str, dist: AbstractDistribution, vocabulary: Vocabulary, particles: int) -> str:
     """Say which words would serve a site."""
     candidates = {word: build() for word, build in vocabulary.items()}
     fitting = {word: e for word, e in candidates.items() if misfit(e, dist, particles) is None}

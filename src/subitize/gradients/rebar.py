@@ -61,7 +61,7 @@ class Control(eqx.Module):
         return squared(gradient) / self.rest.unit()[1] ** 2 + self.rest.loss(rest, decay)
 
 
-class Rebar(AbstractEstimator):
+class Rebar(AbstractEstimator[AbstractFinite]):
     """Score function with a relaxed control variate.
 
     Args:
@@ -91,22 +91,20 @@ class Rebar(AbstractEstimator):
         """The uncoupled form needs a second noise."""
         return 1 if self.coupled else 2
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Control:
+    def init(self, dist: AbstractFinite, example: PyTree, key: PRNGKeyArray) -> Control:
         """Start at the given temperature with a full control variate."""
         return Control.starting_at(self.temperature)
 
-    def alternatives(self, memory: Control, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: Control, dist: AbstractFinite, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
-        assert isinstance(dist, AbstractFinite)
         return soft_values(dist, noise, memory.temperature)
 
     def later(self, memory: Control, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
         return dist.relaxed(noise, memory.temperature)
 
-    def estimate(self, memory: Control, site: Site) -> Estimate:
+    def estimate(self, memory: Control, site: Site[AbstractFinite]) -> Estimate:
         """The hard lane, and one or two relaxed ones."""
-        assert isinstance(site.dist, AbstractFinite)
         u = uniforms(site.dist, site.noise)
         soft, soft_slope = relaxed_costs(memory, site, u)
         β, _ = memory.rest.unit()
@@ -116,9 +114,8 @@ class Rebar(AbstractEstimator):
         return Estimate(gradient, base_only(site.costs), loss)
 
 
-def relaxed_costs(control: Control, site: Site, u: Array) -> tuple[Array, Array]:
+def relaxed_costs(control: Control, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
     """η f(y) at the relaxed values of some uniforms, and its slope in z."""
-    assert isinstance(site.dist, AbstractFinite)
     assert site.slopes is not None
     η, τ = control.coefficient, control.temperature
     y = relaxed_coins(site.dist.coins(), u, τ)

@@ -36,7 +36,7 @@ class RelaxMemory(eqx.Module):
     control: Control
 
 
-class BlackBoxRelax(AbstractEstimator):
+class BlackBoxRelax(AbstractEstimator[AbstractFinite]):
     """Score function with a learned control variate, for costs that cannot be relaxed.
 
     Args:
@@ -58,20 +58,20 @@ class BlackBoxRelax(AbstractEstimator):
         check_option(self.word, "temperature", self.temperature, 0)
         check_decay(self.word, self.decay)
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> RelaxMemory:
+    def init(self, dist: AbstractFinite, example: PyTree, key: PRNGKeyArray) -> RelaxMemory:
         """A network that says nothing yet."""
-        assert isinstance(dist, AbstractFinite)
         size = number_of_coins(dist) + sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
         network = MLP((size, self.hidden, 1), key=key, activation=jnp.tanh, last_scale=0.0)
         return RelaxMemory(network, Control.starting_at(self.temperature))
 
-    def relaxed(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array | float, Array | float]:
+    def relaxed(
+        self, memory: RelaxMemory, site: Site[AbstractFinite], u: Array
+    ) -> tuple[Array | float, Array | float]:
         """η f(y) and its slope: nothing, for a cost that cannot be relaxed."""
         return 0.0, 0.0
 
-    def learned(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
+    def learned(self, memory: RelaxMemory, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
         """What is learned, m + r(z), and its slope."""
-        assert isinstance(site.dist, AbstractFinite)
         known, (mean, deviation) = context(site.dist, site.example), memory.control.rest.unit()
         z = site.dist.coins().logits + jnp.log(u) - jnp.log1p(-u)
 
@@ -81,9 +81,8 @@ class BlackBoxRelax(AbstractEstimator):
 
         return jax.value_and_grad(r)(z)
 
-    def estimate(self, memory: RelaxMemory, site: Site) -> Estimate:
+    def estimate(self, memory: RelaxMemory, site: Site[AbstractFinite]) -> Estimate:
         """The hard lane, and whatever lanes the control variate needs."""
-        assert isinstance(site.dist, AbstractFinite)
         u = uniforms(site.dist, site.noise)
         (soft, soft_slope), (r, r_slope) = self.relaxed(memory, site, u), self.learned(memory, site, u[0])
         c, c_slope = (soft + r)[None], (soft_slope + r_slope)[None]
@@ -100,16 +99,15 @@ class Relax(BlackBoxRelax):
     needs_slopes: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
-    def alternatives(self, memory: RelaxMemory, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise."""
-        assert isinstance(dist, AbstractFinite)
         return soft_values(dist, noise, memory.control.temperature)
 
     def later(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
         return dist.relaxed(noise, memory.control.temperature)
 
-    def relaxed(self, memory: RelaxMemory, site: Site, u: Array) -> tuple[Array, Array]:
+    def relaxed(self, memory: RelaxMemory, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
         """η f(y) and its slope."""
         (soft,), (slope,) = relaxed_costs(memory.control, site, u)
         return soft, slope

@@ -22,7 +22,7 @@ from subitize.core.distributions import AbstractDistribution, AbstractFinite, Ca
 from subitize.gradients.estimator import AbstractDirect, check_option
 
 
-class GumbelSoftmax(AbstractDirect):
+class GumbelSoftmax(AbstractDirect[AbstractFinite]):
     """A relaxed draw instead of the draw.
 
     Args:
@@ -38,9 +38,8 @@ class GumbelSoftmax(AbstractDirect):
     def __check_init__(self):
         check_option(self.word, "temperature", self.temperature, 0)
 
-    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+    def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The relaxed value."""
-        assert isinstance(dist, AbstractFinite)
         if isinstance(dist, Categorical):
             gumbel = -jnp.log(-jnp.log(dist.gumbel_noise(noise[0])))
             return jax.nn.softmax((dist.logits + gumbel) / self.temperature)

@@ -8,7 +8,7 @@ Williams (1992), "Simple statistical gradient-following algorithms for connectio
 learning"; the log-derivative trick, or likelihood ratio (Glynn 1990).
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -45,11 +45,11 @@ class Score(AbstractEstimator):
         """Unless the signal is normalised."""
         return not self.normalise
 
-    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> Any:
+    def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """The memory of the baseline, and of the signal's scale."""
         return self.baseline.init(dist, example, key), Scale.fresh() if self.normalise else None
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site) -> Estimate:
         """One lane: the base draw."""
         of_baseline, scale = memory
         cost = site.costs[0]

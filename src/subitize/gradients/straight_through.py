@@ -24,7 +24,7 @@ from subitize.gradients.estimator import AbstractDirect, check_option
 from subitize.gradients.rebar import soft_values
 
 
-class StraightThrough(AbstractDirect):
+class StraightThrough(AbstractDirect[AbstractFinite]):
     """The draw, with the derivative of its mean."""
 
     word: ClassVar[str] = "st"
@@ -32,15 +32,14 @@ class StraightThrough(AbstractDirect):
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Bengio et al. 2013"
 
-    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+    def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; its derivative is the mean's, coin by coin where there is more than one."""
-        assert isinstance(dist, AbstractFinite)
         if isinstance(dist, Categorical):
             return hard(dist.transport(noise[0]), dist.probs())
         return dist.of_coins(hard(hard_faces(dist, noise[0]), probability(dist)))
 
 
-class StraightThroughGumbel(AbstractDirect):
+class StraightThroughGumbel(AbstractDirect[AbstractFinite]):
     """The draw, with the derivative of a relaxed value that agrees with it.
 
     Args:
@@ -56,9 +55,8 @@ class StraightThroughGumbel(AbstractDirect):
     def __check_init__(self):
         check_option(self.word, "temperature", self.temperature, 0)
 
-    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+    def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; its derivative is that of the relaxed values' mean."""
-        assert isinstance(dist, AbstractFinite)
         return hard(dist.transport(noise[0]), relaxed_given(dist, noise, self.temperature).mean(0))
 
 
@@ -83,7 +81,7 @@ class GumbelRao(StraightThroughGumbel):
         return self.k
 
 
-class ReinMax(AbstractDirect):
+class ReinMax(AbstractDirect[AbstractFinite]):
     """The draw, with a derivative that is right for quadratic costs."""
 
     word: ClassVar[str] = "reinmax"
@@ -91,9 +89,8 @@ class ReinMax(AbstractDirect):
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Liu et al. 2023"
 
-    def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
+    def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; Heun's derivative, coin by coin where the site is no single class."""
-        assert isinstance(dist, AbstractFinite)
         if isinstance(dist, Categorical):
             drawn = dist.transport(noise[0])
             middle = jnp.log((dist.probs() + drawn) / 2)

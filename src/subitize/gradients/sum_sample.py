@@ -10,14 +10,14 @@ Liang, Norouzi, Berant, Le and Lao (2018), "Memory augmented policy optimization
 Tripuraneni, Jordan and McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete distributions".
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.distributions import AbstractFinite
 from subitize.gradients.estimator import Estimate, Site, check_option
 from subitize.gradients.exact import AbstractListing
 from subitize.gradients.score import weighted_score
@@ -37,18 +37,14 @@ class SumAndSample(AbstractListing):
     def __check_init__(self):
         check_option(self.word, "k", self.k, 1, whole=True)
 
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Finite supports that can be listed, with something left to sample."""
-        if (no := super().why_not(dist)) is not None:
-            return no
-        assert isinstance(dist, AbstractFinite)
+    def beyond(self, dist: AbstractFinite) -> str | None:
+        """A support that cannot be listed, or with nothing left to sample."""
         if self.k >= dist.support_size:
             return f"its {dist.support_size} values leave none to sample besides k={self.k}; use 'exact'"
-        return None
+        return super().beyond(dist)
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The k likeliest values, and one draw of the others."""
-        assert isinstance(dist, AbstractFinite)
         probs = dist.probs()
         top = jax.lax.top_k(probs, self.k)[1]
         rest = probs.at[top].set(0.0)
@@ -56,7 +52,7 @@ class SumAndSample(AbstractListing):
         drawn = jnp.sum(mass < noise[0].ravel()[0] * mass[-1])
         return dist.support()[jnp.append(top, drawn)]
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """All lanes but the last are summed; that one is sampled."""
         probs = jnp.exp(jax.vmap(site.dist.log_prob)(site.values[: self.k]))
         weights = jnp.append(probs, jnp.maximum(1 - probs.sum(), 0.0))

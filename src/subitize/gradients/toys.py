@@ -8,14 +8,23 @@ through its support and every normal site through the nodes of a Gauss-Hermite r
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
+from subitize.core.distributions import (
+    AbstractDistribution,
+    AbstractFinite,
+    Bernoulli,
+    Categorical,
+    Normal,
+    Stopping,
+)
+from subitize.core.interfaces import Program
+from subitize.gradients.expectation import scalar_and_info
 from subitize.gradients.objectives import AbstractObjective, Mean
 
 HERMITE_NODES = 8
@@ -25,7 +34,7 @@ class Toy(NamedTuple):
     """A program, where to differentiate it, and its sites in the order in which they are drawn."""
 
     name: str
-    cost: Callable
+    cost: Program
     model: PyTree
     sites: tuple[str, ...]
 
@@ -106,11 +115,13 @@ class ForcedDraw:
 
     def __init__(self, indices: Int[Array, " sites"]):
         self.indices = iter(indices)
-        self.log_prob: Any = 0.0
-        self.dists: dict[str, Any] = {}
+        self.log_prob = jnp.zeros(())
+        self.dists: dict[str, Normal | AbstractFinite] = {}
 
-    def __call__(self, name: str, dist: Any) -> Array:
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """The value with the next index."""
+        if not isinstance(dist, Normal | AbstractFinite):
+            raise TypeError(f"Toys draw normal and finite sites; got {type(dist).__name__}.")
         self.dists[name] = dist
         index = next(self.indices)
         if isinstance(dist, Normal):
@@ -120,6 +131,10 @@ class ForcedDraw:
         value = dist.support()[index]
         self.log_prob += dist.log_prob(value)
         return value
+
+    def at(self, step: Array | int) -> "ForcedDraw":
+        """The same at every step: values come in the order in which they are drawn."""
+        return self
 
 
 def assignments(toy: Toy, x: Array) -> Int[np.ndarray, "runs sites"]:
@@ -133,10 +148,10 @@ def assignments(toy: Toy, x: Array) -> Int[np.ndarray, "runs sites"]:
 
 def forced(
     toy: Toy, model: PyTree, x: Array, indices: Int[Array, " sites"]
-) -> tuple[Array, Array, dict[str, Any]]:
+) -> tuple[Array, Array, dict[str, Normal | AbstractFinite]]:
     """Run a toy on one assignment: its log-probability, its cost, and the distributions of its sites."""
     draw = ForcedDraw(indices)
-    cost = toy.cost(model, x, draw)
+    cost, _ = scalar_and_info(toy.cost(model, x, draw))
     return draw.log_prob, cost, draw.dists
 
 

@@ -14,14 +14,14 @@ replacement", equations 11 and 17.
 """
 
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from subitize.core.distributions import AbstractDistribution, AbstractFinite
+from subitize.core.distributions import AbstractFinite
 from subitize.gradients.estimator import Estimate, Site, check_option
 from subitize.gradients.exact import AbstractListing
 from subitize.gradients.score import weighted_score
@@ -46,18 +46,14 @@ class UnorderedSet(AbstractListing):
         """One uniform for each draw."""
         return self.k
 
-    def why_not(self, dist: AbstractDistribution) -> str | None:
-        """Finite supports that can be listed, and from which k different values can be drawn."""
-        if (no := super().why_not(dist)) is not None:
-            return no
-        assert isinstance(dist, AbstractFinite)
+    def beyond(self, dist: AbstractFinite) -> str | None:
+        """A support that cannot be listed, or from which k different values cannot be drawn."""
         if self.k > dist.support_size:
             return f"its {dist.support_size} values are fewer than k={self.k}"
-        return None
+        return super().beyond(dist)
 
-    def alternatives(self, memory: Any, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The set, in the order in which it was drawn."""
-        assert isinstance(dist, AbstractFinite)
         left, free = dist.probs(), jnp.ones(dist.support_size)
         drawn = []
         for uniforms in noise:
@@ -68,9 +64,8 @@ class UnorderedSet(AbstractListing):
             drawn.append(index)
         return dist.support()[jnp.stack(drawn)]
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Every value against what the others say of it."""
-        assert isinstance(site.dist, AbstractFinite)
         p = jnp.exp(jax.vmap(site.dist.log_prob)(site.values))
         q = completions(p, unlike(site.dist, site.values))
         weights = jnp.stack([p[s] * q[frozenset([s])] / q[frozenset()] for s in range(self.k)])

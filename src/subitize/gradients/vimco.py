@@ -11,11 +11,12 @@ unbiased.
 Mnih and Rezende (2016), "Variational inference for Monte Carlo objectives", equations 10 and 11.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
 from subitize.gradients.score import weighted_score
@@ -39,7 +40,7 @@ class VIMCO(AbstractEstimator):
         if self.mean not in ("geometric", "arithmetic"):
             raise ValueError(f"vimco's mean is 'geometric' or 'arithmetic'; got {self.mean!r}.")
 
-    def estimate(self, memory: Any, site: Site) -> Estimate:
+    def estimate(self, memory: PyTree, site: Site) -> Estimate:
         """One lane: the base draw."""
         others = site.others
         if self.mean == "geometric":

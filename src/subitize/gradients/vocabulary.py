@@ -1,11 +1,11 @@
 """The words: every estimator and objective by its name, and the loss that they make of a program."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import optax
 
+from subitize.core.interfaces import Program
 from subitize.core.words import spoken
 from subitize.gradients.arm import ARM
 from subitize.gradients.arsm import ARSM
@@ -21,7 +21,7 @@ from subitize.gradients.muprop import delta, muprop
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
 from subitize.gradients.optimal import OptimalConstant
 from subitize.gradients.pathwise import Pathwise
-from subitize.gradients.policy import check_words
+from subitize.gradients.policy import Policy, check_words
 from subitize.gradients.rebar import Rebar
 from subitize.gradients.relax import BlackBoxRelax, Relax
 from subitize.gradients.relaxation import GumbelSoftmax
@@ -64,7 +64,7 @@ OBJECTIVES: dict[str, Callable[..., AbstractObjective]] = {"mean": Mean, "iwae":
 
 
 def expectation(
-    cost: Callable, policy: Any = None, objective: str | AbstractObjective = "mean"
+    cost: Program, policy: Policy = None, objective: str | AbstractObjective = "mean"
 ) -> Expectation:
     """Make of a program a loss over batches that can just be differentiated.
 

@@ -24,13 +24,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.counts import COUNT_PRIORS, AbstractCountPrior
 from subitize.core.distributions import Normal, Stopping
@@ -38,11 +38,11 @@ from subitize.core.distributions.continuous import LOG_2PI
 from subitize.core.draws import Samples
 from subitize.core.errors import UsageError
 from subitize.core.glimpse import Window, paint, read
+from subitize.core.interfaces import Draw
 from subitize.core.networks import MLP, deviation
 from subitize.core.words import spoken
 from subitize.models.dair import Difference
 from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
-from subitize.models.look import Look, look, look_closely
 from subitize.models.settings import AIRSettings
 
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
@@ -70,7 +70,7 @@ class Step(NamedTuple):
 class Progress(NamedTuple):
     """What one step leaves to the next."""
 
-    memory: Any  # of the guide
+    memory: PyTree  # of the guide
     canvas: Float[Array, "height width channels"]  # all patches painted so far
     latest: Float[Array, " latents"]  # where and what of the step before; zeros at first
 
@@ -173,7 +173,7 @@ class AIR(eqx.Module):
         loc, scale = jnp.split(self.encoder(read(image, window, self.settings.window).ravel()), 2)
         return Normal(loc, deviation(scale))
 
-    def roll_out(self, image: Float[Array, "height width channels"], draw: Any) -> Step:
+    def roll_out(self, image: Float[Array, "height width channels"], draw: Draw) -> Step:
         """All N steps, each as if its object were there; draws what `begin` and `advance` do."""
         go_on = lambda t, progress: self.advance(t, progress, image, draw.at(t))  # noqa: E731
         return self.roll_on(self.begin(image, draw), go_on)
@@ -186,7 +186,7 @@ class AIR(eqx.Module):
             steps.append(step)
         return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
-    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Progress:
+    def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> Progress:
         """Before the first step: an empty canvas. A restless guide draws its `order`.
 
         It draws as steps do, whose sites are always pathwise: the policy speaks of the count alone.
@@ -195,7 +195,7 @@ class AIR(eqx.Module):
         return Progress(self.guide.begin(image, draw.at(0)), jnp.zeros_like(image), nothing)
 
     def advance(
-        self, t: int | Array, progress: Progress, image: Float[Array, "height width channels"], draw: Any
+        self, t: int | Array, progress: Progress, image: Float[Array, "height width channels"], draw: Draw
     ) -> tuple[Step, Progress]:
         """Step t, from 0, as if its object were there; draws `where` and `what` with the step's own draw."""
         memory, canvas, latest = progress
@@ -204,7 +204,7 @@ class AIR(eqx.Module):
         canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
         return step._replace(error=jnp.sum((image - canvas) ** 2)), Progress(memory, canvas, latest)
 
-    def infer(self, image: Array, attention: Attention, draw: Callable) -> Step:
+    def infer(self, image: Array, attention: Attention, draw: Draw) -> Step:
         """One object: where it is, what it is, and how it looks."""
         prior = self.prior_where()
         loc, scale = attention.where.loc, attention.where.scale
@@ -216,18 +216,6 @@ class AIR(eqx.Module):
         kl = q_where.kl(prior) + q_what.kl(self.prior_what())
         noise = sampled(q_where, prior) + sampled(q_what, self.prior_what())
         return Step(attention.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
-
-    def look(self, image: Float[Array, "height width channels"]) -> Look:
-        """Count what is in one picture, with `where` and `what` at their means: deterministic."""
-        return look(self, image)
-
-    def look_closely(self, image: Float[Array, "height width channels"], key: PRNGKeyArray) -> Look:
-        """Look once, at windows drawn from q(where), and then at each object without the others.
-
-        What is near an object is in its window and blurs its code; explained away it does not. Several such
-        looks are draws of what a picture may be, and tell more of it than the one at the means.
-        """
-        return look_closely(self, image, key)
 
     def dream(
         self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None
@@ -254,13 +242,15 @@ def sampled(q: Normal, prior: Normal) -> Float[Array, ""]:
 
 
 @jax.jit
-def attend(guide: AbstractGuide, *seen: Any) -> tuple[Attention, Any]:
+def attend(
+    guide: AbstractGuide, step: Array | int, memory: PyTree, image: Array, canvas: Array, latest: Array
+) -> tuple[Attention, PyTree]:
     """What the guide attends to; traced once for all steps, so that a roll-out compiles sooner."""
-    return guide.attend(*seen)
+    return guide.attend(step, memory, image, canvas, latest)
 
 
 def negative_elbo(
-    model: AIR, image: Float[Array, "height width channels"], draw: Any
+    model: AIR, image: Float[Array, "height width channels"], draw: Draw
 ) -> tuple[Array, dict[str, Array]]:
     """The program: minus the evidence lower bound of one image, in nats.
 

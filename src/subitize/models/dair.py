@@ -26,15 +26,16 @@ network which sees the difference does. What makes it so here:
 """
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from subitize.core.distributions import Normal
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Linear, convolve, deviation
 from subitize.models.guide import SHARPNESS, AbstractGuide, Attention
 from subitize.models.settings import AIRSettings
@@ -69,13 +70,13 @@ class Difference(AbstractGuide):
         pitch = math.prod(stride for stride, _ in CONVOLUTIONS)
         self.order = jr.normal(order, (-(-settings.height // pitch), -(-settings.width // pitch)))
 
-    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Float[Array, "rows columns"]:
+    def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> Float[Array, "rows columns"]:
         """The order of places, drawn; of the image nothing."""
         return draw("order", Normal(self.order, jnp.full_like(self.order, self.settings.restlessness)))
 
     def attend(
-        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, Any]:
+        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, PyTree]:
         """Attend to the cell that deserves it most; `memory` is the order of places."""
         cells = jnp.concatenate([image - canvas, canvas], -1)
         for convolution, (stride, _) in zip(self.convolutions, CONVOLUTIONS, strict=True):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -29,6 +29,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.draws import Means, Samples
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Linear, deviation, log_odds, lstm
 
 POINTING = 5  # numbers that place a grid of filters: x, y, variance, stride, intensity
@@ -159,7 +160,7 @@ class DRAW(eqx.Module):
         canvas = memory.canvas + filters.write(stroke.reshape(s.write, s.write))
         return memory._replace(decoder=state, canvas=canvas), filters.window
 
-    def look(self, image: Float[Array, "height width"], draw: Any = None) -> Glances:
+    def look(self, image: Float[Array, "height width"], draw: Draw | None = None) -> Glances:
         """Every step, with the codes that `draw` gives out; by default they are at their means."""
         draw = Means() if draw is None else draw
 
@@ -187,7 +188,7 @@ class DRAW(eqx.Module):
 
 
 def negative_elbo(
-    model: DRAW, image: Float[Array, "height width"], draw: Any
+    model: DRAW, image: Float[Array, "height width"], draw: Draw
 ) -> tuple[Array, dict[str, Array]]:
     """The program: minus the evidence lower bound of one image, in nats.
 

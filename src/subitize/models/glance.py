@@ -5,8 +5,8 @@ A convolutional network and a softmax over classes, trained by cross-entropy: wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Features, Linear
 
 
@@ -60,7 +61,9 @@ class Glance(eqx.Module):
         return jax.nn.log_softmax(self.last(self.features(image)))
 
 
-def cross_entropy(classifier: Any, example: tuple[Array, Array], draw: Any) -> tuple[Array, dict[str, Array]]:
+def cross_entropy(
+    classifier: Callable[[Array], Array], example: tuple[Array, Array], draw: Draw
+) -> tuple[Array, dict[str, Array]]:
     """The program: minus the log-probability of the true class, in nats, and whether it is the likeliest.
 
     Args:

@@ -10,14 +10,15 @@ and what it may remember between steps is what tells the models apart: `Recurren
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, PyTree
 
 from subitize.core.distributions import Normal
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Features, Linear, deviation, lstm
 from subitize.models.settings import AIRSettings
 
@@ -46,13 +47,13 @@ class AbstractGuide(eqx.Module):
         """Initial weights, from up to eight keys."""
 
     @abc.abstractmethod
-    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Any:
+    def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> PyTree:
         """What is remembered before the first step; what differs from look to look is drawn."""
 
     @abc.abstractmethod
     def attend(
-        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, Any]:
+        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, PyTree]:
         """One step.
 
         Args:
@@ -97,15 +98,15 @@ class Recurrent(AbstractGuide):
         self.where = Linear(s.head, 7, key=keys[6], scale=0.01)
         self.places = Linear(s.head, s.places**2, key=keys[7], scale=0.01)
 
-    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Any:
+    def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> PyTree:
         """What the image gives to every step, and an empty memory."""
         features = self.features(image)
         nothing = jnp.zeros(self.settings.recurrent, image.dtype)
         return self.see_features(features), self.count(features), nothing, nothing
 
     def attend(
-        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, Any]:
+        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, PyTree]:
         """One step of the recurrent network."""
         seen, more, output, cell = memory
         unexplained = pooled(image - canvas, self.settings.pool)
@@ -142,14 +143,14 @@ class Published(AbstractGuide):
         self.head = Linear(s.recurrent, s.head, key=keys[3])
         self.where = Linear(s.head, 7, key=keys[4], scale=0.01)
 
-    def begin(self, image: Float[Array, "height width channels"], draw: Any) -> Any:
+    def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> PyTree:
         """What the image gives to every step, and an empty memory."""
         nothing = jnp.zeros(self.settings.recurrent, image.dtype)
         return self.see(image.ravel()), nothing, nothing
 
     def attend(
-        self, step: int | Array, memory: Any, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, Any]:
+        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[Attention, PyTree]:
         """One step of the recurrent network."""
         seen, output, cell = memory
         output, cell = lstm(seen + self.hear(latest) + self.remember(output), cell)

@@ -6,14 +6,15 @@ log-likelihood by at least `VISIBLE` nats: |y|² / 2σ² ≥ 1. With s_n the vis
 
     q(k objects) = Σ_n q(n) [s_n = k].
 
-A restless guide may look several times (`subitize.models.reconsider`).
+A guide that may take any number of steps takes them while one more object has a probability of at least
+`UNLIKELY`, and at most N; there are no boxes, codes and patches behind the last one. Those of invisible
+objects come after all others. A restless guide may look several times (`subitize.models.reconsider`).
 
 A close look asks what is seen rather than how much. Its windows are drawn, and every object is recognised
 again in x - Σ_{s≠t} y_s, without the others.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,8 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.draws import Means, Samples
+from subitize.core.interfaces import Look
+from subitize.models.air import AIR, Progress, Step
 from subitize.models.reconsider import OPTIONS as FURTHER_LOOKS
 from subitize.models.reconsider import reconsidered
 from subitize.models.sight import UNLIKELY, Shifted, Sight, calmly, sight
@@ -30,24 +33,8 @@ SWEEPS = 2  # times that a close look explains each object without the others
 OPTIONS = VISIBLE, SWEEPS, UNLIKELY, FURTHER_LOOKS  # that decide what is seen
 
 
-class Look(NamedTuple):
-    """What AIR sees in one picture.
-
-    A guide that may take any number of steps takes them while one more object has a probability of at least
-    `UNLIKELY`, and at most N; there are no boxes, codes and patches behind the last one. Those of invisible
-    objects come after all others.
-    """
-
-    count: Int[Array, ""]  # the most probable
-    posterior: Float[Array, " counts"]  # q(0) … q(N)
-    boxes: Float[Array, "steps 4"]  # x0, y0, x1, y1 in pixels; the first `count` are the objects
-    what: Float[Array, "steps what"]
-    patches: Float[Array, "steps height width channels"]
-    reconstruction: Float[Array, "height width channels"]
-
-
-def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
-    """Look once, and reconsider as often as it shall."""
+def look(air: AIR, image: Float[Array, "height width channels"]) -> Look:
+    """What an AIR sees in one picture, with `where` and `what` at their means: deterministic."""
     found = sight(air, image, air.begin(image, Means()), calmly(air, image))
     if air.settings.looks > 1:
         again = jnp.arange(air.settings.looks - 1)
@@ -55,10 +42,14 @@ def look(air: Any, image: Float[Array, "height width channels"]) -> Look:
     return summed_up(air, found)
 
 
-def look_closely(air: Any, image: Float[Array, "height width channels"], key: PRNGKeyArray) -> Look:
-    """Look once, at windows drawn from q(where), and then at each object without the others."""
+def look_closely(air: AIR, image: Float[Array, "height width channels"], key: PRNGKeyArray) -> Look:
+    """What it sees at windows drawn from q(where), and then at each object without the others.
 
-    def advance(t: Array | int, progress: Any) -> tuple[Any, Any]:
+    What is near an object is in its window and blurs its code; explained away it does not. Several such
+    looks are draws of what a picture may be, and tell more of it than the one at the means.
+    """
+
+    def advance(t: Array | int, progress: Progress) -> tuple[Step, Progress]:
         return air.advance(t, progress, image, Shifted(jr.normal(jr.fold_in(key, t), (3,))))
 
     found = sight(air, image, air.begin(image, Samples(key)), advance)
@@ -67,7 +58,7 @@ def look_closely(air: Any, image: Float[Array, "height width channels"], key: PR
     return summed_up(air, found)
 
 
-def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) -> Sight:
+def without_the_others(air: AIR, image: Array, found: Sight, t: Int[Array, ""]) -> Sight:
     """Object t recognised again in what the other counted ones leave, if so less remains unexplained."""
     others, objects = found.counts.at[t].set(False).astype(image.dtype), found.objects
     left, window = image - jnp.tensordot(others, objects.patches, 1), air.window(objects.where[t])
@@ -78,7 +69,7 @@ def without_the_others(air: Any, image: Array, found: Sight, t: Int[Array, ""]) 
     return found._replace(objects=jax.tree.map(partial(jnp.where, better), changed, objects))
 
 
-def summed_up(air: Any, found: Sight) -> Look:
+def summed_up(air: AIR, found: Sight) -> Look:
     """What is seen in a roll-out: invisible objects are not counted."""
     light = jnp.sum(found.objects.patches**2, (1, 2, 3)) / (2 * air.settings.pixel_deviation**2)
     taken = jnp.arange(len(light)) < found.taken

@@ -15,15 +15,15 @@ both hid how they look, and the halves of one that were taken for two be joined,
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.draws import Samples
+from subitize.models.air import AIR, Progress, Step
 from subitize.models.sight import Advance, Shifted, Sight, evidence, look_on
 
 # Deviations of the windows that are drawn, as a multiple of those of q(where). When every look began
@@ -35,7 +35,7 @@ REFINED, REFINEMENTS, RATE = 3, 60, 0.05  # most objects; steps of Adam; their s
 OPTIONS = BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what is seen at further looks
 
 
-def reconsidered(air: Any, image: Array, found: Sight, time: Array) -> Sight:
+def reconsidered(air: AIR, image: Array, found: Sight, time: Array) -> Sight:
     """Take back every object, alone or with its neighbours, and look on from there with care.
 
     At one time it takes back one, at the next two; at the next two times again, insisting on one object more.
@@ -87,10 +87,10 @@ def first_to_last(found: Sight) -> Sight:
     return found._replace(objects=jax.tree.map(lambda x: x[order], found.objects))
 
 
-def carefully(air: Any, image: Array, key: PRNGKeyArray) -> Advance:
+def carefully(air: AIR, image: Array, key: PRNGKeyArray) -> Advance:
     """Steps whose windows are drawn about their means: the best of some, of which one is the mean itself."""
 
-    def advance(t: Array | int, progress: Any) -> tuple[Any, Any]:
+    def advance(t: Array | int, progress: Progress) -> tuple[Step, Progress]:
         shifts = BOLDNESS * jr.normal(jr.fold_in(key, t), (TRIES, 3)).at[0].set(0.0)
         tried = jax.vmap(lambda shift: air.advance(t, progress, image, Shifted(shift)))(shifts)
         costs = tried[0].error / (2 * air.settings.pixel_deviation**2) + tried[0].cost
@@ -105,7 +105,7 @@ def of_one_more(found: Sight) -> Float[Array, " counts"]:
     return found.posterior.at[change].set(found.posterior[change[::-1]])
 
 
-def refined(air: Any, image: Array, found: Sight, first: Int[Array, ""]) -> Sight:
+def refined(air: AIR, image: Array, found: Sight, first: Int[Array, ""]) -> Sight:
     """The counted objects from the first on, but not more than some, moved up the evidence by Adam.
 
     The scales of q stay, so that costs change by the means alone, ½ Σ (μ - m)² / S².
@@ -140,11 +140,11 @@ def refined(air: Any, image: Array, found: Sight, first: Int[Array, ""]) -> Sigh
     return jax.tree.map(partial(jnp.where, better), changed, found)
 
 
-def downhill(price: Callable[[Any], Array], start: Any) -> Any:
+def downhill(price: Callable[[PyTree], Array], start: PyTree) -> PyTree:
     """Where Adam comes to from a start."""
     optimizer = optax.adam(RATE)
 
-    def go(state: tuple[Any, Any], _: None) -> tuple[tuple[Any, Any], None]:
+    def go(state: tuple[PyTree, PyTree], _: None) -> tuple[tuple[PyTree, PyTree], None]:
         place, memory = state
         change, memory = optimizer.update(jax.grad(price)(place), memory)
         return (optax.apply_updates(place, change), memory), None

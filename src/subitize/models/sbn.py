@@ -12,7 +12,6 @@ Neal (1992), "Connectionist learning of belief networks"; Mnih and Gregor (2014)
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,6 +20,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Bernoulli, Logistic
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Linear
 
 DARKEST = 1e-3  # mean of a pixel that is never lit, so that its log-odds are finite
@@ -80,12 +80,12 @@ def site_name(layer: int) -> str:
     return f"h{layer + 1}"
 
 
-def negative_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Float[Array, ""]:
+def negative_elbo(model: SBN, x: Float[Array, " pixels"], draw: Draw) -> Float[Array, ""]:
     """The program: log q(h | x) - log p(x, h), in nats; one site for each hidden layer."""
     return cost_of(model, x, draw, model.up)
 
 
-def negative_mean_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Float[Array, ""]:
+def negative_mean_elbo(model: SBN, x: Float[Array, " pixels"], draw: Draw) -> Float[Array, ""]:
     """The same under the mean objective, and no other, with less noise.
 
     The weights of q are held fixed inside log q: their direct gradient there is that of a log-probability,
@@ -97,7 +97,7 @@ def negative_mean_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Flo
 
 
 def cost_of(
-    model: SBN, x: Float[Array, " pixels"], draw: Any, inside: tuple[Linear, ...]
+    model: SBN, x: Float[Array, " pixels"], draw: Draw, inside: tuple[Linear, ...]
 ) -> Float[Array, ""]:
     """The cost log q(h | x) - log p(x, h) of a draw, in nats, with these layers of q inside log q."""
     below, log_q, hidden = model.centred(x), jnp.zeros(()), []
@@ -109,7 +109,7 @@ def cost_of(
     return log_q - model.log_joint(x, hidden)
 
 
-def negative_concrete_elbo(model: SBN, x: Float[Array, " pixels"], draw: Any) -> Float[Array, ""]:
+def negative_concrete_elbo(model: SBN, x: Float[Array, " pixels"], draw: Draw) -> Float[Array, ""]:
     """The same with every coin relaxed to a Concrete variable, its density and its prior's included, in nats.
 
     Maddison, Mnih and Teh (2017), equation 21 and appendix C.3.2: logistic variables z, squashed where the

@@ -18,17 +18,18 @@ log n! more, which is not counted here, nor in the bound that AIR trains by.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from subitize.core.distributions import Stopping
+from subitize.core.distributions import AbstractDistribution, Normal, Stopping
 from subitize.core.draws import Means
+from subitize.models.air import AIR, Progress, Step
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
-Advance = Callable[[Int[Array, ""] | int, Any], tuple[Any, Any]]  # step and `Progress` -> `Step` and the next
+Advance = Callable[[Int[Array, ""] | int, Progress], tuple[Step, Progress]]  # (its number, what was left)
 
 
 class Objects(NamedTuple):
@@ -40,7 +41,7 @@ class Objects(NamedTuple):
     cost: Float[Array, " steps"]  # nats
 
     @staticmethod
-    def of(steps: Any) -> "Objects":
+    def of(steps: Step) -> "Objects":
         """Those of a `Step`, or of many."""
         return Objects(steps.where, steps.what, steps.patch, steps.cost)
 
@@ -66,7 +67,7 @@ class Sight(NamedTuple):
 class Looking(NamedTuple):
     """A roll-out under way, with as many steps as it takes."""
 
-    progress: Any  # what the last step left to the next
+    progress: Progress  # what the last step left to the next
     more: Float[Array, ""]  # probability with which the step before went on
     found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
 
@@ -76,35 +77,39 @@ class Shifted(NamedTuple):
 
     shift: Float[Array, "3"]
 
-    def __call__(self, name: str, dist: Any) -> Array:
+    def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """The value of a normal site."""
         mean = Means()(name, dist)
-        return mean + self.shift * dist.scale if name == "where" else mean
+        return mean + self.shift * dist.scale if name == "where" and isinstance(dist, Normal) else mean
 
-    def at(self, step: Any) -> "Shifted":
+    def at(self, step: Array | int) -> "Shifted":
         """The same at every step."""
         return self
 
 
-def calmly(air: Any, image: Array) -> Advance:
+def calmly(air: AIR, image: Array) -> Advance:
     """Steps whose `where` and `what` are at their means."""
     return lambda t, progress: air.advance(t, progress, image, Means())
 
 
-def sight(air: Any, image: Float[Array, "height width channels"], beginning: Any, advance: Advance) -> Sight:
+def sight(
+    air: AIR, image: Float[Array, "height width channels"], beginning: Progress, advance: Advance
+) -> Sight:
     """One roll-out of as many steps as the guide can take, from the `Progress` before the first."""
     way = look_on if air.guide.extends else look_at_all
     return way(air, image, beginning, advance)
 
 
-def look_at_all(air: Any, image: Array, beginning: Any, advance: Advance) -> Sight:
+def look_at_all(air: AIR, image: Array, beginning: Progress, advance: Advance) -> Sight:
     """Look at all N objects, each as if it were there."""
     steps = air.roll_on(beginning, advance)
     most = jnp.asarray(air.settings.max_objects)
     return Sight(Stopping(steps.go_on).probs(), Objects.of(steps), most)
 
 
-def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sight | None = None) -> Sight:
+def look_on(
+    air: AIR, image: Array, beginning: Progress, advance: Advance, found: Sight | None = None
+) -> Sight:
     """Look at one object after the other for as long as there may be one more, but at most N times.
 
     It goes on from what is found, if anything. What little probability is left in the end is shared out as if
@@ -132,7 +137,7 @@ def look_on(air: Any, image: Array, beginning: Any, advance: Advance, found: Sig
     return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))
 
 
-def nothing(air: Any, image: Array) -> Sight:
+def nothing(air: AIR, image: Array) -> Sight:
     """Before the first step."""
     most, what = air.settings.max_objects, air.settings.what
     patches = jnp.zeros((most, *image.shape), image.dtype)
@@ -140,7 +145,7 @@ def nothing(air: Any, image: Array) -> Sight:
     return Sight(jnp.zeros(most + 1).at[0].set(1.0), objects, jnp.asarray(0))
 
 
-def evidence(air: Any, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
+def evidence(air: AIR, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
     """Laplace's log-evidence at the most probable count of a roll-out, in nats up to a constant."""
     kept = found.counts.astype(image.dtype)
     missed = jnp.sum((image - jnp.tensordot(kept, found.objects.patches, 1)) ** 2)

@@ -18,7 +18,6 @@ and Runia (2018), "Subitizing with variational autoencoders".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -27,6 +26,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Normal
+from subitize.core.interfaces import Draw
 from subitize.core.networks import Features, Linear, Rendering, convolve, deviation, log_odds
 
 JUDGE_SEED = 0  # every model is judged by the same network
@@ -85,12 +85,11 @@ class SubitizingVAE(eqx.Module):
     ):
         s, keys = settings, jr.split(key, 4)
         shape = (s.height, s.width, s.channels)
-        layers: Any = {"convolutions": s.convolutions, "features": s.features}
         self.settings = s
-        self.features = Features(*shape, **layers, key=keys[0])
+        self.features = Features(*shape, convolutions=s.convolutions, features=s.features, key=keys[0])
         self.code = Linear(s.features, 2 * s.code, key=keys[1], scale=0.3)
         self.spread = Linear(s.code, s.features, key=keys[2])
-        self.rendering = Rendering(*shape, **layers, key=keys[3])
+        self.rendering = Rendering(*shape, convolutions=s.convolutions, features=s.features, key=keys[3])
         self.start = jnp.zeros(shape) if mean is None else log_odds(mean)
         judges, depth = jr.split(jr.key(JUDGE_SEED), len(s.judge)), s.channels
         judge = []
@@ -122,7 +121,7 @@ class SubitizingVAE(eqx.Module):
 
 
 def negative_elbo(
-    model: SubitizingVAE, image: Float[Array, "height width channels"], draw: Any
+    model: SubitizingVAE, image: Float[Array, "height width channels"], draw: Draw
 ) -> tuple[Array, dict[str, Array]]:
     """The program: the cost of one image, in nats up to a constant, and its parts.
 

@@ -19,7 +19,7 @@ up and are placed independently; where that does not hold (textured grounds, obj
 other) leave it out.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
+from subitize.core.interfaces import Draw
 from subitize.models.air import AIR, Evidence
 
 FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound counts
@@ -70,7 +71,7 @@ class Recollection(NamedTuple):
     share: Float[Array, ""]
 
 
-def practise(model: AIR, exercise: Exercise, draw: Any) -> tuple[Array, dict[str, Array]]:
+def practise(model: AIR, exercise: Exercise, draw: Draw) -> tuple[Array, dict[str, Array]]:
     """The program: the negative bound of a real scene, or what a sum scene teaches; in nats."""
     steps = model.roll_out(exercise.image, draw)
     q = Stopping(exercise.sharpness * steps.go_on)

@@ -86,5 +86,5 @@ def summary(found: dict[str, list[np.ndarray]]) -> dict[str, Any]:
 def board_of(lab: Lab, run: Run, n: int, pictures: int, title: str, **options: Any) -> Image.Image:
     """The first of the held-out scenes of n objects that were tested, as a run sees them."""
     images = np.asarray(pictures_of(lab.scenes, n, lab.some(pictures), **options))[:SHOWN]
-    look: Any = run.look(images)
+    look = run.look(images)
     return board(images, look, np.full(len(images), n), title)

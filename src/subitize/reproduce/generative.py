@@ -16,8 +16,9 @@ from jaxtyping import Array, Float
 from subitize.gradients.learner import GenerativeLearner
 from subitize.models.draw import DRAW, DRAWSettings
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings
-from subitize.reproduce.lab import Inspect, Lab, nothing
+from subitize.reproduce.lab import Lab, nothing
 from subitize.scenes.stack import AbstractStack
+from subitize.training.from_recipe import Inspect
 from subitize.training.loop import Plan
 from subitize.zoo.draw import draw_learner
 from subitize.zoo.subitizing_vae import autoencoder_learner

@@ -15,14 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import PyTree
 from PIL import Image
 
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.interfaces import Examples, Learner
+from subitize.core.json import JSON
 from subitize.reproduce.claim import Claim
 from subitize.scenes import Bits
 from subitize.training import Recipe, Run, fit, open_run, train
 from subitize.training.checkpoint import alone, write_atomically
+from subitize.training.from_recipe import Inspect
 from subitize.training.loop import Plan
 from subitize.training.provenance import provenance
 from subitize.training.records import RECORDS, read_rows, training_seconds
@@ -40,11 +43,10 @@ TINY = {  # whatever a claim asks for: few objects, since steps take long to com
     "batch": 24,
     "restarts": 0,
 }
-Inspect = Callable[[Any, int], dict[str, Any]]  # as for `fit`
 REHEARSED = 4, 2  # objects that are looked for, and looks, in a rehearsal
 
 
-def nothing(state: Any, step: int) -> dict[str, Any]:
+def nothing(state: PyTree, step: int) -> JSON:
     """What is added to a record if nobody asks for more."""
     return {}
 
@@ -65,7 +67,7 @@ class Lab:
     tiny: bool = False
     say: Callable[[str], None] = lambda line: None
     spent: dict[str, float] = dataclasses.field(default_factory=dict)  # seconds of each training in use
-    made: list[dict[str, Any]] = dataclasses.field(default_factory=list)  # provenances of the notes in use
+    made: list[JSON] = dataclasses.field(default_factory=list)  # provenances of the notes in use
 
     @property
     def scenes(self) -> str:
@@ -176,7 +178,7 @@ class Lab:
         return Bits(split, of=self.scenes)
 
 
-def reproduce(claim: Claim, lab: Lab) -> dict[str, Any]:
+def reproduce(claim: Claim, lab: Lab) -> JSON:
     """Put a claim to the test, and write NAME.json and NAME.png into the lab's folder.
 
     Returns:
@@ -224,13 +226,13 @@ def seeds_in(path: Path) -> int:
         return 0
 
 
-def as_json(found: dict[str, Any]) -> bytes:
+def as_json(found: JSON) -> bytes:
     """For people to read: indented, but lists of numbers and words in a line."""
     text = json.dumps(found, indent=1) + "\n"
     return re.sub(r"\[\s+[^][{}]*\]", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text).encode()
 
 
-def read_note(path: Path) -> dict[str, Any]:
+def read_note(path: Path) -> JSON:
     """What was noted: found, seconds of each training, provenance, and those of notes within, if any.
 
     Raises:

@@ -3,7 +3,8 @@
 import json
 import statistics
 from pathlib import Path
-from typing import Any
+
+from subitize.core.json import JSON
 
 HEAD = "| measured | theirs | must be | ours, mean (every seed) | verdict |\n|---|---|---|---|---|"
 
@@ -25,7 +26,7 @@ def report(results: Path, pictures: Path, link: str = "") -> str:
     return "\n\n".join(sections)
 
 
-def said_of(found: dict[str, Any]) -> str:
+def said_of(found: JSON) -> str:
     """The verdict, after whom it is, and how it was tested."""
     made, number = found["provenance"], len(found["seeds"])
     sittings = found.get("sittings") or [made]
@@ -38,19 +39,19 @@ def said_of(found: dict[str, Any]) -> str:
     )
 
 
-def place(made: dict[str, Any]) -> str:
+def place(made: JSON) -> str:
     """Hardware, day, version and commit."""
     version = made["versions"]["subitize"]  # None of what ran from its sources
     code = f"version {version}, " * bool(version) + f"commit {(made['commit'] or 'unknown')[:7]}"
     return f"{made['device']} {made['cpu']}, {made['date']}, {code}"
 
 
-def conditions(found: dict[str, Any]) -> str:
+def conditions(found: JSON) -> str:
     """A table with a row for each number that the claim stands on."""
     return "\n".join([HEAD, *(row(found, condition) for condition in found["conditions"].values())])
 
 
-def row(found: dict[str, Any], condition: dict[str, Any]) -> str:
+def row(found: JSON, condition: JSON) -> str:
     """One condition of a claim."""
     values = condition["values"]
     each = ", ".join(told(value, condition["bar"]) for value in values)

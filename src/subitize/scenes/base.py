@@ -9,7 +9,7 @@ training run needs no loader state to resume: the step number is enough.
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.json import JSON
 
 SPLITS = ("train", "test")
 
@@ -81,7 +82,7 @@ class AbstractScenes(eqx.Module):
         return ()
 
     @abc.abstractmethod
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """What to write to JSON: `load(scenes.name, split, **scenes.options())` is this world again."""
 
     @abc.abstractmethod

@@ -5,13 +5,14 @@ procedure is that of Salakhutdinov and Murray (2008), "On the quantitative analy
 the bits are drawn anew, so they are not those of the file that has gone round since.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt8
 
+from subitize.core.json import JSON
 from subitize.core.words import check_word
 from subitize.scenes.digits import Digits
 from subitize.scenes.mnist import read_digits
@@ -68,7 +69,7 @@ class Bits(AbstractStack):
         """Which digit each is."""
         return self.classes
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """Which pictures they are."""
         return {"of": self.of}
 

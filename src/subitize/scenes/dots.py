@@ -18,7 +18,7 @@ et al. (2015) trained "Salient object subitizing".
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -27,6 +27,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.errors import UsageError
+from subitize.core.json import JSON
 from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS, Scene
 from subitize.scenes.layout import Layout, check_canvas, check_counts, is_number
@@ -99,7 +100,7 @@ class Dots(AbstractPainted):
         check_size(math.sqrt(self.area[0] * height * width / counts[-1]), counts[-1])
         self.layout = Layout(counts, height, width, largest, 0.0, "none", channels)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """The options that were given, as JSON takes them."""
         shape = {name: self.layout.options()[name] for name in ("counts", "canvas", "channels")}
         own = {"ground": self.ground, "area": list(self.area), "field": list(self.field)}
@@ -170,7 +171,7 @@ class Dots(AbstractPainted):
         return CONTRAST * (2 / WAVES) ** 0.5 * jnp.cos(2 * jnp.pi * frequency * along + phase).sum(2)
 
 
-def check_range(name: str, values: Any) -> tuple[float, float]:
+def check_range(name: str, values: object) -> tuple[float, float]:
     """Two shares in rising order."""
     pair = tuple(values) if isinstance(values, Sequence) and not isinstance(values, str) else ()
     if len(pair) != 2 or not all(map(is_number, pair)) or not 0 < pair[0] <= pair[1] <= 1:

@@ -12,10 +12,11 @@ jitter = 0.1 / 1.3. The cut-off (0.3 % of the digits) bounds the largest side, h
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from subitize.core.bounds import LARGEST_SIDE
 from subitize.core.errors import UsageError
+from subitize.core.json import JSON
 from subitize.core.words import check_word
 
 OVERLAPS = ("none", "any")
@@ -53,7 +54,7 @@ class Layout(NamedTuple):
         """Whole pixels that hold the largest side."""
         return math.ceil(self.size / (1 - CUT * self.jitter) - 1e-6)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """The arguments of `check_layout`, as JSON takes them."""
         options = self._asdict() | {"counts": list(self.counts), "canvas": [self.height, self.width]}
         del options["height"], options["width"]
@@ -102,11 +103,11 @@ def check_layout(
     return layout
 
 
-def check_counts(family: str, counts: Any) -> tuple[int, ...]:
+def check_counts(family: str, counts: object) -> tuple[int, ...]:
     """Counts in rising order: whole, none negative, at least one above 0."""
-    listed = isinstance(counts, Iterable) and not isinstance(counts, str)
-    values: tuple[Any, ...] = tuple(counts) if listed else ()
-    if not values or not all(is_whole(value) and value >= 0 for value in values):
+    given = tuple(counts) if isinstance(counts, Iterable) and not isinstance(counts, str) else ()
+    values = [value for value in given if is_whole(value) and value >= 0]
+    if not values or len(values) < len(given):
         raise UsageError(
             f"{family}: `counts` lists how many objects a scene may hold, whole numbers from 0 up; "
             f"got {counts!r}. Write `counts=(0, 1, 2)`."
@@ -114,12 +115,12 @@ def check_counts(family: str, counts: Any) -> tuple[int, ...]:
     if max(values) == 0:
         raise UsageError(
             f"{family}: `counts` needs at least one number above 0, or every scene is empty and there is "
-            f"nothing to learn; got {values!r}. Write `counts=(0, 1, 2)`."
+            f"nothing to learn; got {given!r}. Write `counts=(0, 1, 2)`."
         )
     return tuple(sorted({int(value) for value in values}))
 
 
-def check_canvas(family: str, canvas: Any) -> tuple[int, int]:
+def check_canvas(family: str, canvas: object) -> tuple[int, int]:
     """Height and width in pixels."""
     sides = (canvas, canvas) if is_whole(canvas) else tuple(canvas) if isinstance(canvas, Sequence) else ()
     if len(sides) != 2 or not all(is_whole(side) and 8 <= side <= LARGEST_SIDE for side in sides):
@@ -165,11 +166,11 @@ def roomy(layout: Layout, ink: float) -> tuple[int, int]:
     return canvas, next(s for s in sizes if room_for(layout.height, layout.width, s, ink) >= n)
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """An integer of Python's or NumPy's; True and False are none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """A finite real number; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

@@ -13,7 +13,7 @@ import io
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from jaxtyping import Array, UInt8
 from PIL import Image
 
 from subitize.core.errors import NoInputError, UsageError
+from subitize.core.json import JSON
 from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
 from subitize.scenes.files import Download, found
@@ -69,7 +70,7 @@ class Omniglot(AbstractStack):
         drawings = [shrunk(drawing, canvas) for drawing in read_drawings(HANDS[split])]
         self.pictures = jnp.asarray(np.stack(drawings)[..., None])
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """The side of the canvas."""
         return {"canvas": self.height}
 

@@ -11,7 +11,7 @@ earlier one are thrown again, so that one after another finds its place; now and
 """
 
 import abc
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,6 +22,7 @@ from jax import lax
 from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from subitize.core.json import JSON
 from subitize.scenes.base import AbstractScenes, Scene
 from subitize.scenes.layout import CUT, Layout
 
@@ -67,7 +68,7 @@ class AbstractPainted(AbstractScenes):
         """The counts that occur, rising."""
         return self.layout.counts
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """The layout, as JSON takes it."""
         return self.layout.options()
 

@@ -12,7 +12,7 @@ Zhang, Ma, Sameki, Sclaroff, Betke, Lin, Shen, Price and Měch (2015), "Salient 
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, SupportsInt
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 
 from subitize.core.errors import NoInputError, SubitizeError, UsageError, printable
+from subitize.core.json import JSON
 from subitize.core.preprocess import Preprocessor
 from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS
@@ -116,7 +117,7 @@ class Salient(AbstractStack):
         """(name, why) of each file that could not be read."""
         return self.skipped
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """How the photographs were brought to the canvas."""
         canvas = [self.height, self.width]
         return {"canvas": canvas, "channels": self.channels, "fit": self.fit, "invert": self.invert}
@@ -147,7 +148,7 @@ def read_index(path: Path) -> list[Photograph]:
         ) from None
 
 
-def lines_of(path: Path) -> Iterator[tuple[str, Any, Any]]:
+def lines_of(path: Path) -> Iterator[tuple[str, SupportsInt, object]]:
     """Name, label and istest of each structure, in whichever format."""
     from scipy.io import loadmat  # here, as h5py below: hardly anybody needs them
 
@@ -160,7 +161,7 @@ def lines_of(path: Path) -> Iterator[tuple[str, Any, Any]]:
         yield entry["name"], entry["label"], entry.get("istest", True)
 
 
-def hierarchical(path: Path) -> Iterator[tuple[str, Any, Any]]:
+def hierarchical(path: Path) -> Iterator[tuple[str, SupportsInt, object]]:
     """The same from MATLAB's version 7.3: an array of references for each field."""
     try:
         import h5py
@@ -177,7 +178,7 @@ def hierarchical(path: Path) -> Iterator[tuple[str, Any, Any]]:
             yield text, file[label][()].item(), True if test is None else file[test][()].item()
 
 
-def photograph(name: str, label: Any, test: Any) -> Photograph:
+def photograph(name: str, label: SupportsInt, test: object) -> Photograph:
     """A line, if it makes sense: a file's name and no path, and one of the classes."""
     if name != Path(name).name or "\0" in name or label not in range(MOST + 1) or test not in (0, 1):
         raise ValueError("not a line of this index")

@@ -5,7 +5,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, UInt8
 
 from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.json import JSON
 from subitize.core.preprocess import brightness
 from subitize.scenes.base import AbstractScenes, Scene
 
@@ -153,6 +154,6 @@ class Drawn(AbstractStack):
         """What was told of each picture."""
         return jnp.asarray(self.known)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JSON:
         """From which worlds it was drawn, in words; `load` does not know how to draw it again."""
         return {"origin": self.origin}

@@ -2,19 +2,54 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, UsageError
-from subitize.core.interfaces import Derives, Diagnosed, Learner, Monitored, params_of
+from subitize.core.interfaces import Learner, Trainable, params_of
+from subitize.core.json import JSON
 from subitize.scenes import AbstractScenes
 from subitize.training.loop import best_state, fit
 from subitize.training.provenance import begun, changed_since
-from subitize.training.recipe import Recipe
+from subitize.training.recipe import Data, Recipe
 from subitize.training.run import Run, new_folder, open_run
 from subitize.training.run_folder import begun_recipe, claimed, open_folder, refuse_foreign
 from subitize.training.weights import WEIGHTS, save_weights
 
-Watch = Callable[[dict[str, Any]], None]
+Watch: TypeAlias = Callable[[JSON], None]  # told of every row of the record, and of events
+Inspect: TypeAlias = Callable[[PyTree, int], JSON]  # (state of the learner, step) -> what to add to a row
+
+
+@runtime_checkable
+class Derives(Protocol):
+    """Settings of which some follow from the pictures."""
+
+    def derived(
+        self, data: Data, scenes: AbstractScenes, seed: int, watch: Watch
+    ) -> tuple[Trainable, dict[str, str]]:
+        """(settings with nothing left to derive, reasons for the provenance)."""
+        ...
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """Settings that know what to watch along their training."""
+
+    def monitor(
+        self, learner: Learner, recipe: Recipe, scenes: AbstractScenes, held_out: AbstractScenes
+    ) -> Inspect:
+        """What `subitize.training.fit` calls now and then."""
+        ...
+
+
+@runtime_checkable
+class Diagnosed(Protocol):
+    """Settings that can say what speaks against a trained model, by the pictures it learned from."""
+
+    def diagnosed(self, params: PyTree, recipe: Recipe, scenes: AbstractScenes) -> JSON:
+        """What is kept with the weights; "flags" are codes of what speaks against all that it says."""
+        ...
 
 
 def train(
@@ -81,16 +116,14 @@ def completed(
     return Recipe(model, data, recipe.optimizer, recipe.loop), reasons
 
 
-def monitor_of(
-    recipe: Recipe, learner: Learner, scenes: AbstractScenes, held_out: AbstractScenes
-) -> Callable[[Any, int], dict[str, Any]]:
+def monitor_of(recipe: Recipe, learner: Learner, scenes: AbstractScenes, held_out: AbstractScenes) -> Inspect:
     """What the model's settings want to be recorded along the way; nothing if they do not say."""
     if isinstance(recipe.model, Monitored):
         return recipe.model.monitor(learner, recipe, scenes, held_out)
     return lambda state, step: {}
 
 
-def diagnosed(recipe: Recipe, params: Any, scenes: AbstractScenes, watch: Watch) -> dict[str, Any]:
+def diagnosed(recipe: Recipe, params: PyTree, scenes: AbstractScenes, watch: Watch) -> JSON:
     """What the run found out about itself, said aloud if it speaks against it."""
     found = recipe.model.diagnosed(params, recipe, scenes) if isinstance(recipe.model, Diagnosed) else {}
     if flags := found.get("flags"):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from jaxtyping import Array, PyTree
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
 from subitize.core.interfaces import Batch, Examples, Learner, Metrics
+from subitize.core.json import JSON
 from subitize.core.stopping import stoppable
 from subitize.core.typed import typed
 from subitize.training import checkpoint
@@ -119,7 +120,7 @@ class Notes:
     progress: Progress
 
     @staticmethod
-    def from_json(values: Any) -> "Notes":
+    def from_json(values: object) -> "Notes":
         """Read what `dataclasses.asdict` makes of it.
 
         Raises:
@@ -138,8 +139,8 @@ def fit(
     folder: Path,
     *,
     resume: bool = True,
-    inspect: Callable[[PyTree, int], dict[str, Any]] = lambda state, step: {},
-    watch: Callable[[dict[str, Any]], None] = lambda row: None,
+    inspect: Callable[[PyTree, int], JSON] = lambda state, step: {},
+    watch: Callable[[JSON], None] = lambda row: None,
 ) -> PyTree:
     """The last state of a learner, trained.
 
@@ -175,7 +176,7 @@ def fit(
     return training.state.learner
 
 
-def check_learner(learner: Any) -> None:
+def check_learner(learner: object) -> None:
     """Refuse what cannot be trained.
 
     Raises:
@@ -233,7 +234,7 @@ class Training:
         self.records.cut(saved.notes.records if saved is not None else 0)
         self.step = self.saved_at = int(self.state.step)
 
-    def advance(self, inspect: Callable[[PyTree, int], dict[str, Any]]) -> None:
+    def advance(self, inspect: Callable[[PyTree, int], JSON]) -> None:
         """Run one chunk, record it, and act on what it shows."""
         plan, began = self.plan, time.perf_counter()
         length, attempt = min(plan.chunk, plan.steps - self.step), self.progress.attempt
@@ -408,7 +409,7 @@ def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
     return jr.fold_in(jr.key(seed), attempt)
 
 
-def as_lists(metrics: Metrics) -> dict[str, Any]:
+def as_lists(metrics: Metrics) -> JSON:
     """Metrics as JSON has them.
 
     Raises:

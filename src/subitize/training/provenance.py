@@ -8,14 +8,15 @@ import sys
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import jax
+
+from subitize.core.json import JSON
 
 PROVENANCE = "provenance.json"  # in a run folder
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> JSON:
     """Versions, device, commit, command and day: where, how and when a result was made."""
     packages = ("subitize", "jax", "jaxlib", "equinox", "optax", "orbax-checkpoint", "numpy")
     return {
@@ -31,7 +32,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def begun(folder: Path) -> dict[str, Any]:
+def begun(folder: Path) -> JSON:
     """The provenance of a run; empty if it has none that can be read."""
     try:
         made = json.loads((folder / PROVENANCE).read_bytes())
@@ -40,7 +41,7 @@ def begun(folder: Path) -> dict[str, Any]:
     return made if isinstance(made, dict) and isinstance(made.get("versions", {}), dict) else {}
 
 
-def changed_since(made: dict[str, Any]) -> str:
+def changed_since(made: JSON) -> str:
     """What is not as a provenance has it, of all that may change the bits of a result; empty if nothing."""
     here, versions = provenance(), made.get("versions", {})
     pairs = {name: (versions.get(name), now) for name, now in here["versions"].items()}

@@ -12,26 +12,29 @@ the only defaults. Importing them imports neither JAX nor anything heavy.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from subitize.core.bounds import MOST_SCENES, check_bounds
 from subitize.core.errors import CheckpointError, UsageError, did_you_mean
+from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.core.sealed import seal, unseal
-from subitize.core.typed import typed
+from subitize.core.typed import Dataclass, typed
 from subitize.core.words import name_and_options
 from subitize.registry import LEARNERS, name_of, trainable
 
 if TYPE_CHECKING:
-    from subitize.core.interfaces import DataSpec, Learner
+    from subitize.core.interfaces import DataSpec, Learner, Trainable
     from subitize.scenes import AbstractScenes
     from subitize.training.loop import Plan
 else:
-    DataSpec = Learner = AbstractScenes = Plan = Any  # a command that only reads options loads no JAX
+    DataSpec = Learner = Trainable = AbstractScenes = Plan = (
+        Any  # a command that only reads options loads no JAX
+    )
 
 RECIPE = "recipe.json"  # in a run folder
 SCENE_OPTIONS = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
@@ -44,6 +47,7 @@ OLD_FIELDS = frozenset(  # of a recipe from before there were sections
         *("look_every", "look_at", "restarts", "keep"),
     )
 )
+Section = TypeVar("Section", bound=Dataclass)
 MODEL_OF_SCENES, MODEL_OF_FOLDER = "air", "dair"  # where nothing else is asked for
 
 
@@ -148,7 +152,7 @@ class Recipe:
         loop: how long, how often, from which seed.
     """
 
-    model: Any
+    model: Trainable
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     loop: Loop = field(default_factory=Loop)
@@ -160,11 +164,11 @@ class Recipe:
                 f"A training numbers its scenes up to {MOST_SCENES:,}; {self.loop.steps:,} `steps` of "
                 f"{self.data.batch:,} are more. Use fewer, or a smaller `batch`."
             )
-        if hasattr(self.model, "check"):
-            self.model.check(self.data)
+        if check := getattr(self.model, "check", None):
+            check(self.data)
 
     @staticmethod
-    def of(model: Any = None, **options: Any) -> "Recipe":
+    def of(model: str | Trainable | None = None, **options: object) -> "Recipe":
         """A recipe of options by their names, whichever section has them; the model's defaults otherwise.
 
         Args:
@@ -176,11 +180,11 @@ class Recipe:
             UsageError: there is no such option, or its value is out of range.
         """
         if model is None:
-            model = default_model(options.get("scenes", Data.scenes))
+            model = default_model(str(options.get("scenes", Data.scenes)))
         settings = trainable(model) if isinstance(model, str) else model
-        return Recipe(settings, **sections(settings)).replace(**options)
+        return Recipe(settings, *sections(settings)).replace(**options)
 
-    def replace(self, **options: Any) -> "Recipe":
+    def replace(self, **options: object) -> "Recipe":
         """The recipe with some options changed, by their names.
 
         Raises:
@@ -205,7 +209,7 @@ class Recipe:
         """The section of every option."""
         return {name: section for section, name, _ in self.options()}
 
-    def options(self) -> Iterator[tuple[str, str, Any]]:
+    def options(self) -> Iterator[tuple[str, str, object]]:
         """Every option: its section, name and value."""
         for section in SECTIONS:
             own = getattr(self, section)
@@ -268,7 +272,7 @@ OTHERS = {"data": Data, "optimizer": Optimizer, "loop": Loop}  # sections that e
 COMMAND_ONLY = frozenset(("model", "settings", "out", "resume", "deterministic", "debug", *OTHERS))
 
 
-def refuse_ambiguous(settings: Any) -> None:
+def refuse_ambiguous(settings: Trainable) -> None:
     """Refuse settings of a model of which one is called as another option is.
 
     Raises:
@@ -301,16 +305,16 @@ def is_folder(scenes: str) -> bool:
     return scenes not in WORLDS
 
 
-def named_scenes(scenes: str) -> tuple[str, dict[str, Any]]:
+def named_scenes(scenes: str) -> tuple[str, JSON]:
     """A name and its options, as in "dots(ground='texture')"; a path is itself, whatever is in it."""
     return (
         name_and_options(scenes, "scenes") if scenes.endswith(")") and not is_folder(scenes) else (scenes, {})
     )
 
 
-def sections(settings: Any) -> dict[str, Any]:
+def sections(settings: Trainable) -> tuple[Data, Optimizer, Loop]:
     """The other sections at the defaults that suit a model."""
-    wanted: Mapping[str, Any] = getattr(settings, "defaults", {})
+    wanted: JSON = getattr(settings, "defaults", {})
     names = names_in_others()
     if unknown := set(wanted).difference(*names.values()):
         hint = did_you_mean(min(unknown), sorted(set().union(*names.values())))
@@ -318,13 +322,14 @@ def sections(settings: Any) -> dict[str, Any]:
             "A model's `defaults` are values of options of data, optimizer and loop; those of "
             f"{type(settings).__name__} name `{min(unknown)}`, which is none.{hint}"
         )
-    return {
-        section: kind(**{name: value for name, value in wanted.items() if name in names[section]})
-        for section, kind in OTHERS.items()
-    }
+
+    def own(section: str) -> JSON:
+        return {name: value for name, value in wanted.items() if name in names[section]}
+
+    return Data(**own("data")), Optimizer(**own("optimizer")), Loop(**own("loop"))
 
 
-def filled(given: Any, begun: Any) -> Any:
+def filled(given: Section, begun: Section) -> Section:
     """Options of a section, those left to derive as a begun run has them."""
     derive = getattr(given, "left_to_derive", (None,))
     pairs = [(f.name, getattr(given, f.name), getattr(begun, f.name)) for f in dataclasses.fields(given)]
@@ -332,18 +337,18 @@ def filled(given: Any, begun: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def learner_of(model: Any, data: DataSpec, optimizer: Optimizer, steps: int) -> Learner:
+def learner_of(model: Trainable, data: DataSpec, optimizer: Optimizer, steps: int) -> Learner:
     """The learner of a model's settings."""
     return model.learner(data, optimizer, steps)
 
 
-def typed_recipe(model: Any, data: Any, optimizer: Any, loop: Any) -> Recipe:
+def typed_recipe(model: JSON, data: object, optimizer: object, loop: object) -> Recipe:
     """A recipe of what JSON holds of its sections."""
     settings = typed(LEARNERS[model["name"]], {k: v for k, v in model.items() if k != "name"})
     return Recipe(settings, typed(Data, data), typed(Optimizer, optimizer), typed(Loop, loop))
 
 
-def in_sections(fields: Mapping[str, Any]) -> dict[str, Any]:
+def in_sections(fields: JSON) -> JSON:
     """The fields of a recipe from before there were sections, each in its own."""
     kinds = {"model": LEARNERS[fields["model"]]} | OTHERS
     names = {home: {f.name for f in dataclasses.fields(kind)} & set(fields) for home, kind in kinds.items()}

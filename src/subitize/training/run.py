@@ -13,12 +13,13 @@ Figures, tables and verdicts read these files only.
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
-from subitize.core.interfaces import Counter, Learner
+from subitize.core.interfaces import Counter, Learner, Look
+from subitize.core.json import JSON
 from subitize.scenes import AbstractScenes
 from subitize.training.recipe import RECIPE, Recipe, read_recipe
 from subitize.training.records import read_rows, training_seconds
@@ -41,9 +42,9 @@ class Run:
     path: Path
     recipe: Recipe
     learner: Learner
-    model: Any
+    model: PyTree
     digest: str
-    diagnostics: dict[str, Any] = dataclasses.field(default_factory=dict)
+    diagnostics: JSON = dataclasses.field(default_factory=dict)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ class Run:
         """The world it was trained on, or its held-out half."""
         return self.recipe.data.load(split)
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[JSON]:
         """Rows of the training record."""
         return read_rows(self.path)
 
@@ -76,7 +77,7 @@ class Run:
             "with `subitize train`, whose default counts."
         )
 
-    def look(self, images: np.ndarray) -> Any:
+    def look(self, images: np.ndarray) -> Look:
         """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
 
         Args:

@@ -7,9 +7,8 @@ found out about itself, and a digest over all that and the arrays.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,8 @@ from jaxtyping import PyTree
 from safetensors.numpy import load_file, save
 
 from subitize.core.errors import CheckpointError
-from subitize.core.interfaces import Batch, DataSpec, HasParams, Learner
+from subitize.core.interfaces import Batch, DataSpec, HasParams, Learner, Trainable
+from subitize.core.json import JSON
 from subitize.core.typed import typed
 from subitize.registry import LEARNERS, name_of
 from subitize.training.checkpoint import named_leaves, sha256, write_atomically
@@ -40,10 +40,10 @@ class Weights(NamedTuple):
         digest: SHA-256 of the file, in hexadecimal.
     """
 
-    settings: Any
+    settings: Trainable
     given: frozenset[str]
     data: DataSpec
-    diagnostics: dict[str, Any]
+    diagnostics: JSON
     arrays: dict[str, np.ndarray]
     digest: str
 
@@ -70,7 +70,7 @@ def first_params(learner: Learner, data: DataSpec) -> PyTree:
 
 
 def save_weights(
-    path: Path, settings: Any, data: DataSpec, params: PyTree, diagnostics: Mapping[str, Any] | None = None
+    path: Path, settings: Trainable, data: DataSpec, params: PyTree, diagnostics: JSON | None = None
 ) -> None:
     """Write weights with all that is needed to use them.
 
@@ -123,7 +123,7 @@ def read_weights(path: Path) -> Weights:
     return Weights(settings, given, data, header["diagnostics"], arrays, sha256(path))
 
 
-def from_settings_of_air(settings: dict[str, Any]) -> dict[str, Any]:
+def from_settings_of_air(settings: JSON) -> JSON:
     """The header of a file from before there was a registry, which held the settings of an AIR."""
     kind = LEARNERS[settings["model"]]
     names = {field.name for field in dataclasses.fields(kind)} & set(settings)

@@ -1,7 +1,7 @@
 """A count classifier: a convolutional network that is told the counts. The only one here that sees labels."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jaxtyping import Array, PRNGKeyArray
 
@@ -12,6 +12,7 @@ from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
 from subitize.models.glance import Glance, GlanceSettings, cross_entropy
+from subitize.training.recipe import Data
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class CountClassifierOptions:
     def __post_init__(self):
         check_bounds(self)
 
-    def check(self, data: Any) -> None:
+    def check(self, data: Data) -> None:
         """Refuse scenes of more objects than it tells apart.
 
         Raises:
