@@ -142,7 +142,7 @@ def test_a_picture_is_the_same_array_in_the_training_folder_and_alone(every_mode
 
 
 def test_what_is_counted_is_what_training_sees(untrained, every_mode):
-    recipe = dataclasses.replace(untrained.recipe, fit="crop", invert="always")
+    recipe = untrained.recipe.replace(fit="crop", invert="always")
     run = dataclasses.replace(untrained, recipe=recipe)
     world = Folder(every_mode, canvas=24, fit="crop", invert="always")
     scenes = jax.tree.map(np.asarray, world.batch(0, np.arange(20)))  # most of its pictures, of a program

@@ -171,12 +171,13 @@ def test_an_object_costs_what_laplace_says():
     """½ Σ (μ - m)² / S² - log(s² / S²) over the latents."""
     model, sites = dair(), {}
 
-    def draw(name, dist):
-        sites[name] = dist
-        return dist.loc
+    class Noted(Means):
+        def __call__(self, name, dist):
+            sites[name] = dist
+            return dist.loc
 
     attention, _ = model.guide.attend(0, model.guide.begin(IMAGE, Means()), IMAGE, 0 * IMAGE, jnp.zeros(6))
-    step = model.infer(IMAGE, attention, draw)
+    step = model.infer(IMAGE, attention, Noted())
     pairs = (sites["where"], model.prior_where()), (sites["what"], model.prior_what())
     halves = [
         0.5 * np.sum((q.loc - p.loc) ** 2 / p.scale**2 - np.log(q.scale**2 / p.scale**2)) for q, p in pairs
