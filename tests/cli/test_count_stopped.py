@@ -73,8 +73,15 @@ def test_however_a_count_is_stopped_it_goes_on_to_the_same_end(many, run, whole,
     for turn, (how, code) in enumerate(
         ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)), 1
     ):
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen(words(many, run, out, "--resume"), **pipes)
+        process = subprocess.Popen(
+            words(many, run, out, "--resume"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # a job in the background has none
+        )
         said = stop_after(45 * turn, process, out, how)
         assert process.returncode == code, said
         assert rows(out) >= 45 * turn

@@ -14,6 +14,7 @@ from subitize.core.errors import CheckpointError
 from subitize.core.interfaces import DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.counter.options import AIROptions
+from subitize.evaluation.held_out import evaluate
 from subitize.models.air import AIR
 from subitize.training import Recipe, Run
 from subitize.training.weights import digest_of, read_weights, save_weights
@@ -105,7 +106,8 @@ def test_weights_that_are_not_finite_are_refused(path, model, worst, which):
         read_weights(path)
 
 
-def test_weights_out_of_all_proportion_count_nothing(tmp_path, model):
+def test_weights_out_of_all_proportion_are_measured_by_no_number(tmp_path, model):
     wild = jax.tree.map(lambda leaf: leaf * 1e300, model)
+    recipe = Recipe.of("air", scenes="sprites", canvas=16, size=6.0, channels=1, counts=(0, 1))
     with pytest.raises(CheckpointError, match="no finite numbers"):
-        Run(tmp_path, Recipe.of("air"), LEARNER, wild, "").look(np.ones((1, 16, 16, 1)))
+        evaluate(Run(tmp_path, recipe, LEARNER, wild, ""), 4, elbo=False)

@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from subitize.core.errors import printable
 from subitize.core.json import JSON
 
 EVERY = 10.0  # seconds between lines where there is no terminal
@@ -42,7 +43,8 @@ class Watch:
     def __call__(self, row: JSON) -> None:
         """Show a row, or what happened."""
         if row.get("event"):
-            self.console.print(f"{self.verb}: {row['event']}", markup=False, highlight=False, soft_wrap=True)
+            event = printable(row["event"])  # it may hold names of files
+            self.console.print(f"{self.verb}: {event}", markup=False, highlight=False, soft_wrap=True)
         if "step" not in row:
             return
         self.row, self.shown = row, False

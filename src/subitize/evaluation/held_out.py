@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subitize.core.errors import UsageError
+from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.interfaces import Scorer
 from subitize.core.json import JSON
 from subitize.core.preprocess import brightness
@@ -47,6 +47,8 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> JS
     for scene in held_out(scenes, n, seed):
         images = np.asarray(scene.image)
         look = run.look(images)
+        if not np.isfinite(look.posterior).all():
+            raise CheckpointError(f"The weights in {run.path} lead to no finite numbers. Train it again.")
         truth.append(scene.count)
         posterior.append(look.posterior)
         if elbo:
