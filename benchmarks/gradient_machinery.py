@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from belief_nets import BATCH, EPOCHS, LAYERS, Descent
-from common import arguments, black_and_white, write
+from common import arguments, write
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.networks import MLP
 from subitize.gradients import expectation, profile
 from subitize.models.sbn import negative_mean_elbo
+from subitize.scenes import Bits
 
 CODE, HIDDEN, IMAGES = 20, 400, 128
 FORMS = {"one relaxed run": "rebar", "two relaxed runs": "rebar(coupled=False)"}
@@ -65,14 +66,14 @@ def main() -> None:
     args = arguments(__doc__, rounds=400, draws=400)
     full = (args.rounds, args.draws, LAYERS, EPOCHS["mnist"])
     rounds, draws, layers, steps = (3, 4, (8, 8), 5) if args.tiny else full
-    data = jax.tree.map(jnp.asarray, black_and_white(tiny=args.tiny))
-    forms = rebar_forms(data, layers, steps, draws)
-    write(args.out, "gradient_machinery", {"overhead": overhead(data, rounds), "summary": forms})
+    world = Bits("train", of="digits" if args.tiny else "mnist")
+    forms = rebar_forms(world, layers, steps, draws)
+    write(args.out, "gradient_machinery", {"overhead": overhead(world, rounds), "summary": forms})
 
 
-def overhead(data, rounds: int) -> dict:
+def overhead(world: Bits, rounds: int) -> dict:
     """Median ratio of the two times, measured in turns."""
-    model, batch = VAE(jr.key(0)), data["train"][:IMAGES].astype(jnp.float32)
+    model, batch = VAE(jr.key(0)), world.vectors()[:IMAGES].astype(jnp.float32)
     loss = expectation(program)
     ours = jax.jit(jax.value_and_grad(lambda model, key: loss(model, {"z": None}, batch, key)[0]))
     theirs = jax.jit(jax.value_and_grad(lambda model, key: by_hand(model, batch, key)))
@@ -93,14 +94,12 @@ def overhead(data, rounds: int) -> dict:
     }
 
 
-def rebar_forms(data, layers, steps: int, draws: int) -> dict:
+def rebar_forms(world: Bits, layers, steps: int, draws: int) -> dict:
     """Variance and time of the two forms, at both layers, after some steps of training by the first."""
-    descent = Descent("rebar", data, layers, 0)
+    descent = Descent("rebar", world, layers, 0)
     descent.run(steps)
-    batch = data["train"][:BATCH].astype(jnp.float32)
-    rows = profile(
-        negative_mean_elbo, descent.state.model, batch, jr.key(1), candidates=FORMS.values(), draws=draws
-    )
+    program = negative_mean_elbo, descent.model, descent.examples(BATCH)
+    rows = profile(*program, jr.key(1), candidates=FORMS.values(), draws=draws)
     names = {word: name for name, word in FORMS.items()}
     return {
         f"{names[row.estimator]}, {row.site}": {
