@@ -53,6 +53,7 @@ def test_the_program_in_the_docs_runs():
     assert abs(float(found["value"])) < 10
 
 
+@pytest.mark.processes
 def test_the_example_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     (program,) = re.findall(r"## In Python\n\n```python\n(.*?)```", README.read_text(), re.DOTALL)
     tiny = runpy.run_path(str(ROOT / "benchmarks" / "common.py"))[

@@ -145,6 +145,7 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.processes
 def test_a_vae_of_one_file_and_one_line_is_trained_killed_resumed_and_sampled(vae, said, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     sources = os.environ | {"PYTHONPATH": str(checkout(tmp_path / "checkout"))}
