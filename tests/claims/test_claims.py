@@ -269,7 +269,7 @@ def test_what_was_shown_does_not_count_as_unseen():
     [
         (["extrapolate"], "Did you mean 'extrapolation'"),
         ([], "Which claim"),
-        (["interpolation", "--seeds", "0"], "at least 1"),
+        (["interpolation", "--seeds", "0"], "`seeds` is from 1"),
     ],
 )
 def test_what_is_wrong_is_said(words, said, capsys, tmp_path):

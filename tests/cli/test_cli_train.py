@@ -11,19 +11,21 @@ def test_it_names_the_run_first_and_last_and_a_picture(trained):
     folder, done = trained
     lines = done.stdout.splitlines()
     assert lines[0] == lines[-1] == f"run: {folder.absolute()}"
-    assert lines[1].startswith("device: ")
+    assert lines[1] == "model: air"
+    assert lines[2].startswith("device: ")
     picture = lines[-2].removeprefix("picture: ")
     with Image.open(picture) as image:
         assert image.width > 400
-    assert "(0: " in lines[2]
-    assert ", 2: " in lines[2]
+    assert "(0: " in lines[3]
+    assert ", 2: " in lines[3]
     assert done.stderr.index("compiling...") < done.stderr.index("60/60")
     assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_the_run_folder_is_complete(run):
     recipe = json.loads((run / "recipe.json").read_text())
-    assert (recipe["scenes"], recipe["steps"], recipe["seed"]) == ("digits", 60, 3)
+    loop = recipe["loop"]
+    assert (recipe["data"]["scenes"], loop["steps"], loop["seed"]) == ("digits", 60, 3)
     for name in ("provenance.json", "records.jsonl", "weights.safetensors", "pictures/board.png"):
         assert (run / name).stat().st_size > 0
 

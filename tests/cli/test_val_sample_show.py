@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from subitize.training.recipe import OLD_FIELDS
+
 FIXED = ("count_accuracy", "confusion", "elbo", "iou", "coverage_90", "calibration_error", "n", "seed")
 
 
@@ -101,8 +103,11 @@ DAMAGED_RECIPES = {
 
 
 def old(recipe, **changed):
-    """As it was written before recipes had digests."""
-    return json.dumps({k: v for k, v in json.loads(recipe).items() if k != "digest"} | changed).encode()
+    """As it was written before recipes had sections and digests."""
+    content = json.loads(recipe)
+    sections = (content[name] for name in ("model", "data", "optimizer", "loop"))
+    fields = {name: value for section in sections for name, value in section.items() if name in OLD_FIELDS}
+    return json.dumps(fields | {"model": content["model"]["name"]} | changed).encode()
 
 
 @pytest.mark.parametrize("damage", DAMAGED_RECIPES)

@@ -71,8 +71,8 @@ def parsed(words: Sequence[str]) -> Any:
     Raises:
         UsageError: there is no such model, or it has no such option.
     """
-    scenes = value_of("scenes", words)
-    recipe = Recipe.of(value_of("model", words), **({} if scenes is None else {"scenes": scenes}))
+    scenes = value_of("scenes", words)  # an empty one is refused with all other empty words
+    recipe = Recipe.of(value_of("model", words) or None, **({"scenes": scenes} if scenes else {}))
     return parse(options_for(recipe), "train", words)
 
 
