@@ -19,11 +19,15 @@ with {how}(lambda: print("stopping", flush=True)):
 """
 
 
+def hear_again() -> None:
+    """Take SIGINT as a process in the foreground does: a job in the background is started deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def busy(how: str, rounds: int) -> subprocess.Popen:
     code = BUSY.format(how=how, rounds=rounds)
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code], **pipes, preexec_fn=hear_again)
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -53,4 +57,4 @@ def test_afterwards_signals_are_what_they_were():
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
         "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, preexec_fn=hear_again)
