@@ -21,6 +21,7 @@ from subitize.cli import main
 from subitize.cli.train import parsed
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Counter, HasParams, Sampler, Scorer
+from subitize.gradients.toys import TOYS  # now, in double precision, which laws of them need
 from subitize.registry import HOMES, LEARNERS, trainable
 from subitize.training import Recipe, fit, open_run
 from subitize.training.loop import check_learner
@@ -65,8 +66,10 @@ def single_precision():
 
 @pytest.fixture
 def added(tmp_path, monkeypatch):
-    """Puts a file of the page beside the others of its package: a function to its module."""
-    names = []
+    """Puts a file of the page beside the others of its package: a function to its module.
+
+    A module is loaded once, for types are known by their names.
+    """
 
     def add(title: str):
         folder, _, file = title.removeprefix("src/").rpartition("/")
@@ -75,12 +78,9 @@ def added(tmp_path, monkeypatch):
         beside.mkdir(parents=True, exist_ok=True)
         (beside / file).write_text(block(title))
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(beside)])
-        names.append(f"{package.__name__}.{Path(file).stem}")
-        return importlib.import_module(names[-1])
+        return importlib.import_module(f"{package.__name__}.{Path(file).stem}")
 
-    yield add
-    for name in names:
-        sys.modules.pop(name, None)
+    return add
 
 
 @pytest.fixture
@@ -131,6 +131,9 @@ def laws(monkeypatch):
     """The laws of a family, as a module."""
     monkeypatch.syspath_prepend(ROOT / "tests" / "laws")
     return importlib.import_module
+
+
+assert TOYS
 
 
 def checkout(folder: Path) -> Path:

@@ -85,6 +85,7 @@ def bundled() -> tuple[np.ndarray, np.ndarray]:
     table = np.loadtxt(str(distribution("scikit-learn").locate_file(TABLE)), delimiter=",")
     values, classes = table[:, :-1], table[:, -1]
     framed = np.pad(values.reshape(-1, 8, 8) / 16.0, ((0, 0), (1, 1), (1, 1)))
+    framed = framed.astype(np.float32)  # or the pictures would depend on the precision of the process
     large = jax.image.resize(framed, (len(framed), 30, 30), "cubic")[:, 1:-1, 1:-1]
     ink = np.clip((np.asarray(large) - 0.4) / 0.45, 0, 1)
     return np.round(255 * ink).astype(np.uint8), classes.astype(np.int32)
