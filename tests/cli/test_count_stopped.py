@@ -1,6 +1,5 @@
 """Real counts, killed, terminated and out of room: what was counted is there, and the rest follows."""
 
-import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +11,8 @@ import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.processes
+# A job in the background is started deaf to SIGINT; one in the foreground is not.
+HEARING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
 MANY, TABLES = 200, ("counts.csv", "objects.csv")
 
 
@@ -30,6 +31,11 @@ def many(tmp_path_factory) -> Path:
 
 def words(many: Path, run: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "subitize", "count", *map(str, (many, "--model", run, "--out", out)), *more]
+
+
+def after(code: str, command: list[str]) -> list[str]:
+    """A command in a process that does something first; in this one there are threads, so it may not fork."""
+    return [sys.executable, "-c", f"{code}; import os, sys; os.execv(sys.argv[1], sys.argv[1:])", *command]
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +80,10 @@ def test_however_a_count_is_stopped_it_goes_on_to_the_same_end(many, run, whole,
         ((signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)), 1
     ):
         process = subprocess.Popen(
-            words(many, run, out, "--resume"),
+            after(HEARING, words(many, run, out, "--resume")),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(
-                signal.SIGINT, signal.SIG_DFL
-            ),  # a job in the background has none
         )
         said = stop_after(45 * turn, process, out, how)
         assert process.returncode == code, said
@@ -99,10 +102,12 @@ def test_where_there_is_no_room_the_finished_rows_stay(many, run, whole, tmp_pat
     size = (whole / "counts.csv").stat().st_size // 2
     assert max(path.stat().st_size for path in (whole / "overlays").iterdir()) < size
     done = subprocess.run(
-        words(many, run, out),
+        after(
+            f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))",
+            words(many, run, out),
+        ),
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
     assert done.returncode == 7, done.stderr
     assert f"The disk is full at {out}; make room." in done.stderr

@@ -19,15 +19,14 @@ with {how}(lambda: print("stopping", flush=True)):
 """
 
 
-def hear_again() -> None:
-    """Take SIGINT as a process in the foreground does: a job in the background is started deaf to it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# A job in the background is started deaf to SIGINT; what this starts hears it as one in the foreground does.
+HEARING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def busy(how: str, rounds: int) -> subprocess.Popen:
     code = BUSY.format(how=how, rounds=rounds)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    process = subprocess.Popen([sys.executable, "-c", code], **pipes, preexec_fn=hear_again)
+    process = subprocess.Popen([sys.executable, "-c", HEARING, sys.executable, "-c", code], **pipes)
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -57,4 +56,4 @@ def test_afterwards_signals_are_what_they_were():
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
         "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, preexec_fn=hear_again)
+    subprocess.run([sys.executable, "-c", HEARING, sys.executable, "-c", code], check=True)
