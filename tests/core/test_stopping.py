@@ -20,7 +20,11 @@ with {how}(lambda: print("stopping", flush=True)):
 
 
 # A job in the background is started deaf to SIGINT; what this starts hears it as one in the foreground does.
-HEARING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+HEARING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def busy(how: str, rounds: int) -> subprocess.Popen:
