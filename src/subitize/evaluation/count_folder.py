@@ -19,13 +19,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from PIL import Image
 
-from subitize.core.errors import UsageError, printable
 from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS, PARTIAL
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_request import LOCK, REQUEST, check_folder, request_of
+from subitize.evaluation.count_request import REQUEST, check_folder, request_of
 from subitize.evaluation.overlays import overlay_paths, save_overlay
 from subitize.evaluation.pictures import Counted
 from subitize.evaluation.tables import (
@@ -39,7 +37,7 @@ from subitize.evaluation.tables import (
     timing_row,
     whole_rows,
 )
-from subitize.training.checkpoint import write_atomically
+from subitize.training.checkpoint import alone, write_atomically
 from subitize.training.run import Run
 
 TABLES = {"timings.csv": TIMINGS, "objects.csv": OBJECTS, COUNTS_TABLE: COUNTS}  # the last one ends a count
@@ -177,7 +175,7 @@ def open_count(
     """
     request = request_of(run, files, preprocessor)
     check_folder(folder, request, resume=resume)
-    with alone(folder):
+    with alone(folder, "counting into"):
         check_folder(folder, request, resume=resume)  # nobody has come in between
         write_atomically(folder / REQUEST, json.dumps(request, indent=1).encode())
         names = [name for _, name in files]
@@ -186,19 +184,6 @@ def open_count(
             yield counts
         finally:
             counts.close()
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep every other process from counting into a folder, which is made if it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise UsageError(
-            f"Another process is counting into {printable(folder)}. Wait for it, or choose another --out."
-        ) from None
 
 
 def recovered(folder: Path, names: Sequence[str]) -> list[list[str]]:

@@ -14,9 +14,10 @@ from typing import Any
 from subitize.core.errors import UsageError, printable
 from subitize.core.picture_files import COUNTS_TABLE
 from subitize.core.preprocess import Preprocessor
+from subitize.training.checkpoint import LOCK
 from subitize.training.run import Run
 
-REQUEST, LOCK = "count.json", ".lock"
+REQUEST = "count.json"
 
 
 def request_of(

@@ -26,7 +26,7 @@ from subitize.core.errors import CheckpointError, DiskFullError, UsageError
 from subitize.core.sealed import seal, unseal
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
-LOCK = ".lock"  # file in a run folder, held by the process that trains there
+LOCK = ".lock"  # file in the folder of a run or a count, held by the process that works there
 NAME = re.compile(r"\d{3,}-\d{8}")  # of a checkpoint: attempt and step; all else in their folder is not ours
 FULL = ("RESOURCE_EXHAUSTED", "No space left", "quota exceeded", "File too large")  # so Orbax says it
 ORBAX = ".orbax-checkpoint-tmp"  # begins what Orbax puts to the name of a folder that it has not finished
@@ -41,11 +41,15 @@ class Saved(NamedTuple):
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep every other process from training in a folder, which is made if it is not there.
+def alone(folder: Path, doing: str = "training in") -> Iterator[None]:
+    """Keep every other process from working in a folder, which is made if it is not there.
+
+    Args:
+        folder: to work in.
+        doing: what, for people.
 
     Raises:
-        UsageError: another process trains in it.
+        UsageError: another process works in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -53,7 +57,7 @@ def alone(folder: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise UsageError(
-            f"Another process is training in {folder}. Wait for it, or choose another --out."
+            f"Another process is {doing} {folder}. Wait for it, or choose another --out."
         ) from None
 
 
