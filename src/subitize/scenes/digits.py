@@ -28,6 +28,7 @@ from subitize.scenes.layout import Layout, check_layout
 from subitize.scenes.painting import AbstractPainted
 
 TABLE = "sklearn/datasets/data/digits.csv.gz"  # in each row 64 values of ink and the class
+MARGIN = 1e-6  # of a level of grey
 HELD_OUT = 297  # pictures at the end of the file: the training part is 1,500
 
 
@@ -85,7 +86,8 @@ def bundled() -> tuple[np.ndarray, np.ndarray]:
     table = np.loadtxt(str(distribution("scikit-learn").locate_file(TABLE)), delimiter=",")
     values, classes = table[:, :-1], table[:, -1]
     framed = np.pad(values.reshape(-1, 8, 8) / 16.0, ((0, 0), (1, 1), (1, 1)))
-    framed = framed.astype(np.float32)  # or the pictures would depend on the precision of the process
-    large = jax.image.resize(framed, (len(framed), 30, 30), "cubic")[:, 1:-1, 1:-1]
+    with jax.enable_x64(new_val=True):  # single precision would round otherwise on another processor
+        large = jax.image.resize(framed, (len(framed), 30, 30), "cubic")[:, 1:-1, 1:-1]
     ink = np.clip((np.asarray(large) - 0.4) / 0.45, 0, 1)
-    return np.round(255 * ink).astype(np.uint8), classes.astype(np.int32)
+    # Many values are exact halves: the margin decides them, or rounding errors would.
+    return np.floor(255 * ink + 0.5 + MARGIN).astype(np.uint8), classes.astype(np.int32)
