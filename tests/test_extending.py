@@ -262,7 +262,7 @@ def test_a_boltzmann_machine_learns_by_fit_without_a_loss(
 def self_critical(added, monkeypatch):
     from subitize.gradients import ESTIMATORS
 
-    module = added("src/subitize/gradients/self_critical.py")
+    module = added("src/subitize/gradients/estimators/self_critical.py")
     for word, kind in entry("ESTIMATORS", "self_critical", SelfCritical=module.SelfCritical).items():
         monkeypatch.setitem(ESTIMATORS, word, kind)
     return "self_critical"

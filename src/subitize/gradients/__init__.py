@@ -4,30 +4,42 @@
 program of yours, and `choose` takes the best.
 """
 
-from subitize.gradients.arm import ARM
-from subitize.gradients.arsm import ARSM
 from subitize.gradients.baselines import Learned, RunningMean, Zero
 from subitize.gradients.choice import Choice, Chooser, choose
-from subitize.gradients.disarm import DisARM
-from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Estimate, Site, SiteError, caption
-from subitize.gradients.exact import Exact
+from subitize.gradients.estimators.arm import ARM
+from subitize.gradients.estimators.arsm import ARSM
+from subitize.gradients.estimators.base import (
+    AbstractDirect,
+    AbstractEstimator,
+    Estimate,
+    Site,
+    SiteError,
+    caption,
+)
+from subitize.gradients.estimators.disarm import DisARM
+from subitize.gradients.estimators.exact import Exact
+from subitize.gradients.estimators.leave_one_out import LeaveOneOut
+from subitize.gradients.estimators.local import Local
+from subitize.gradients.estimators.measure_valued import MeasureValued
+from subitize.gradients.estimators.muprop import MuProp, delta, muprop
+from subitize.gradients.estimators.optimal import OptimalConstant
+from subitize.gradients.estimators.pathwise import Pathwise
+from subitize.gradients.estimators.rebar import Rebar
+from subitize.gradients.estimators.relax import BlackBoxRelax, Relax
+from subitize.gradients.estimators.relaxation import GumbelSoftmax
+from subitize.gradients.estimators.score import Score, ema, nvil
+from subitize.gradients.estimators.straight_through import (
+    GumbelRao,
+    ReinMax,
+    StraightThrough,
+    StraightThroughGumbel,
+)
+from subitize.gradients.estimators.sum_sample import SumAndSample
+from subitize.gradients.estimators.unordered import UnorderedSet
+from subitize.gradients.estimators.vimco import VIMCO
 from subitize.gradients.expectation import Expectation
-from subitize.gradients.leave_one_out import LeaveOneOut
-from subitize.gradients.local import Local
 from subitize.gradients.measure import Profiler, Row, profile, table
-from subitize.gradients.measure_valued import MeasureValued
-from subitize.gradients.muprop import MuProp, delta, muprop
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
-from subitize.gradients.optimal import OptimalConstant
-from subitize.gradients.pathwise import Pathwise
-from subitize.gradients.rebar import Rebar
-from subitize.gradients.relax import BlackBoxRelax, Relax
-from subitize.gradients.relaxation import GumbelSoftmax
-from subitize.gradients.score import Score, ema, nvil
-from subitize.gradients.straight_through import GumbelRao, ReinMax, StraightThrough, StraightThroughGumbel
-from subitize.gradients.sum_sample import SumAndSample
-from subitize.gradients.unordered import UnorderedSet
-from subitize.gradients.vimco import VIMCO
 from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation, memory_optimizer
 
 __all__ = [

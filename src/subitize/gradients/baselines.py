@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.networks import MLP
-from subitize.gradients.estimator import Site, check_option
+from subitize.gradients.estimators.base import Site, check_option
 
 BEYOND = 30.0  # what a network sees of an infinite logit
 

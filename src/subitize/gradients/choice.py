@@ -14,7 +14,7 @@ import jax
 from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.interfaces import Program
-from subitize.gradients.estimator import SiteError
+from subitize.gradients.estimators.base import SiteError
 from subitize.gradients.expectation import discover
 from subitize.gradients.measure import Profiler, Row
 from subitize.gradients.policy import estimator_of

@@ -21,9 +21,9 @@ from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.draws import site_key
-from subitize.gradients.estimator import AbstractDirect, SiteError
+from subitize.gradients.estimators.base import AbstractDirect, SiteError
+from subitize.gradients.estimators.pathwise import Pathwise
 from subitize.gradients.lanes import Lanes
-from subitize.gradients.pathwise import Pathwise
 
 
 @runtime_checkable

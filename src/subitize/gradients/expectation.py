@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.interfaces import Program
 from subitize.gradients.draw import Discovery, Draw, KeyNoise, Noise, Record
-from subitize.gradients.estimator import AbstractDirect, AbstractEstimator, Site, SiteError
+from subitize.gradients.estimators.base import AbstractDirect, AbstractEstimator, Site, SiteError
 from subitize.gradients.lanes import Lanes, lay_out
 from subitize.gradients.objectives import AbstractObjective
 from subitize.gradients.policy import Policy, assign

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.estimator import AbstractDirect, AbstractEstimator
+from subitize.gradients.estimators.base import AbstractDirect, AbstractEstimator
 
 
 class Lanes(NamedTuple):

@@ -32,7 +32,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.interfaces import Program
 from subitize.core.words import spoken
-from subitize.gradients.estimator import AbstractDirect, caption
+from subitize.gradients.estimators.base import AbstractDirect, caption
 from subitize.gradients.expectation import discover
 from subitize.gradients.meter import Meter, Moments
 from subitize.gradients.objectives import AbstractObjective

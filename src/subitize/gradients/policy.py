@@ -12,8 +12,8 @@ from typing import TypeAlias
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.errors import UsageError, did_you_mean
 from subitize.core.words import spoken
-from subitize.gradients.estimator import AbstractEstimator, SiteError, caption
-from subitize.gradients.pathwise import Pathwise
+from subitize.gradients.estimators.base import AbstractEstimator, SiteError, caption
+from subitize.gradients.estimators.pathwise import Pathwise
 
 Vocabulary: TypeAlias = Mapping[str, Callable[..., AbstractEstimator]]
 Policy: TypeAlias = str | AbstractEstimator | Mapping[str, str | AbstractEstimator] | None

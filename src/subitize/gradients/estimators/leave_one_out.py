@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, check_option
-from subitize.gradients.score import weighted_score
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, check_option
+from subitize.gradients.estimators.score import weighted_score
 
 
 class LeaveOneOut(AbstractEstimator):

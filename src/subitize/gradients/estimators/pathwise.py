@@ -13,7 +13,7 @@ from typing import ClassVar
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution
-from subitize.gradients.estimator import AbstractDirect
+from subitize.gradients.estimators.base import AbstractDirect
 
 
 class Pathwise(AbstractDirect):

@@ -20,8 +20,8 @@ from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
 from subitize.gradients.coins import faces, probability
-from subitize.gradients.estimator import AbstractDirect, check_option
-from subitize.gradients.rebar import soft_values
+from subitize.gradients.estimators.base import AbstractDirect, check_option
+from subitize.gradients.estimators.rebar import soft_values
 
 
 class StraightThrough(AbstractDirect[AbstractFinite]):

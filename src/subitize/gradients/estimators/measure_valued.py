@@ -20,7 +20,7 @@ from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, Normal
 from subitize.gradients.coins import MAX_COINS
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only
 
 
 class MeasureValued(AbstractEstimator[Normal]):

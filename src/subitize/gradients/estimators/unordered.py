@@ -22,9 +22,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from subitize.core.distributions import AbstractFinite
-from subitize.gradients.estimator import Estimate, Site, check_option
-from subitize.gradients.exact import AbstractListing
-from subitize.gradients.score import weighted_score
+from subitize.gradients.estimators.base import Estimate, Site, check_option
+from subitize.gradients.estimators.exact import AbstractListing
+from subitize.gradients.estimators.score import weighted_score
 
 
 class UnorderedSet(AbstractListing):

@@ -19,8 +19,8 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.baselines import AbstractBaseline, Learned, Zero
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
-from subitize.gradients.score import weighted_score
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only
+from subitize.gradients.estimators.score import weighted_score
 
 
 class MuProp(AbstractEstimator):

@@ -18,8 +18,8 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.gradients.baselines import Statistic, check_decay
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
-from subitize.gradients.score import weighted_score
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimators.score import weighted_score
 
 
 class OptimalConstant(AbstractEstimator):

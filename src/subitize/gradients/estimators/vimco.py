@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
-from subitize.gradients.score import weighted_score
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimators.score import weighted_score
 
 
 class VIMCO(AbstractEstimator):

@@ -22,7 +22,7 @@ from subitize.gradients.coins import (
     probability,
     pulled_back,
 )
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only
 
 
 class Local(AbstractEstimator[AbstractFinite]):

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
-from subitize.gradients.estimator import AbstractDirect, check_option
+from subitize.gradients.estimators.base import AbstractDirect, check_option
 
 
 class GumbelSoftmax(AbstractDirect[AbstractFinite]):

@@ -25,8 +25,8 @@ from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.networks import MLP
 from subitize.gradients.baselines import check_decay, context
 from subitize.gradients.coins import number_of_coins, pulled_back
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
-from subitize.gradients.rebar import Control, controlled, relaxed_costs, soft_values, uniforms
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only, check_option
+from subitize.gradients.estimators.rebar import Control, controlled, relaxed_costs, soft_values, uniforms
 
 
 class RelaxMemory(eqx.Module):

@@ -17,7 +17,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.gradients.baselines import AbstractBaseline, Learned, RunningMean, Scale, Zero
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 
 
 class Score(AbstractEstimator):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 
 MAX_SUPPORT = 1 << 16
 

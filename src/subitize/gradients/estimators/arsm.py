@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
 from subitize.gradients.coins import MAX_COINS
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 
 
 class ARSM(AbstractEstimator[Categorical]):

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from subitize.core.distributions import AbstractFinite
-from subitize.gradients.arm import ARM
 from subitize.gradients.coins import faces, mirrored, pulled_back
-from subitize.gradients.estimator import Estimate, Site
+from subitize.gradients.estimators.arm import ARM
+from subitize.gradients.estimators.base import Estimate, Site
 
 
 class DisARM(ARM):

@@ -16,7 +16,7 @@ from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.coins import mirrored, pulled_back
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 
 
 class ARM(AbstractEstimator[AbstractFinite]):

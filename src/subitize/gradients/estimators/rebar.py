@@ -30,7 +30,7 @@ from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.distributions.finite import relaxed_coins
 from subitize.gradients.baselines import Scale, check_decay
 from subitize.gradients.coins import face_slopes, faces, probability, pulled_back, squared
-from subitize.gradients.estimator import AbstractEstimator, Estimate, Site, base_only, check_option
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only, check_option
 
 
 class Control(eqx.Module):

@@ -1,0 +1,1 @@
+"""Estimators of gradients, one a file: which formula differentiates an expectation?"""
