@@ -38,7 +38,7 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from common import arguments, black_and_white, measure_missing, picture_path, write
+from common import arguments, black_and_white, measure_missing, picture_path, publish
 from subitize.core.interfaces import Batch
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
@@ -157,7 +157,7 @@ def anchor(args, layers) -> None:
             f"step_{(i + 1) * epoch}": {"logged": logged, "here": mean[i], "difference": mean[i] - logged}
             for i, logged in enumerate(LOGGED)
         }
-        write(args.out, "belief_net_anchor", {"summary": summary, "runs": runs})
+        publish(args.out, "belief_net_anchor", summary, runs)
 
 
 def variance(args, layers) -> None:
@@ -172,7 +172,7 @@ def variance(args, layers) -> None:
                 state, found = run_chunk(followers, EPOCHS_OF_DIGITS, steps, world, seed, 0, state)
                 logs = {word: math.log(float(variance)) for word, variance in found.items()}
                 runs.append({"pictures": pictures, "seed": seed, "epoch": number} | logs)
-            write(args.out, "belief_net_variance", {"summary": compared(runs), "runs": runs})
+            publish(args.out, "belief_net_variance", compared(runs), runs)
 
 
 def compared(runs: list[dict]) -> dict[str, Any]:

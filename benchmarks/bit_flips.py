@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import TINY, arguments, options, subitize, write
+from common import TINY, arguments, options, publish, subitize
 
 EVERY = {"recipe.json": 1, "manifest": 1, "weights.safetensors": 100_003}  # bits from one to the next
 
@@ -26,7 +26,7 @@ def main() -> None:
         subitize("train", *options(**TINY, save_every=20, seed=0, out=run))
         sparse = 101 if args.tiny else 1
         found = {of: outcomes(*file, EVERY[of] * sparse) for of, file in files(run).items()}
-    write(args.out, "bit_flips", {"files": found})
+    publish(args.out, "bit_flips", found)
 
 
 def files(run: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:

@@ -3,16 +3,18 @@
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+from subitize.core.provenance import provenance as made_here
+from subitize.core.results import Result
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
@@ -54,17 +56,12 @@ def picture_path(out: Path, name: str) -> Path:
     return (DOCS if out == RESULTS else out) / f"{name}.png"
 
 
-def write(out: Path, name: str, result: dict[str, Any]) -> None:
-    """Write a result with its provenance, and print it."""
-    result = {"provenance": provenance()} | result
-    save(out, name, result)
-    print(json.dumps({k: v for k, v in result.items() if k != "runs"}, indent=1))
-
-
-def save(out: Path, name: str, result: dict[str, Any]) -> None:
-    """Write a result as it is."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{name}.json").write_text(numbers_in_lines(json.dumps(result, indent=1)) + "\n")
+def publish(
+    out: Path, name: str, summary: dict[str, Any], runs: Iterable[dict[str, Any]] = (), note: str = ""
+) -> None:
+    """Write a result with its provenance, and print its summary."""
+    Result(name, provenance(), summary, tuple(runs), note=note).write(out)
+    print(json.dumps(summary, indent=1))
 
 
 def measure_missing(
@@ -72,7 +69,7 @@ def measure_missing(
     name: str,
     wanted: list[dict[str, Any]],
     measure: Callable[..., dict[str, Any]],
-    publish: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    summarise: Callable[[list[dict[str, Any]]], dict[str, Any]],
 ) -> None:
     """Measure the runs that a result lacks, writing it after each; several processes may fill one result.
 
@@ -81,39 +78,31 @@ def measure_missing(
         name: of the result.
         wanted: what tells one run from another, in words of `measure`; the result is sorted by it.
         measure: makes one run.
-        publish: makes the summary of all runs.
+        summarise: makes the summary of all runs.
     """
     out.mkdir(parents=True, exist_ok=True)
     path, lock = out / f"{name}.json", FileLock(out / f"{name}.lock")
 
-    def measured() -> dict[str, Any]:
-        return json.loads(path.read_text()) if path.exists() else {"runs": []}
+    def measured() -> Result:
+        return Result.read(path) if path.exists() else Result(name, {}, {})
 
     for who in wanted:
         with lock:
-            if any(who == {k: run.get(k) for k in who} for run in measured()["runs"]):
+            if any(who == {k: run.get(k) for k in who} for run in measured().runs):
                 continue
         made = provenance()
         where = {"commit": made["commit"][:7], "cpu": made["cpu"], "date": made["date"]}
         run = who | where | measure(**who)
         with lock:
             before = measured()
-            others = [other for other in before["runs"] if who != {k: other.get(k) for k in who}]
+            others = [other for other in before.runs if who != {k: other.get(k) for k in who}]
             runs = sorted([*others, run], key=lambda run: [run[k] for k in who])
-            note = {"note": before["note"]} if "note" in before else {}  # written by hand
-            write(out, name, note | {"summary": publish(runs), "runs": runs})
-
-
-def numbers_in_lines(text: str) -> str:
-    """Indented JSON with each list of plain values on one line."""
-    return re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found[0].split()), text)
+            publish(out, name, summarise(runs), runs, before.note)
 
 
 def provenance() -> dict[str, Any]:
     """Where, how and when a result was made; of the command no word tells where the result went."""
-    from subitize.training.provenance import provenance as made_where
-
-    return made_where() | {"command": " ".join(["python", *words_without_out(sys.argv)])}
+    return made_here() | {"command": " ".join(["python", *words_without_out(sys.argv)])}
 
 
 def words_without_out(words: list[str]) -> list[str]:

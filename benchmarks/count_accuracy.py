@@ -12,7 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from common import TINY, arguments, median_reached, options, subitize, trained, write
+from common import TINY, arguments, median_reached, options, publish, subitize, trained
 
 FIRST_SEED = 1000  # seeds below were used while the recipe was made
 HELD_OUT_SEED = 777_000  # of the 10,000 scenes
@@ -37,7 +37,7 @@ def main() -> None:
             _, printed = subitize("val", str(run), "--json", *options(scenes_n=n, seed=HELD_OUT_SEED + seed))
             held_out = {k: v for k, v in json.loads(printed).items() if k != "run"}
             runs.append(measured | held_out | {"seed": seed, "held_out_seed": held_out["seed"]})
-            write(args.out, result, {"note": args.note, "summary": summary(runs), "runs": runs})
+            publish(args.out, result, summary(runs), runs, args.note)
 
 
 def summary(runs: list[dict]) -> dict:

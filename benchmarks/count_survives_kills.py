@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from common import TINY, arguments, environment, options, subitize, write
+from common import TINY, arguments, environment, options, publish, subitize
 from subitize import scenes
 
 TABLES = ("counts.csv", "objects.csv")
@@ -55,9 +55,8 @@ def main() -> None:
         "pictures": pictures,
         "objects": objects,
         "seconds": seconds,
-        "runs": counts,
     }
-    write(args.out, "count_survives_kills", found)
+    publish(args.out, "count_survives_kills", found, counts)
 
 
 def write_pictures(folder: Path, number: int, seed: int) -> None:

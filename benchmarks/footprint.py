@@ -8,7 +8,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from common import TINY, arguments, options, subitize, write
+from common import TINY, arguments, options, publish, subitize
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
         subitize("train", *options(out=Path(name) / "run", **recipe), cache=Path(name) / "cache")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     result = {"help_seconds_median": statistics.median(seconds), "help_seconds_worst": max(seconds)}
-    write(args.out, "footprint", result | {"times": times, "training_peak_memory_gib": peak})
+    publish(args.out, "footprint", result | {"times": times, "training_peak_memory_gib": peak})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from belief_nets import BATCH, EPOCHS, LAYERS, Descent
-from common import arguments, write
+from common import arguments, publish
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.networks import MLP
 from subitize.gradients import expectation, profile
@@ -68,7 +68,7 @@ def main() -> None:
     rounds, draws, layers, steps = (3, 4, (8, 8), 5) if args.tiny else full
     world = Bits("train", of="digits" if args.tiny else "mnist")
     forms = rebar_forms(world, layers, steps, draws)
-    write(args.out, "gradient_machinery", {"overhead": overhead(world, rounds), "summary": forms})
+    publish(args.out, "gradient_machinery", forms, [overhead(world, rounds)])
 
 
 def overhead(world: Bits, rounds: int) -> dict:

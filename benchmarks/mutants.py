@@ -36,7 +36,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from common import arguments, provenance, save
+from common import arguments, provenance
+from subitize.core.results import Result
 
 ROOT = Path(__file__).parent.parent
 TABLES = Path(__file__).parent / "mutants"
@@ -234,7 +235,7 @@ class Results:
         self.lock = threading.Lock()
         self.made = provenance()
         path = out / "mutants.json"
-        before = json.loads(path.read_text())["mutants"] if path.exists() else []
+        before = Result.read(path).runs if path.exists() else ()
         digests = {mutant.name: mutant.digest for mutant in mutants}
         self.rows = {row["name"]: row for row in before if row["digest"] == digests.get(row["name"])}
 
@@ -253,8 +254,8 @@ class Results:
 
     def save(self) -> None:
         """Write the file, in the order of the tables."""
-        rows = [self.rows[mutant.name] for mutant in self.mutants if mutant.name in self.rows]
-        save(self.out, "mutants", {"provenance": self.made, "summary": self.summary(), "mutants": rows})
+        rows = tuple(self.rows[mutant.name] for mutant in self.mutants if mutant.name in self.rows)
+        Result("mutants", self.made, self.summary(), rows).write(self.out)
 
     def summary(self) -> dict[str, Any]:
         """Of each room and of all: how many mutants, how many of them killed, and who survived."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from common import arguments, write
+from common import arguments, publish
 from subitize.counter.inference import LOOKED_AT_ONCE, look
 from subitize.models.air import AIR, AIRSettings
 
@@ -26,7 +26,7 @@ def main() -> None:
     args = arguments(__doc__, rounds=200)
     rounds, models = (3, MODELS[:1]) if args.tiny else (args.rounds, MODELS)
     found = {model: timed_looks(untrained(model), rounds) for model in models}
-    write(args.out, "one_picture", {"together": LOOKED_AT_ONCE, "rounds": rounds, "models": found})
+    publish(args.out, "one_picture", {"together": LOOKED_AT_ONCE, "rounds": rounds, "models": found})
 
 
 def untrained(model: str) -> AIR:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common import arguments, write
+from common import arguments, publish
 from subitize.training import Recipe
 from subitize.training.from_recipe import completed
 from subitize.training.loop import Sampling, first_state, run_chunk
@@ -49,7 +49,7 @@ def main() -> None:
         ceiling = statistics.median(timed(lambda: product(large))[0] for _ in range(5))
         pairs.append((length / seconds, 2 * SIDE**3 / ceiling))
     shares = [steps * work / ceiling for steps, ceiling in pairs]
-    write(
+    publish(
         args.out,
         "step_speed",
         {

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import TINY, arguments, environment, options, subitize, write
+from common import TINY, arguments, environment, options, publish, subitize
 
 LONG = {  # trains for longer than it takes to start
     "scenes": "digits",
@@ -51,9 +51,8 @@ def main() -> None:
         "while_training": training,
         "identical": same,
         "seconds": seconds,
-        "runs": runs,
     }
-    write(args.out, "survives_kills", found)
+    publish(args.out, "survives_kills", found, runs)
 
 
 def killed(folder: Path, recipe: dict, number: int, moment: float, wanted: list[bytes]) -> dict:

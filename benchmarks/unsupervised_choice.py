@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from common import TINY, arguments, options, subitize, write
+from common import TINY, arguments, options, publish, subitize
 
 RATES = (0.3, 0.1, 0.01, 0.001, 0.00001)
 SIZES = (12.0, 15.0, 22.0, 28.0)  # pixels, beside the size derived from the scenes
@@ -36,7 +36,7 @@ def main() -> None:
             last = json.loads((out / "records.jsonl").read_text().splitlines()[-1])
             signs = ("count_accuracy", "discord", "additive", "crowded", "unseen", "elbo", "warning")
             runs.append(choice | {sign: last[sign] for sign in signs})
-            write(args.out, "unsupervised_choice", {"summary": summary(runs), "runs": runs})
+            publish(args.out, "unsupervised_choice", summary(runs), runs)
 
 
 def summary(runs: list[dict]) -> dict:

@@ -1,28 +1,28 @@
 """Tables of the page of claims, from what `subitize reproduce` wrote."""
 
-import json
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
+
+from subitize.core.results import Result
 
 ROOT = Path(__file__).parent.parent
 TESTED_CLAIMS = ROOT / "experiments" / "results" / "claims"
 
 
-def tested(claim: str) -> dict[str, Any] | None:
+def tested(claim: str) -> Result | None:
     """What was found of a claim; None if it was not put to the test."""
     path = TESTED_CLAIMS / f"{claim}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return Result.read(path) if path.exists() else None
 
 
-def of_claim(claim: str) -> Callable[[Callable[[dict[str, Any]], str]], Callable[[], str]]:
+def of_claim(claim: str) -> Callable[[Callable[[Result], str]], Callable[[], str]]:
     """What is made of what was found of a claim; words that say so if it was not put to the test."""
 
-    def named(tabulate: Callable[[dict[str, Any]], str]) -> Callable[[], str]:
+    def named(tabulate: Callable[[Result], str]) -> Callable[[], str]:
         @wraps(tabulate)
         def filled() -> str:
             found = tested(claim)
@@ -40,7 +40,7 @@ def overview() -> str:
     rows = []
     for name, claim in CLAIMS.items():
         found = tested(name)
-        stands = f"**{found['verdict']}**" if found else "not yet tested"
+        stands = f"**{found.summary['verdict']}**" if found else "not yet tested"
         rows.append(f"| {claim.statement} | {stands} |")
     return "\n".join(["| claim | here it |\n|---|---|", *rows])
 
@@ -87,9 +87,9 @@ def few_right_many(table: list[list[int]], n: int) -> tuple[float, float, float]
 
 
 @of_claim("extrapolation")
-def extrapolated(found: dict[str, Any]) -> str:
+def extrapolated(found: Result) -> str:
     """How often each model, trained on none, one and two, is right, and how often it never stops."""
-    tables = found["details"]["confusion"]
+    tables = found.summary["details"]["confusion"]
     counts = [n for n, own in enumerate(tables["dair"]) if sum(own)]
     rows = [f"| | {' | '.join(f'{n} right' for n in counts)} | of {counts[-1]}: all steps taken |"]
     rows.append(f"|{'---|' * (len(counts) + 2)}")
@@ -103,9 +103,9 @@ def extrapolated(found: dict[str, Any]) -> str:
 
 
 @of_claim("stopping")
-def going_on(found: dict[str, Any]) -> str:
+def going_on(found: Result) -> str:
     """How likely each model goes on, by objects in the scene and step; and what it finds if made to go on."""
-    answers = found["details"]["answers"]
+    answers = found.summary["details"]["answers"]
     steps = range(1, len(answers["published"][0]["go_on"][0]) + 1)
     head = f"| objects | model | {' | '.join(f'to step {t}' for t in steps)} | as many windows, one on each |"
     rows = [head, f"|{'---|' * (len(steps) + 3)}"]
@@ -118,9 +118,9 @@ def going_on(found: dict[str, Any]) -> str:
 
 
 @of_claim("stopping")
-def patched_memories(found: dict[str, Any]) -> str:
+def patched_memories(found: Result) -> str:
     """Whether the paper's AIR goes on with another scene's memory: rows are what is seen."""
-    answers = found["details"]["answers"]
+    answers = found.summary["details"]["answers"]
     seen = list(answers["published"][0]["all_found"])
     kinds = {  # what is asked: which answers, and their suffix
         "goes on to a second": ("second", ""),
@@ -140,10 +140,11 @@ def patched_memories(found: dict[str, Any]) -> str:
 
 
 @of_claim("interpolation")
-def interpolated(found: dict[str, Any]) -> str:
+def interpolated(found: Result) -> str:
     """What each model, trained on none, one and three, counts: less, right and more, over all seeds."""
-    tables = {WAYS[way]: table for way, table in found["details"]["confusion"].items()}
-    for seed, table in zip(found["seeds"], found["details"]["confusion_by_seed"]["published"], strict=True):
+    details = found.summary["details"]
+    tables = {WAYS[way]: table for way, table in details["confusion"].items()}
+    for seed, table in zip(found.values("seed"), details["confusion_by_seed"]["published"], strict=True):
         tables[f"{WAYS['published']}, seed {seed}"] = table
     counts = [n for n, row in enumerate(tables[WAYS["dair"]]) if sum(row)]
     rows = [f"| | {' | '.join(f'of {n}' for n in counts)} |", f"|{'---|' * (len(counts) + 1)}"]
@@ -154,16 +155,16 @@ def interpolated(found: dict[str, Any]) -> str:
 
 
 @of_claim("draw_bound")
-def draw_curve(found: dict[str, Any]) -> str:
+def draw_curve(found: Result) -> str:
     """DRAW's bound on test digits while it learns, for every seed, and how large it is."""
     from subitize.models.draw import DRAWSettings
 
-    curves = [{row["step"]: row["test_nats"] for row in curve} for curve in found["details"]["curve"]]
+    curves = [{row["step"]: row["test_nats"] for row in curve} for curve in found.summary["details"]["curve"]]
     steps = [step for step in curves[0] if step == 1000 or step % 3000 == 0]
     rows = [f"| step | {' | '.join(f'{step:,}' for step in steps)} |", f"|{'---|' * (len(steps) + 1)}"]
-    for seed, curve in zip(found["seeds"], curves, strict=True):
+    for seed, curve in zip(found.values("seed"), curves, strict=True):
         rows.append(f"| seed {seed} | {' | '.join(f'{curve[step]:.1f}' for step in steps)} |")
-    ours, theirs = found["details"], DRAWSettings()
+    ours, theirs = found.summary["details"], DRAWSettings()
     sizes = f"Here it takes {ours['glimpses']} glimpses and reads {ours['read']}×{ours['read']} points"
     return "\n".join([*rows, "", f"{sizes}; in the paper {theirs.glimpses} and {theirs.read}×{theirs.read}."])
 
@@ -172,9 +173,9 @@ NAMES = {"air": "AIR", "draw": "DRAW", "vae": "an autoencoder", "cnn": "pixels",
 
 
 @of_claim("downstream")
-def read_off(found: dict[str, Any]) -> str:
+def read_off(found: Result) -> str:
     """Sums and orderings told, by labels and by what they are read off: mean, least and most of all seeds."""
-    accuracy = found["details"]["accuracy"]
+    accuracy = found.summary["details"]["accuracy"]
     tables = (
         by_labels(task, {name: own[word] for word, name in NAMES.items()}) for task, own in accuracy.items()
     )
@@ -182,20 +183,20 @@ def read_off(found: dict[str, Any]) -> str:
 
 
 @of_claim("subitizing")
-def number_read_off(found: dict[str, Any]) -> str:
+def number_read_off(found: Result) -> str:
     """The number told, by labels and by what it is read off: mean, least and most of all seeds."""
-    table = found["details"]["accuracy"]
+    table = found.summary["details"]["accuracy"]
     names = next(iter(table.values()))
     return by_labels("number", {name: {n: own[name] for n, own in table.items()} for name in names})
 
 
 @of_claim("open_ended")
-def opened(found: dict[str, Any]) -> str:
+def opened(found: Result) -> str:
     """Held-out scenes told right, within one, and too few or too many, by prior and count."""
     from subitize.claims.open_ended import within
     from subitize.reproduce.counters import PRIORS
 
-    details = found["details"]
+    details = found.summary["details"]
     counts = [n for n, row in enumerate(details["confusion"]["sticks"]) if sum(row)]
 
     def told(error: int) -> Callable[[str, int], str]:
@@ -213,14 +214,14 @@ def opened(found: dict[str, Any]) -> str:
             f"| `{PRIORS[p]}` | {' | '.join(cell(p, n) for n in counts)} |" for p in details["confusion"]
         ]
         tables.append("\n".join(rows))
-    learned = ", ".join(f"{value:.2g}" for value in found["details"]["concentration"])
+    learned = ", ".join(f"{value:.2g}" for value in found.summary["details"]["concentration"])
     return "\n\n".join([*tables, f"The learned concentration became {learned}."])
 
 
 @of_claim("glances")
-def glanced(found: dict[str, Any]) -> str:
+def glanced(found: Result) -> str:
     """Right answers and milliseconds by number and by who tells: mean, least and most of all seeds."""
-    details = found["details"]
+    details = found.summary["details"]
     tables = []
     for name, digits in (("right", 1), ("milliseconds", 2)):
         rows = [

@@ -3,13 +3,16 @@
 mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in the README.
 """
 
-import json
 import re
+from collections.abc import Sequence
+from math import log
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from claim_tables import CLAIM_TABLES, right, tested
+
+from subitize.core.results import Result
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -79,15 +82,15 @@ def raced() -> str:
         return "Not yet run: `python benchmarks/belief_nets.py --part race`."
     head = "| estimator | training bound, every seed | test bound | steps | runs per example |"
     head += "\n|---|---|---|---|---|"
-    texts = [race["note"]] if "note" in race else []
-    for length, ranked in race["summary"].items():
+    texts = [race.note] if race.note else []
+    for length, ranked in race.summary.items():
         rows = [
             f"| {marked(name)} | {bounds(s['train_bounds'])} | {bounds(s['test_bounds'])} "
             f"| {s['steps']:,} | {s['evaluations']:,} |"
             for name, s in ranked.items()
         ]
-        own = [run for run in race["runs"] if f"{run['seconds'] / 60:g} minutes" == length]
-        seeds, made = len({run["seed"] for run in own}), race["provenance"]
+        own = [run for run in race.runs if f"{run['seconds'] / 60:g} minutes" == length]
+        seeds, made = len({run["seed"] for run in own}), race.provenance
         places = dict.fromkeys(f"{(made | run)['cpu']}, {(made | run)['date']}" for run in own)
         texts.append(
             f"A sigmoid belief network of two layers of 200 on binarised MNIST: {length} of one core, one "
@@ -103,8 +106,8 @@ def air_raced() -> str:
     if found is None:
         return "Not yet run: `python benchmarks/estimators_on_air.py`."
     rows = []
-    for name, s in found["summary"].items():
-        last = [run["curve"][-1][2] for run in found["runs"] if run["estimator"] == name]
+    for name, s in found.summary.items():
+        last = [run["curve"][-1][2] for run in found.runs if run["estimator"] == name]
         times = [s[f"median_seconds_to_{level}%"] for level in (95, 98)]
         cells = [", ".join(f"{100 * value:.1f} %" for value in last)]
         cells += ["never" if time is None else f"{time:.0f} s" for time in times]
@@ -112,7 +115,7 @@ def air_raced() -> str:
     head = "| estimator | counted right in the end, every seed | 95 % after | 98 % after |\n|---|---|---|---|"
     text = (
         "Attend, Infer, Repeat on MNIST scenes of 0-2 digits, the estimator of its count swapped and nothing "
-        f"else; held-out scenes, median seconds of one core, from the start of the process ({where(found)})."
+        f"else; held-out scenes, median seconds of one core, from the start of the process ({found.where()})."
     )
     return "\n".join([text, "", head, *(row for _, row in sorted(rows))])
 
@@ -142,10 +145,10 @@ def no_sums() -> str:
     places = []
     for learner in ("air", "dair"):
         if found := result(f"count_accuracy_of_{learner}_without_sums"):
-            s = found["summary"]
+            s = found.summary
             shares = f"{s['accuracy_mean']:.1%} | {s['accuracy_worst']:.1%}"
             rows.append(f"| `{learner}` | {shares} | {s['seeds']} | {s['restarts']} |")
-            places.append(where(found))
+            places.append(found.where())
     return "\n".join([*rows, "", f"{'; '.join(places)}."])
 
 
@@ -158,10 +161,10 @@ def cells() -> str:
     rows = [
         f"| `{r['model']}` | {r['seed']} | {r['right']} of {r['of']} | {r['wrong_without_review']} | "
         f"{', '.join(r['run_flags']) or 'none'} |"
-        for r in found["runs"]
+        for r in found.runs
     ]
     what = "Drawn folders of none to four cells that do not touch, 400 to learn from and 60 to count:"
-    return "\n".join([what, "", head, *rows, "", f"{where(found)}."])
+    return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
 
 
 def covariates() -> str:
@@ -172,35 +175,27 @@ def covariates() -> str:
     rows = [
         f"| {name} | {r['coefficient']:.3f} | {r['mean_of_estimates']:.5f} | {r['variance']:.3g} ± "
         f"{r['standard_error']:.1g} | {r['variance_by_formula']:.3g} |"
-        for name, r in found["summary"].items()
+        for name, r in found.summary.items()
     ]
     head = "| covariate | β | mean of the estimates | variance | by the formula |\n|---|---|---|---|---|"
-    return "\n".join([head, *rows, "", f"{where(found)}. ln 2 = {found['truth']:.5f}."])
+    return "\n".join([head, *rows, "", f"{found.where()}. ln 2 = {log(2):.5f}."])
 
 
-def result(name: str) -> dict[str, Any] | None:
+def result(name: str) -> Result | None:
     """A committed result, None if that benchmark or experiment has not been run."""
     paths = [folder / f"{name}.json" for folder in (RESULTS, EXPERIMENTS)]
-    return next((json.loads(path.read_text()) for path in paths if path.exists()), None)
-
-
-def where(result: dict[str, Any]) -> str:
-    """Command of a result, and hardware, days and commits of all its measurements."""
-    sittings = result.get("sittings") or [result["provenance"]]
-    places = dict.fromkeys(f"{made['device']} {made['cpu']}, {made['date']}" for made in sittings)
-    commits = dict.fromkeys((made["commit"] or "unknown")[:7] for made in sittings)
-    return f"`{result['provenance']['command']}`, {'; '.join([*places, ', '.join(commits)])}"
+    return next((Result.read(path) for path in paths if path.exists()), None)
 
 
 def highlights() -> str:
     """The short list of numbers for the README."""
     lines = []
     if accuracy := result("count_accuracy"):
-        s = accuracy["summary"]
+        s = accuracy.summary
         lines.append(
             f"- **It learns to count on every seed.** MNIST scenes of 0-2 digits, never told a count: "
             f"{s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out scenes a seed, "
-            f"{s['accuracy_worst']:.2%} on the worst of {s['seeds']} seeds ({where(accuracy)})."
+            f"{s['accuracy_worst']:.2%} on the worst of {s['seeds']} seeds ({accuracy.where()})."
         )
         lines.append(
             f"- **Fast.** {s['median_seconds_to_98%']:.0f} s from the start of the process to 98 % held out, "
@@ -209,7 +204,7 @@ def highlights() -> str:
     if beyond := tested("extrapolation"):
         from subitize.reproduce.counters import LOOKS
 
-        tables = beyond["details"]["confusion"]
+        tables = beyond.summary["details"]["confusion"]
         dair, once, published = (tables[way] for way in ("dair", "dair, one look", "published"))
         lines.append(
             f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits and on "
@@ -217,31 +212,32 @@ def highlights() -> str:
             f"in {right(dair, 4):.0f}% if it looks {LOOKS} times, in {right(once, 3):.0f}% and "
             f"{right(once, 4):.0f}% at one look; AIR with its paper's recurrent network, one look and no "
             f"sums, counts three in {right(published, 3):.0f}%; "
-            f"means of {len(beyond['seeds'])} seeds ({where(beyond)})."
+            f"means of {len(beyond.runs)} seeds ({beyond.where()})."
         )
     if open_ended := tested("open_ended"):
         from subitize.reproduce.counters import LOOKS, OPEN_ENDED_MOST
 
-        six = {name: mean(condition["values"]) for name, condition in open_ended["conditions"].items()}
+        six = {name: mean(open_ended.values(name)) for name in open_ended.summary["conditions"]}
         lines.append(
             "- **And twice as many.** Trained on scenes of up to three digits and on sums of ones, its prior "
             f"without a ceiling, DAIR, looking {LOOKS} times for up to {OPEN_ENDED_MOST}, counts six "
             f"right in {six['exact']:.0f}% of held-out scenes, and within one in {six['within_one']:.1f}%; "
-            f"means of {len(open_ended['seeds'])} seeds ({where(open_ended)})."
+            f"means of {len(open_ended.runs)} seeds ({open_ended.where()})."
         )
     if kills := result("survives_kills"):
+        s = kills.summary
         lines.append(
-            f"- **Kill it whenever you like.** {kills['identical']} of {kills['kills']} runs killed with "
+            f"- **Kill it whenever you like.** {s['identical']} of {s['kills']} runs killed with "
             "SIGKILL at random moments of their whole life and resumed ended with the same weights and "
-            f"records, bit for bit; {kills['while_training']} of them were killed while they trained, the "
-            f"others while they started up or wrote their last files ({where(kills)})."
+            f"records, bit for bit; {s['while_training']} of them were killed while they trained, the "
+            f"others while they started up or wrote their last files ({kills.where()})."
         )
     if anchor := result("belief_net_anchor"):
-        last = list(anchor["summary"].values())[-1]
+        last = list(anchor.summary.values())[-1]
         lines.append(
             f"- **As the authors had it.** REBAR on its paper's belief network: {last['here']:.1f} nats after"
-            f" {len(anchor['summary'])} epochs, mean of {len(anchor['runs'])} seeds; its authors logged "
-            f"{last['logged']:.1f} ({where(anchor)})."
+            f" {len(anchor.summary)} epochs, mean of {len(anchor.runs)} seeds; its authors logged "
+            f"{last['logged']:.1f} ({anchor.where()})."
         )
     return "\n".join(lines)
 
@@ -250,15 +246,13 @@ def numbers() -> str:
     """The page of numbers: every result, its summary as a table, its seeds below."""
     sections = []
     for path in sorted([*RESULTS.glob("*.json"), *EXPERIMENTS.glob("*.json")]):
-        found = json.loads(path.read_text())
-        sections += [f"## {path.stem.replace('_', ' ').capitalize()}", where(found) + "."]
-        if found.get("note"):
-            sections.append(found["note"])
-        aside = ("provenance", "runs", "note")
-        flat = found.get("summary", {k: v for k, v in found.items() if k not in aside})
-        sections.append(table(flat))
-        if runs := found.get("runs"):
-            sections.append(runs_table(runs))
+        found = Result.read(path)
+        sections += [f"## {path.stem.replace('_', ' ').capitalize()}", found.where() + "."]
+        if found.note:
+            sections.append(found.note)
+        sections.append(table(found.summary))
+        if found.runs:
+            sections.append(runs_table(found.runs))
     return "\n\n".join(sections)
 
 
@@ -278,7 +272,7 @@ def table(values: dict[str, Any]) -> str:
     return "\n".join([head, *rows])
 
 
-def runs_table(runs: list[dict[str, Any]]) -> str:
+def runs_table(runs: Sequence[dict[str, Any]]) -> str:
     """One row a run, of the fields that are single numbers or words in every run that has them."""
     deep = {k for run in runs for k, v in run.items() if isinstance(v, list | dict)}
     columns = [k for k in dict.fromkeys(k for run in runs for k in run) if k not in deep]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common import arguments, picture_path, write
+from common import arguments, picture_path, publish
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
 
@@ -73,7 +73,7 @@ def main() -> None:
             "variance_by_formula": max(variance * (1 - explained), 0.0) / SAMPLES,
         }
         panels += drawn(name, flat, estimates)
-    write(args.out, "control_variates", {"truth": math.log(2), "summary": rows})
+    publish(args.out, "control_variates", rows)
     picture = grid(panels[::2] + panels[1::2], len(COVARIATES), "The integral of 1/(1+x) from 100 samples")
     picture.save(picture_path(args.out, "control_variates"))
 

@@ -15,7 +15,7 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from common import arguments, picture_path, write
+from common import arguments, picture_path, publish
 from subitize.core.distributions import Bernoulli
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET
@@ -68,7 +68,7 @@ def main() -> None:
     ]
     biased = [word for word in words if not ESTIMATORS[word]().unbiased]
     last = {f"t={t}": {r["estimator"]: r["variance"][-1] for r in runs if r["t"] == t} for t in TARGETS}
-    write(args.out, "toy_variances", {"summary": last, "biased": biased, "steps": steps, "runs": runs})
+    publish(args.out, "toy_variances", last, runs)
     for t in TARGETS:
         own = [run for run in runs if run["t"] == t]
         title = f"log10 variance of the gradient along training, E[(b - {t})^2]; grey: score"

@@ -345,8 +345,8 @@ def test_the_claim_gets_a_verdict(added, single_precision, tmp_path):
 
     (claim,) = added("src/subitize/claims/area.py").CLAIMS
     found = reproduce(claim, Lab(tmp_path / "lab", claim.seeds))
-    assert found["verdict"] == "agrees"
-    assert len(set(found["conditions"]["correlation"]["values"])) == 3
+    assert found.summary["verdict"] == "agrees"
+    assert len(set(found.values("correlation"))) == 3
 
 
 def test_every_block_of_the_page_is_used_here():

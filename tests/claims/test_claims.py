@@ -19,10 +19,10 @@ from subitize.claims.generalisation import unseen
 from subitize.claims.open_ended import within
 from subitize.cli import main
 from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.results import Result
 from subitize.models.air import AIR, AIRSettings
 from subitize.reproduce import Claim, Condition, Finding, Lab, reproduce
 from subitize.reproduce.counting import confused
-from subitize.reproduce.lab import as_json
 from subitize.reproduce.report import report
 from subitize.training import Recipe, Run
 from subitize.training.weights import WEIGHTS
@@ -84,11 +84,12 @@ def claim_of(measure, conditions):
 def test_a_claim_is_as_good_as_its_worst_condition(high, low, verdict, tmp_path):
     claim = claim_of(lambda lab: Finding({"high": high, "low": low}, {}), {"high": AT_LEAST, "low": AT_MOST})
     found = reproduce(claim, Lab(tmp_path, claim.seeds))
-    assert found["verdict"] == verdict
-    assert found == json.loads((tmp_path / "two_sided.json").read_text())
+    assert found.summary["verdict"] == verdict
+    assert found == Result.read(tmp_path / "two_sided.json")
+    assert found.runs == tuple({"seed": seed, "high": high[seed], "low": low[seed]} for seed in claim.seeds)
     text = report(tmp_path, tmp_path)
     assert text.count("\n| ") == 3, "a row for each condition, below the head"
-    assert {"date", "cpu", "command", "commit"} <= set(found["provenance"])
+    assert {"date", "cpu", "command", "commit"} <= set(found.provenance)
     assert f"**{verdict.capitalize()}.**" in text
     assert "![" not in text
 
@@ -115,10 +116,10 @@ def test_what_was_measured_is_not_measured_again(tmp_path):
         note.write_text(note.read_text().replace(date.today().isoformat(), "1999-01-01"))
     found = reproduce(claim, dataclasses.replace(lab, spent={}, made=[]))
     assert asked == [0, 1, 2, 2]
-    assert found["conditions"]["high"]["values"] == [90, 91, 92]
-    assert found["minutes"] == 1.5
+    assert found.values("high") == [90, 91, 92]
+    assert found.summary["minutes"] == 1.5
     assert len(lines) == 2
-    assert [sitting["date"] for sitting in found["sittings"]] == ["1999-01-01", date.today().isoformat()]
+    assert [sitting["date"] for sitting in found.sittings] == ["1999-01-01", date.today().isoformat()]
     assert "1999-01-01" in report(tmp_path, tmp_path)
 
 
@@ -151,7 +152,7 @@ def test_fewer_seeds_replace_no_more(tmp_path):
     reproduce(claim, Lab(tmp_path, claim.seeds))
     with pytest.raises(UsageError, match="has 3 seeds, and 2 would replace it"):
         reproduce(claim, Lab(tmp_path, claim.seeds[:2]))
-    assert json.loads((tmp_path / "two_sided.json").read_text())["seeds"] == [0, 1, 2]
+    assert Result.read(tmp_path / "two_sided.json").values("seed") == [0, 1, 2]
 
 
 def test_a_damaged_note_is_named(tmp_path):
@@ -180,13 +181,6 @@ def test_other_options_are_measured_anew(tmp_path):
     assert tiny.noted("number", (1, 2), lambda lab, seed: ["few"]) == [["few"]]
 
 
-def test_lists_stand_in_a_line_and_nothing_is_lost():
-    found = {"rows": [[1, 2.5], []], "said": ["a  [b", "c] {\n d"], "deep": [{"x": [None, True]}]}
-    text = as_json(found).decode()
-    assert json.loads(text) == found
-    assert "[ 1, 2.5 ]" in text
-
-
 def test_a_picture_is_drawn_once(tmp_path):
     drawn = []
 
@@ -210,13 +204,12 @@ def test_rehearsal(name, folder):
     """Every claim runs from end to end; all share one folder, and so the trainings that agree."""
     claim = CLAIMS[name]
     found = reproduce(claim, Lab(folder, claim.seeds[:1], tiny=True))
-    assert found["verdict"] == "rehearsal"
-    assert found["provenance"]["command"] == f"subitize reproduce {name} --tiny"
-    assert found["minutes"] >= 0
-    assert set(found["conditions"]) == set(claim.conditions)
-    for condition in found["conditions"].values():
-        assert len(condition["values"]) == 1
-        assert np.isfinite(condition["values"]).all()
+    assert found.summary["verdict"] == "rehearsal"
+    assert found.provenance["command"] == f"subitize reproduce {name} --tiny"
+    assert found.summary["minutes"] >= 0
+    (run,) = found.runs
+    assert set(run) == {"seed", *claim.conditions}
+    assert np.isfinite(list(run.values())).all()
     if (folder / f"{name}.png").exists():
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.width > 300

@@ -10,7 +10,7 @@ import tyro
 from subitize.cli.words import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError, did_you_mean
-from subitize.core.json import JSON
+from subitize.core.results import Result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +84,13 @@ def say(line: str) -> None:
     print(f"  {line}", flush=True)
 
 
-def lines(found: JSON) -> list[str]:
+def lines(result: Result) -> list[str]:
     """What a test found, for people."""
     from subitize.reproduce.report import told
 
     said = []
-    for condition in found["conditions"].values():
-        values = ", ".join(told(value, condition["bar"]) for value in condition["values"])
+    for name, condition in result.summary["conditions"].items():
+        values = ", ".join(told(value, condition["bar"]) for value in result.values(name))
         bar = f"{'at most' if condition['at_most'] else 'at least'} {condition['bar']:g}"
         said.append(f"  {condition['what']}: {values}; must be {bar}: {condition['verdict']}")
-    return [*said, f"  verdict: {found['verdict']}"]
+    return [*said, f"  verdict: {result.summary['verdict']}"]

@@ -81,8 +81,8 @@ def main(words: Sequence[str]) -> int:
     if is_on("deterministic", words):  # now, since the options of some models import JAX
         one_core()
     options = parsed(words)
+    from subitize.core.provenance import device
     from subitize.training import open_run, train
-    from subitize.training.provenance import device
     from subitize.training.run import new_folder
 
     recipe = options.recipe

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean, printable
+from subitize.core.files import PARTIAL
 from subitize.core.image_io import SUFFIXES
 
-PARTIAL = ".partial"  # suffix of a table that is not finished
 COUNTS_TABLE, OVERLAYS = "counts.csv", "overlays"  # of a count
 RUN_RECIPE, RUN_FILES = "recipe.json", ("records.jsonl", "provenance.json", "weights.safetensors")
 OUTPUT_FOLDERS = (OVERLAYS, "pictures", "checkpoints")  # inside a count or a run

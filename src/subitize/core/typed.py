@@ -58,6 +58,8 @@ def value_of(kind: object, value: object, name: str) -> Any:
         kinds = inner[:1] * len(value) if several else inner
         if len(kinds) == len(value):
             return tuple(value_of(each, part, name) for each, part in zip(kinds, value, strict=True))
+    if get_origin(kind) is dict and inner[1] is Any and isinstance(value, dict):
+        return value
     if get_origin(kind) is Literal and any(type(value) is type(word) and value == word for word in inner):
         return value
     if kind is float and type(value) in (int, float):

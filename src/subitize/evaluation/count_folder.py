@@ -21,7 +21,8 @@ from typing import Any
 
 from PIL import Image
 
-from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS, PARTIAL
+from subitize.core.files import PARTIAL, alone, sync_folder, write_atomically
+from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_request import REQUEST, check_folder, request_of
 from subitize.evaluation.overlays import overlay_paths, save_overlay
@@ -37,7 +38,6 @@ from subitize.evaluation.tables import (
     timing_row,
     whole_rows,
 )
-from subitize.training.checkpoint import alone, write_atomically
 from subitize.training.run import Run
 
 TABLES = {"timings.csv": TIMINGS, "objects.csv": OBJECTS, COUNTS_TABLE: COUNTS}  # the last one ends a count
@@ -226,11 +226,3 @@ def is_whole(row: Sequence[str], objects: int, overlay: Path) -> bool:
 def unfinished(path: Path) -> Path:
     """The name of a table while its count goes on."""
     return path.with_name(f"{path.name}{PARTIAL}")
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's names onto the disk."""
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(folder, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)

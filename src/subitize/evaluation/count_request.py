@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from subitize.core.errors import UsageError, printable
+from subitize.core.files import LOCK
 from subitize.core.picture_files import COUNTS_TABLE
 from subitize.core.preprocess import Preprocessor
-from subitize.training.checkpoint import LOCK
 from subitize.training.run import Run
 
 REQUEST = "count.json"

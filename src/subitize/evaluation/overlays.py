@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from PIL import Image
 
-from subitize.core.picture_files import PARTIAL
+from subitize.core.files import PARTIAL
 
 LONGEST_NAME = 255  # bytes, on most file systems
 

@@ -19,15 +19,16 @@ from jaxtyping import PyTree
 from PIL import Image
 
 from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.files import alone, write_atomically
 from subitize.core.interfaces import Examples, Learner
 from subitize.core.json import JSON
+from subitize.core.provenance import provenance
+from subitize.core.results import Result, as_json
 from subitize.reproduce.claim import Claim
 from subitize.scenes import Bits
 from subitize.training import Recipe, Run, fit, open_run, train
-from subitize.training.checkpoint import alone, write_atomically
 from subitize.training.from_recipe import Inspect
 from subitize.training.loop import Plan
-from subitize.training.provenance import provenance
 from subitize.training.records import RECORDS, read_rows, training_seconds
 from subitize.training.weights import WEIGHTS
 
@@ -178,12 +179,11 @@ class Lab:
         return Bits(split, of=self.scenes)
 
 
-def reproduce(claim: Claim, lab: Lab) -> JSON:
-    """Put a claim to the test, and write NAME.json and NAME.png into the lab's folder.
+def reproduce(claim: Claim, lab: Lab) -> Result:
+    """The result of a test, which is also written into the lab's folder, as NAME.json and NAME.png.
 
-    Returns:
-        What NAME.json holds: the claim, the numbers of every seed, the verdict, and the provenance, with
-        that of each sitting in which something was measured. A rehearsal has no verdict.
+    Its summary holds the claim, its verdict and that of each condition, and the finding's details. It has a
+    run for each seed, with a number for each condition. A rehearsal has no verdict.
 
     Raises:
         UsageError: there is a result of more seeds, which this one would replace.
@@ -195,41 +195,39 @@ def reproduce(claim: Claim, lab: Lab) -> JSON:
             f"{path} has {had} seeds, and {len(lab.seeds)} would replace it. Choose another --out."
         )
     finding = claim.measure(lab)
-    conditions = {
-        name: condition._asdict()
-        | {"values": finding.values[name], "verdict": condition.verdict(finding.values[name])}
-        for name, condition in claim.conditions.items()
-    }
-    found = {
-        "claim": claim.name,
-        "statement": claim.statement,
-        "source": claim.source,
-        "seeds": list(lab.seeds),
-        "verdict": "rehearsal" if lab.tiny else claim.verdict(finding.values),
-        "conditions": conditions,
-        "details": finding.details,
-        "minutes": round(sum(lab.spent.values()) / 60, 1),  # of training, in whatever sitting
-        "provenance": provenance() | {"command": command(claim, lab)},
-        "sittings": [made for i, made in enumerate(lab.made) if made not in lab.made[:i]],
-    }
-    write_atomically(path, as_json(found))
+    values = {name: finding.values[name] for name in claim.conditions}
+    result = Result(
+        name=claim.name,
+        provenance=provenance() | {"command": command(claim, lab)},
+        summary={
+            "statement": claim.statement,
+            "source": claim.source,
+            "verdict": "rehearsal" if lab.tiny else claim.verdict(values),
+            "conditions": {
+                name: condition._asdict() | {"verdict": condition.verdict(values[name])}
+                for name, condition in claim.conditions.items()
+            },
+            "minutes": round(sum(lab.spent.values()) / 60, 1),  # of training, in whatever sitting
+            "details": finding.details,
+        },
+        runs=tuple(
+            {"seed": seed} | dict(zip(values, numbers, strict=True))
+            for seed, *numbers in zip(lab.seeds, *values.values(), strict=True)
+        ),
+        sittings=tuple(made for i, made in enumerate(lab.made) if made not in lab.made[:i]),
+    )
+    result.write(lab.out)
     if finding.picture is not None:
         finding.picture.save(lab.out / f"{claim.name}.png")
-    return found
+    return result
 
 
 def seeds_in(path: Path) -> int:
     """How many a result has: none, if there is no result, or a damaged one."""
     try:
-        return len(json.loads(path.read_text())["seeds"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return len(Result.read(path).runs)
+    except (FileNotFoundError, UsageError):
         return 0
-
-
-def as_json(found: JSON) -> bytes:
-    """For people to read: indented, but lists of numbers and words in a line."""
-    text = json.dumps(found, indent=1) + "\n"
-    return re.sub(r"\[\s+[^][{}]*\]", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text).encode()
 
 
 def read_note(path: Path) -> JSON:

@@ -1,10 +1,10 @@
 """The report: what was claimed, what was found."""
 
-import json
 import statistics
 from pathlib import Path
 
 from subitize.core.json import JSON
+from subitize.core.results import Result
 
 HEAD = "| measured | theirs | must be | ours, mean (every seed) | verdict |\n|---|---|---|---|---|"
 
@@ -19,48 +19,44 @@ def report(results: Path, pictures: Path, link: str = "") -> str:
     """
     sections = []
     for path in sorted(results.glob("*.json")):
-        found = json.loads(path.read_text())
-        sections += [f"### {found['statement']}", said_of(found), conditions(found)]
-        if (pictures / f"{path.stem}.png").exists():
-            sections.append(f"![{found['statement']}]({link}{path.stem}.png)")
+        result = Result.read(path)
+        statement = result.summary["statement"]
+        sections += [f"### {statement}", said_of(result), conditions(result)]
+        if (pictures / f"{result.name}.png").exists():
+            sections.append(f"![{statement}]({link}{result.name}.png)")
     return "\n\n".join(sections)
 
 
-def said_of(found: JSON) -> str:
+def said_of(result: Result) -> str:
     """The verdict, after whom it is, and how it was tested."""
-    made, number = found["provenance"], len(found["seeds"])
-    sittings = found.get("sittings") or [made]
-    machines = len({(sitting["device"], sitting["cpu"]) for sitting in sittings})
-    places = "; ".join(map(place, sittings))
+    summary, seeds = result.summary, len(result.runs)
+    unlike = len({(made["device"], made["cpu"]) for made in result.sittings}) > 1
     return (
-        f"**{found['verdict'].capitalize()}.** After: {found['source']}. {number} seed{'s' * (number > 1)}, "
-        f"{found['minutes']:g} minutes of training models in all{', on unlike machines' * (machines > 1)}; "
-        f"`{made['command']}`, {places}."
+        f"**{summary['verdict'].capitalize()}.** After: {summary['source']}. {seeds} seed{'s' * (seeds > 1)}"
+        f", {summary['minutes']:g} minutes of training models in all{', on unlike machines' * unlike}; "
+        f"{result.where()}."
     )
 
 
-def place(made: JSON) -> str:
-    """Hardware, day, version and commit."""
-    version = made["versions"]["subitize"]  # None of what ran from its sources
-    code = f"version {version}, " * bool(version) + f"commit {(made['commit'] or 'unknown')[:7]}"
-    return f"{made['device']} {made['cpu']}, {made['date']}, {code}"
-
-
-def conditions(found: JSON) -> str:
+def conditions(result: Result) -> str:
     """A table with a row for each number that the claim stands on."""
-    return "\n".join([HEAD, *(row(found, condition) for condition in found["conditions"].values())])
+    rehearsed = result.summary["verdict"] == "rehearsal"
+    rows = [
+        row(condition, result.values(name), "rehearsal" if rehearsed else condition["verdict"])
+        for name, condition in result.summary["conditions"].items()
+    ]
+    return "\n".join([HEAD, *rows])
 
 
-def row(found: JSON, condition: JSON) -> str:
+def row(condition: JSON, values: list, verdict: str) -> str:
     """One condition of a claim."""
-    values = condition["values"]
     each = ", ".join(told(value, condition["bar"]) for value in values)
     cells = [
         condition["what"],
         condition["theirs"] or "-",
         f"{'≤' if condition['at_most'] else '≥'} {condition['bar']:g}",
         f"{told(statistics.mean(values), condition['bar'])} ({each})",
-        found["verdict"] if found["verdict"] == "rehearsal" else condition["verdict"],
+        verdict,
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -6,31 +6,26 @@ without its manifest was never finished. One that does not match it, or whose ma
 aside, and the one before it is used.
 """
 
-import hashlib
 import logging
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from filelock import FileLock, Timeout
 from jaxtyping import PyTree
 
-from subitize.core.errors import CheckpointError, DiskFullError, UsageError
+from subitize.core.errors import CheckpointError, DiskFullError
+from subitize.core.files import sha256, write_atomically
 from subitize.core.sealed import seal, unseal
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
-LOCK = ".lock"  # file in the folder of a run or a count, held by the process that works there
 NAME = re.compile(r"\d{3,}-\d{8}")  # of a checkpoint: attempt and step; all else in their folder is not ours
 FULL = ("RESOURCE_EXHAUSTED", "No space left", "quota exceeded", "File too large")  # so Orbax says it
 ORBAX = ".orbax-checkpoint-tmp"  # begins what Orbax puts to the name of a folder that it has not finished
-PARTIAL = ".partial"  # suffix of a file while it is written; a process killed then leaves it behind
 
 
 class Saved(NamedTuple):
@@ -38,27 +33,6 @@ class Saved(NamedTuple):
 
     name: str
     notes: Any
-
-
-@contextmanager
-def alone(folder: Path, doing: str = "training in") -> Iterator[None]:
-    """Keep every other process from working in a folder, which is made if it is not there.
-
-    Args:
-        folder: to work in.
-        doing: what, for people.
-
-    Raises:
-        UsageError: another process works in it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise UsageError(
-            f"Another process is {doing} {folder}. Wait for it, or choose another --out."
-        ) from None
 
 
 def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep: str | None = None) -> None:
@@ -185,26 +159,3 @@ def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below a folder, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): sha256(path) for path in files}
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, even if the power fails."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)

@@ -9,9 +9,9 @@ from jaxtyping import PyTree
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.interfaces import Learner, Trainable, params_of
 from subitize.core.json import JSON
+from subitize.core.provenance import begun, changed_since
 from subitize.scenes import AbstractScenes
 from subitize.training.loop import best_state, fit
-from subitize.training.provenance import begun, changed_since
 from subitize.training.recipe import Data, Recipe
 from subitize.training.run import Run, new_folder, open_run
 from subitize.training.run_folder import begun_recipe, claimed, open_folder, refuse_foreign

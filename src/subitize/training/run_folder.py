@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from subitize.core.errors import UsageError
-from subitize.training.checkpoint import LOCK, PARTIAL, alone, write_atomically
-from subitize.training.provenance import PROVENANCE, begun, provenance
+from subitize.core.files import LOCK, PARTIAL, alone, write_atomically
+from subitize.core.provenance import PROVENANCE, begun, provenance
 from subitize.training.recipe import RECIPE, Recipe, read_recipe
 
 

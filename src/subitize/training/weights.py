@@ -17,11 +17,12 @@ from jaxtyping import PyTree
 from safetensors.numpy import load_file, save
 
 from subitize.core.errors import CheckpointError
+from subitize.core.files import sha256, write_atomically
 from subitize.core.interfaces import Batch, DataSpec, HasParams, Learner, Trainable
 from subitize.core.json import JSON
 from subitize.core.typed import typed
 from subitize.registry import LEARNERS, name_of
-from subitize.training.checkpoint import named_leaves, sha256, write_atomically
+from subitize.training.checkpoint import named_leaves
 
 WEIGHTS = "weights.safetensors"  # in a run folder
 HEADER, OLD_HEADER = "subitize", "air"  # key of the metadata; that of files from before there was a registry
