@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -125,6 +126,15 @@ def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
     if done.returncode:
         raise RuntimeError(f"subitize {' '.join(words)} exited with {done.returncode}:\n{done.stderr}")
     return time.perf_counter() - began, done.stdout
+
+
+def killed_after(seconds: float, *words: str, cache: Path) -> bool:
+    """Whether the command still ran after so many seconds, when it was killed with SIGKILL."""
+    command, silent = [sys.executable, "-m", "subitize", *words], subprocess.DEVNULL
+    process = subprocess.Popen(command, env=environment(cache), stdout=silent, stderr=silent)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
 
 
 def environment(cache: Path | None) -> dict[str, str]:

@@ -9,54 +9,43 @@ bytes.
 
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from common import TINY, arguments, environment, options, publish, subitize
+from common import TINY, arguments, killed_after, measure_missing, options, subitize
 from subitize import scenes
 
 TABLES = ("counts.csv", "objects.csv")
 
 
 def main() -> None:
-    """Kill once per count, at random moments of its whole life, until so many were killed."""
+    """Kill each count once, at a random moment of its life; goes on where an earlier sitting stopped."""
     args = arguments(__doc__, kills=20, pictures=1000, seed=0)
-    kills, pictures, recipe = (
-        (1, 12, TINY) if args.tiny else (args.kills, args.pictures, {"scenes": "digits"})
-    )
+    full = args.kills, args.pictures, {"scenes": "digits"}
+    kills, pictures, recipe = (1, 12, TINY) if args.tiny else full
+    wanted = [{"pictures": pictures, "seed": args.seed, "number": number} for number in range(kills)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_pictures(folder / "pictures", pictures, args.seed)
         subitize("train", *options(**recipe, out=folder / "run"), cache=folder / "cache")
-        whole, seconds = folder / "whole", 0.0
-        for _ in range(
-            1 if args.tiny else 2
-        ):  # the second time with a warm cache, as the killed ones have it
-            shutil.rmtree(whole, ignore_errors=True)
-            seconds, _ = subitize(*words(folder, whole), cache=folder / "cache")
-        wanted = contents(whole)
-        moments, counts = random.Random(args.seed), []
-        while sum(count["killed"] for count in counts) < kills:  # one may have ended before its moment came
-            counts.append(killed(folder, len(counts), moments.uniform(0, seconds), wanted))
-        objects = len((whole / "objects.csv").read_text().splitlines()) - 1
-    died = [count for count in counts if count["killed"]]
-    found = {
-        "kills": len(died),
-        "while_counting": sum(0 < count["rows_when_killed"] < pictures for count in died),
-        "identical": sum(count["identical"] for count in died),
-        "pictures": pictures,
-        "objects": objects,
-        "seconds": seconds,
-    }
-    publish(args.out, "count_survives_kills", found, counts)
+        whole = timed_count(folder / "whole", times=1 if args.tiny else 2)
+        kill = partial(killed, folder, whole)
+        measure_missing(args.out, "count_survives_kills", wanted, kill, counted)
+
+
+def timed_count(out: Path, times: int) -> tuple[list[bytes], float]:
+    """The files of a count that nobody killed, and its seconds the last time, when nothing was compiled."""
+    seconds = 0.0
+    for _ in range(times):
+        shutil.rmtree(out, ignore_errors=True)
+        seconds, _ = subitize(*words(out), cache=out.parent / "cache")
+    return contents(out), seconds
 
 
 def write_pictures(folder: Path, number: int, seed: int) -> None:
@@ -67,31 +56,34 @@ def write_pictures(folder: Path, number: int, seed: int) -> None:
         Image.fromarray((255 * image).round().astype(np.uint8)).save(folder / f"{i:04d}.png")
 
 
-def words(folder: Path, out: Path) -> list[str]:
+def words(out: Path) -> list[str]:
     """The words after `subitize` of one count."""
-    return ["count", str(folder / "pictures"), *options(model=folder / "run", out=out)]
+    return ["count", str(out.parent / "pictures"), *options(model=out.parent / "run", out=out)]
 
 
-def killed(folder: Path, number: int, moment: float, wanted: list[bytes]) -> dict:
-    """Start a count, kill it after `moment` seconds, go on with it, and compare."""
-    out = folder / f"killed-{number}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "subitize", *words(folder, out)],
-        env=environment(folder / "cache"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(moment)
-    process.send_signal(signal.SIGKILL)
-    reached, table = process.wait(), out / "counts.csv.partial"
+def killed(
+    folder: Path, whole: tuple[list[bytes], float], *, pictures: int, seed: int, number: int
+) -> dict[str, Any]:
+    """Start a count, kill it, go on with it, and compare; one that ends before its moment is started anew."""
+    out, moments, (wanted, seconds) = folder / f"killed-{number}", random.Random(f"{seed}, {number}"), whole
+    died = False
+    while not died:
+        shutil.rmtree(out, ignore_errors=True)
+        moment = moments.uniform(0, seconds)
+        died = killed_after(moment, *words(out), cache=folder / "cache")
+    table = out / "counts.csv.partial"
     rows = max(0, table.read_bytes().count(b"\n") - 1) if table.exists() else 0
-    if reached == -signal.SIGKILL and not (out / "counts.csv").exists():
-        subitize(*words(folder, out), "--resume", cache=folder / "cache")
+    if not (out / "counts.csv").exists():
+        subitize(*words(out), "--resume", cache=folder / "cache")
+    return {"moment": round(moment, 2), "rows_when_killed": rows, "identical": contents(out) == wanted}
+
+
+def counted(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many ended the same, and how many were killed while they counted."""
     return {
-        "seconds": round(moment, 2),
-        "killed": reached == -signal.SIGKILL,
-        "rows_when_killed": rows,
-        "identical": contents(out) == wanted,
+        "kills": len(runs),
+        "while_counting": sum(0 < run["rows_when_killed"] < run["pictures"] for run in runs),
+        "identical": sum(run["identical"] for run in runs),
     }
 
 

@@ -8,14 +8,11 @@ the whole run takes, compilation, saving and all, and resumed; weights and recor
 
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
-from common import TINY, arguments, environment, options, publish, subitize
+from common import TINY, arguments, killed_after, measure_missing, options, subitize
 
 LONG = {  # trains for longer than it takes to start
     "scenes": "digits",
@@ -29,53 +26,47 @@ FILES = ("weights.safetensors", "records.jsonl")
 
 
 def main() -> None:
-    """Kill once per run, at random moments of its whole life, until so many were killed."""
+    """Kill each run once, at a random moment of its whole life; goes on where an earlier sitting stopped."""
     args = arguments(__doc__, kills=20, seed=0)
     kills, recipe = (1, TINY | {"save_every": 20}) if args.tiny else (args.kills, LONG)
+    wanted = [{"seed": args.seed, "number": number} for number in range(kills)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        whole, seconds = folder / "whole", 0.0
-        times = 1 if args.tiny else 2  # the second time with a warm cache, as the killed ones will be
-        for _ in range(times):
-            shutil.rmtree(whole, ignore_errors=True)
-            seconds, _ = subitize("train", *options(**recipe, out=whole), cache=folder / "cache")
-        wanted = contents(whole)
-        moments, runs = random.Random(args.seed), []
-        while sum(run["killed"] for run in runs) < kills:  # a run may have ended before its moment came
-            runs.append(killed(folder, recipe, len(runs), moments.uniform(0, seconds), wanted))
-    died = [run for run in runs if run["killed"]]
-    same = sum(run["identical"] for run in died)
-    training = sum(0 < run["rows_when_killed"] < recipe["steps"] // recipe["chunk"] for run in died)
-    found = {
-        "kills": len(died),
-        "while_training": training,
-        "identical": same,
-        "seconds": seconds,
-    }
-    publish(args.out, "survives_kills", found, runs)
+        whole = timed_run(folder / "whole", recipe, times=1 if args.tiny else 2)
+        measure_missing(args.out, "survives_kills", wanted, partial(killed, folder, recipe, whole), counted)
 
 
-def killed(folder: Path, recipe: dict, number: int, moment: float, wanted: list[bytes]) -> dict:
-    """Start a run, kill it after `moment` seconds, resume it, and compare."""
-    out = folder / f"killed-{number}"
+def timed_run(out: Path, recipe: dict, times: int) -> tuple[list[bytes], float]:
+    """The files of a run that nobody killed, and its seconds the last time, when most was compiled before."""
+    seconds = 0.0
+    for _ in range(times):
+        shutil.rmtree(out, ignore_errors=True)
+        seconds, _ = subitize("train", *options(**recipe, out=out), cache=out.parent / "cache")
+    return contents(out), seconds
+
+
+def killed(folder: Path, recipe: dict, whole: tuple[list[bytes], float], *, seed: int, number: int) -> dict:
+    """Start a run, kill it, resume it, and compare; a run that ends before its moment is started anew."""
+    out, moments, (wanted, seconds) = folder / f"killed-{number}", random.Random(f"{seed}, {number}"), whole
     words = options(**recipe, out=out)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "subitize", "train", *words],
-        env=environment(folder / "cache"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    time.sleep(moment)
-    process.send_signal(signal.SIGKILL)
-    reached = process.wait()
-    rows = len((out / "records.jsonl").read_text().splitlines()) if (out / "records.jsonl").exists() else 0
+    died = False
+    while not died:
+        shutil.rmtree(out, ignore_errors=True)
+        moment = moments.uniform(0, seconds)
+        died = killed_after(moment, "train", *words, cache=folder / "cache")
+    records = out / "records.jsonl"
+    rows = len(records.read_text().splitlines()) if records.exists() else 0
     subitize("train", *words, "--resume", "auto", cache=folder / "cache")
-    found = contents(out)
+    return {"moment": round(moment, 2), "rows_when_killed": rows, "identical": contents(out) == wanted}
+
+
+def counted(runs: list[dict]) -> dict:
+    """How many ended the same, and how many were killed while they trained."""
+    rows = LONG["steps"] // LONG["chunk"]
     return {
-        "seconds": round(moment, 2),
-        "killed": reached == -signal.SIGKILL,
-        "rows_when_killed": rows,
-        "identical": found == wanted,
+        "kills": len(runs),
+        "while_training": sum(0 < run["rows_when_killed"] < rows for run in runs),
+        "identical": sum(run["identical"] for run in runs),
     }
 
 
