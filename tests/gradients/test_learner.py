@@ -31,6 +31,7 @@ def test_a_step_is_as_long_as_the_learning_rate_says(learner, scale):
         state, metrics = learner.step(state, TARGET, jax.random.key(step))
     np.testing.assert_allclose(state.model, (1 - (1 - 0.5 * scale) ** 2) * TARGET.image[0])
     np.testing.assert_allclose(metrics["loss"], 14 * (1 - 0.5 * scale) ** 2)
+    np.testing.assert_allclose(metrics["gradient_norm"], 2 * 14**0.5 * (1 - 0.5 * scale))
 
 
 def test_it_is_what_its_protocols_say(learner):

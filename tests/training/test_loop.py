@@ -213,6 +213,36 @@ def test_a_streak_of_infinite_steps_goes_back_with_other_noise(tmp_path):
     assert [json.loads(row)["attempt"] for row in rows(tmp_path).splitlines()] == [0] * 6 + [1] * 2
 
 
+def test_a_gradient_that_is_not_finite_is_not_followed_though_the_loss_is(tmp_path):
+    learner = GradientLearner(
+        build=lambda key, batch: jnp.zeros(()),
+        loss=expectation(lambda model, image, draw: (jnp.sqrt(model), {})),
+        optimizer=optax.sgd(1.0),
+        learning_rate=1.0,
+    )
+    state = run(tmp_path, learner, Plan(steps=5, batch=2, seed=3, chunk=5, save_every=5))
+    assert state.model == 0
+    assert json.loads(rows(tmp_path).splitlines()[-1])["skipped"] == 5
+
+
+class Silent(Walker):
+    """A walker whose metrics say nothing."""
+
+    def step(self, state, batch, key):
+        return super().step(state, batch, key)[0], {}
+
+
+def test_a_state_that_is_not_finite_is_seen_without_a_metric_that_says_so(tmp_path):
+    root = jr.fold_in(jr.fold_in(jr.key(PLAN.seed), 0), 1)
+    first = jr.normal(jr.fold_in(root, 22), (3,))
+    events = []
+    learner = Silent(lambda step, noise: (step == 22) & jnp.all(noise == first))
+    state = run(tmp_path, learner, watch=events.append)
+    assert any("going back" in (row.get("event") or "") for row in events)
+    assert np.isfinite(state.place).all()
+    assert [json.loads(row)["attempt"] for row in rows(tmp_path).splitlines()] == [0] * 4 + [1] * 4
+
+
 def test_what_stays_infinite_is_given_up(tmp_path):
     with pytest.raises(DivergedError, match=f"{MAX_NONFINITE_STEPS} steps in a row") as error:
         run(tmp_path, Walker(lambda step, noise: step >= 12))

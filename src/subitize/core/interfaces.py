@@ -133,7 +133,12 @@ class Learner(Protocol[State]):
         ...
 
     def step(self, state: State, batch: Batch, key: PRNGKeyArray) -> tuple[State, Metrics]:
-        """The state after one more batch, and what to record of it."""
+        """The state after one more batch, and what to record of it.
+
+        If a metric is not finite, the loop leaves the state as it was. So a learner that can fail in a step
+        had better record what shows it, such as the norm of a gradient. A state that is not finite without
+        such a sign costs more: the run goes back to its last checkpoint.
+        """
         ...
 
 

@@ -96,7 +96,10 @@ class GradientLearner:
         return GradientState(step, model, memory, *optimizers, buffer, scale)
 
     def step(self, state: GradientState, batch: Batch, key: PRNGKeyArray) -> tuple[GradientState, Metrics]:
-        """The state after one update; metrics are the loss, and what the program reported, averaged."""
+        """The state after one update.
+
+        Metrics are the loss, the norm of its gradient, and what the program reported, averaged.
+        """
         examples_key, noise_key = jr.split(key)
         examples = self.transform.examples(state.buffer, batch, state.step, examples_key)
         differentiate = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
@@ -104,7 +107,7 @@ class GradientLearner:
         info = jax.tree.map(lambda x: x[: batch.image.shape[0]], info)
         state = self._updated(state, *gradients)
         buffer = self.transform.update(state.buffer, batch, info)
-        metrics = {"loss": value} | means_of(info)
+        metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradients)} | means_of(info)
         return state._replace(step=state.step + 1, buffer=buffer), metrics
 
     def _updated(self, state: GradientState, for_model: PyTree, for_memory: PyTree) -> GradientState:

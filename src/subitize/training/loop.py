@@ -44,8 +44,9 @@ class LoopState(NamedTuple):
 
     step: Array  # completed steps, skipped ones included
     learner: PyTree
-    skipped: Array  # steps whose update was not finite, and was not made
-    nonfinite: Array  # of these, how many in a row; stays at MAX_NONFINITE_STEPS, so that none hides it
+    skipped: Array  # steps with a metric that was not finite, whose update was not made
+    nonfinite: Array  # of these, how many in a row; stays at MAX_NONFINITE_STEPS, so that none hides it;
+    # also there if the state is not finite
 
 
 class Interrupted(SubitizeError):
@@ -309,13 +310,14 @@ class Training:
         """Return to the last checkpoint, and go on with other noise."""
         if self.progress.rollbacks >= MAX_ROLLBACKS:
             raise DivergedError(
-                f"Training met {MAX_NONFINITE_STEPS} steps in a row without a finite update, even after "
-                f"going back {MAX_ROLLBACKS} times. Lower the learning rate, or look for pictures that are "
-                "not finite."
+                f"Training met {MAX_NONFINITE_STEPS} steps in a row that were not finite, or a state that was "
+                f"not, even after going back {MAX_ROLLBACKS} times. Lower the learning rate, or look for "
+                "pictures that are not finite."
             )
         attempt, rollbacks = self.progress.attempt + 1, self.progress.rollbacks + 1
         self.records.event(
-            f"{MAX_NONFINITE_STEPS} steps in a row were not finite; going back to the last checkpoint."
+            f"{MAX_NONFINITE_STEPS} steps in a row were not finite, or the state was not; going back to the "
+            "last checkpoint."
         )
         self.begin(resume=True)
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
@@ -374,15 +376,17 @@ def run_chunk(
         return guarded_step(learner, state, batch, jr.fold_in(noise, state.step))
 
     state, (metrics, finite) = jax.lax.scan(step, state, data.indices(scenes, seed, state.step, length))
-    return state, jax.tree.map(partial(mean_where, finite), metrics)
+    # To look at the whole state costs as much as to update it: once a chunk, and so before each checkpoint.
+    nonfinite = jnp.where(all_finite(state.learner), state.nonfinite, MAX_NONFINITE_STEPS)
+    return state._replace(nonfinite=nonfinite), jax.tree.map(partial(mean_where, finite), metrics)
 
 
 def guarded_step(
     learner: Learner, state: LoopState, batch: Batch, key: Array
 ) -> tuple[LoopState, tuple[Metrics, Array]]:
-    """One step, which leaves the learner as it was if its new state or a metric is not finite."""
+    """One step, which leaves the learner as it was if a metric is not finite."""
     new, metrics = learner.step(state.learner, batch, key)
-    finite = all_finite((new, metrics))
+    finite = all_finite(metrics)
     kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state.learner)
     skip = (~finite).astype(jnp.int32)
     stuck = state.nonfinite >= MAX_NONFINITE_STEPS
