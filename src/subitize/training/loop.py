@@ -310,8 +310,8 @@ class Training:
         """Return to the last checkpoint, and go on with other noise."""
         if self.progress.rollbacks >= MAX_ROLLBACKS:
             raise DivergedError(
-                f"Training met {MAX_NONFINITE_STEPS} steps in a row that were not finite, or a state that was "
-                f"not, even after going back {MAX_ROLLBACKS} times. Lower the learning rate, or look for "
+                f"Training met {MAX_NONFINITE_STEPS} steps in a row that were not finite, or a state that "
+                f"was not, even after going back {MAX_ROLLBACKS} times. Lower the learning rate, or look for "
                 "pictures that are not finite."
             )
         attempt, rollbacks = self.progress.attempt + 1, self.progress.rollbacks + 1
