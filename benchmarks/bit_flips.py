@@ -23,7 +23,7 @@ def main() -> None:
     args = arguments(__doc__)
     with tempfile.TemporaryDirectory() as name:
         run = Path(name) / "run"
-        subitize("train", *options(**TINY, save_every=20, seed=0, out=run))
+        subitize("train", *options(**TINY, save_every=8, seed=0, out=run))
         sparse = 101 if args.tiny else 1
         found = {of: outcomes(*file, EVERY[of] * sparse) for of, file in files(run).items()}
     publish(args.out, "bit_flips", found)

@@ -21,11 +21,11 @@ RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
 TINY = {  # the tested mode: soon compiled, and of given size, so that one program serves every seed
     "restarts": 0,
-    "steps": 60,
-    "chunk": 5,
+    "steps": 24,
+    "chunk": 4,
     "batch": 8,
-    "look_every": 5,
-    "look_at": 60,
+    "look_every": 8,
+    "look_at": 24,
     "scenes": "digits",
     "max_objects": 2,
     "object_size": 24.0,

@@ -16,9 +16,9 @@ from common import TINY, arguments, killed_after, measure_missing, options, subi
 
 LONG = {  # trains for longer than it takes to start
     "scenes": "digits",
-    "steps": 1000,
-    "chunk": 20,
-    "save_every": 100,
+    "steps": 400,
+    "chunk": 8,
+    "save_every": 40,
     "batch": 16,
     "restarts": 0,
 }
@@ -28,7 +28,7 @@ FILES = ("weights.safetensors", "records.jsonl")
 def main() -> None:
     """Kill each run once, at a random moment of its whole life; goes on where an earlier sitting stopped."""
     args = arguments(__doc__, kills=20, seed=0)
-    kills, recipe = (1, TINY | {"save_every": 20}) if args.tiny else (args.kills, LONG)
+    kills, recipe = (1, TINY | {"save_every": 8}) if args.tiny else (args.kills, LONG)
     wanted = [{"seed": args.seed, "number": number} for number in range(kills)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

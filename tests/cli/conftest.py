@@ -15,7 +15,7 @@ from subitize.cli import main
 
 # The recipe of all tiny runs in processes of their own: what one has compiled, the others need not.
 common = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "common.py"))
-TINY = tuple(common["options"](**common["TINY"], save_every=10, seed=3))
+TINY = tuple(common["options"](**common["TINY"], save_every=8, seed=3))
 
 
 @pytest.fixture(autouse=True)

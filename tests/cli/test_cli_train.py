@@ -25,7 +25,7 @@ def test_it_names_the_run_first_and_last_and_a_picture(trained):
 def test_the_run_folder_is_complete(run):
     recipe = json.loads((run / "recipe.json").read_text())
     loop = recipe["loop"]
-    assert (recipe["data"]["scenes"], loop["steps"], loop["seed"]) == ("digits", 60, 3)
+    assert (recipe["data"]["scenes"], loop["steps"], loop["seed"]) == ("digits", 24, 3)
     for name in ("provenance.json", "records.jsonl", "weights.safetensors", "pictures/board.png"):
         assert (run / name).stat().st_size > 0
 

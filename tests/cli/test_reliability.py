@@ -53,9 +53,9 @@ def finished(process: subprocess.Popen, code: int = 0) -> str:
 
 def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(run, tiny, tmp_path):
     out = tmp_path / "often"
-    killed = start_and_stop(tiny, out, signal.SIGKILL, further=15)  # something is saved by then
+    killed = start_and_stop(tiny, out, signal.SIGKILL, further=12)  # something is saved by then
     finished(killed, -signal.SIGKILL)
-    said = finished(start_and_stop(tiny, out, signal.SIGTERM, further=5), 128 + signal.SIGTERM)
+    said = finished(start_and_stop(tiny, out, signal.SIGTERM, further=4), 128 + signal.SIGTERM)
     assert "Go on with --out" in said
     assert "Traceback" not in said
 

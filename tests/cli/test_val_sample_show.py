@@ -73,7 +73,7 @@ def test_sample_says_what_it_needs(words, message, run, said):
 def test_show_tells_what_a_run_is(run, said, tmp_path):
     code, out, error = said("show", run, "--out", tmp_path / "board.png")
     assert code == 0, error
-    assert "* steps            60" in out
+    assert "* steps            24" in out
     assert "last record:" in out
     assert out.splitlines()[-1] == f"picture: {tmp_path / 'board.png'}"
     assert (tmp_path / "board.png").exists()
@@ -87,7 +87,7 @@ def test_show_goes_without_a_record_and_says_so(damage, run, said, tmp_path):
     code, out, error = said("show", tmp_path / "copy")
     assert code == 5
     assert "records.jsonl" in error
-    assert "* steps            60" in out
+    assert "* steps            24" in out
     assert out.splitlines()[-1] == f"picture: {tmp_path / 'copy' / 'pictures' / 'board.png'}"
 
 
@@ -95,7 +95,7 @@ DAMAGED_RECIPES = {
     "no text": lambda recipe: b"\xff" + recipe,
     "nested": lambda recipe: b"[" * 5000,
     "a number for a word": lambda recipe: recipe.replace(b'"digits"', b"7"),
-    "another number": lambda recipe: recipe.replace(b'"steps": 60', b'"steps": 61'),
+    "another number": lambda recipe: recipe.replace(b'"steps": 24', b'"steps": 25'),
     "old, a truth for a number": lambda recipe: old(recipe, steps=True),
     "old, a list for a word": lambda recipe: old(recipe, count_prior=["uniform"]),
     "old, beyond bounds": lambda recipe: old(recipe, max_objects=10**9),
