@@ -10,12 +10,14 @@ should kill it; the others run only if it survives them.
 
 What was measured stays in the result and is not measured again while the mutant is the same; `--again` says
 otherwise, and `--survivors` measures again those that no test noticed. `--only` takes a part of a name too.
+`--sample 250` takes so many of all mutants, drawn at random and always the same.
 `--narrow` leaves out the others' tests: it is quick, and who survives it may yet be killed.
 """
 
 import hashlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -279,11 +281,12 @@ class Results:
 def main() -> None:
     """Measure what was asked for and is not known."""
     flags = dict.fromkeys(("again", "survivors", "narrow"), False)
-    args = arguments(__doc__, rooms=",".join(rooms()), only="", jobs=1, **flags)
+    args = arguments(__doc__, rooms=",".join(rooms()), only="", sample=0, jobs=1, **flags)
     everyone = [mutant for room in rooms() for mutant in table(room)]
     results = Results(args.out, everyone)
     asked, only = args.rooms.split(","), EASY if args.tiny else args.only
-    named = [mutant for mutant in everyone if mutant.room in asked and only in mutant.name]
+    drawn = random.Random(0).sample(everyone, args.sample) if args.sample else everyone
+    named = [mutant for mutant in drawn if mutant.room in asked and only in mutant.name]
     if not named or set(asked) - set(rooms()):
         raise SystemExit(f"No mutant of {args.rooms} is called {only!r}. Rooms: {', '.join(rooms())}.")
     survivors = {name for name, row in results.rows.items() if not row["killed"]}
