@@ -47,12 +47,12 @@ def test_numbers_of_a_known_case():
         [
             (truth, np.array([[20, 20, 30, 30], [0, 0, 10, 4]])),  # perfect, and 0.4
             (truth[:1], np.zeros((0, 4))),  # missed
-            (np.zeros((0, 4)), truth[:1]),  # seen where nothing is
+            (np.zeros((0, 4)), truth),  # two are seen where nothing is
         ]
     )
     assert found["iou"] == pytest.approx(0.7)
     assert found["recall_50"] == pytest.approx(1 / 3)
-    assert found["precision_50"] == pytest.approx(1 / 3)
+    assert found["precision_50"] == pytest.approx(1 / 4)
 
 
 def test_nothing_to_compare_is_none_and_not_zero():

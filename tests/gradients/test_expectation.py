@@ -317,6 +317,11 @@ def test_a_running_mean_is_an_exact_moving_average():
     )  # cost is 1/4 for either side
 
 
+def test_a_decay_is_that_of_all_running_means_of_an_estimator():
+    nvil = ESTIMATORS["nvil"](hidden=3, decay=0.7)
+    assert (nvil.baseline.decay, nvil.decay) == (0.7, 0.7)
+
+
 @pytest.mark.parametrize(
     "word",
     [

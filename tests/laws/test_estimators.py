@@ -517,6 +517,18 @@ def test_arsm_is_unbiased(toy):
     assert jnp.abs(weights @ gradients - true_gradient).max() < PRECISION
 
 
+def test_arsm_moves_no_logits_all_alike():
+    """What is added to all logits changes no probability, so every single estimate has a sum of zero."""
+    worth = jnp.array([0.3, -1.0, 2.0])
+    loss = expectation(lambda θ, x, draw: (draw("z", Categorical(θ)) @ worth - x) ** 2, "arsm")
+    θ, x = jnp.array([0.5, -0.4, 0.1]), jnp.full(1, 0.2)
+    estimates = jax.vmap(lambda key: jax.grad(loss, has_aux=True)(θ, {"z": None}, x, key)[0])(
+        jax.random.split(jax.random.key(0), 50)
+    )
+    assert jnp.abs(estimates).max() > 0.1
+    assert jnp.abs(estimates.sum(1)).max() < PRECISION
+
+
 def test_arsm_of_two_classes_is_arm():
     toy = one_coin(lambda b: (b - 0.45) ** 2, 0.8)
     two = expectation(lambda θ, x, draw: (draw("z", Categorical(θ))[0] - 0.45) ** 2, "arsm")

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from subitize.scenes import SCENES, load
-from subitize.scenes.painting import INK, one_scene_after_another, settle
+from subitize.scenes.painting import INK, SLACK, conflict, one_scene_after_another, settle
 from subitize.scenes.sprites import SHAPES
 
 CASES = {
@@ -148,6 +148,22 @@ def test_a_scene_knows_its_own_count(drawn, case):
     np.testing.assert_array_equal(scene.labels >= 0, present)
     np.testing.assert_array_equal(scene.boxes[~present], 0)
     np.testing.assert_array_equal(scene.image.max((1, 2, 3)) > 0, scene.count > 0)
+
+
+def test_conflict_is_what_is_too_bright_under_an_object_and_those_before_it():
+    """Painted on the canvas, one after the other, and measured through each object's own window."""
+    rng = np.random.default_rng(0)
+    ink = rng.uniform(0, 1, (5, 4, 4)) * (rng.uniform(size=(5, 4, 4)) < 0.8)
+    corners = np.array([[2, 2], [3, 2], [9, 9], [3, 3], [2, 4]])  # one after the other, and apart
+    canvas, expected = np.zeros((16, 16)), []
+    for object, (y, x) in zip(ink, corners, strict=True):
+        canvas[y : y + 4, x : x + 4] += object
+        excess = np.maximum(canvas[y : y + 4, x : x + 4] - 1 - SLACK, 0)
+        expected.append((excess * (object > 0)).sum())
+    assert np.count_nonzero(expected) == 3
+    np.testing.assert_allclose(
+        conflict(jnp.asarray(ink), jnp.asarray(corners, jnp.int32)), expected, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("case", CASES)

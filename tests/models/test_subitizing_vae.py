@@ -38,6 +38,18 @@ def test_a_rendering_has_the_size_of_its_picture(height, width):
     assert rendering(jnp.ones(7)).shape == (height, width, 2)
 
 
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (5, 7)])
+def test_patches_are_the_surroundings_of_every_block(height, width):
+    """Of 2x2 pixels: 4x4, cut out one after the other, their blocks from left to right and from above."""
+    picture = np.random.default_rng(0).normal(size=(height, width, 3))
+    padded = np.pad(picture, ((1, 3), (1, 3), (0, 0)))
+    found = patches(jnp.asarray(picture), 2)
+    for row, column in np.ndindex(found.shape[:2]):
+        around = padded[2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
+        blocks = [around[y : y + 2, x : x + 2].ravel() for y in (0, 2) for x in (0, 2)]
+        np.testing.assert_array_equal(found[row, column], np.concatenate(blocks))
+
+
 def test_what_a_rendering_spreads_is_what_a_convolution_gathers():
     """⟨spread(c), p⟩ = ⟨c, gather(p)⟩: a transposed convolution is the transpose of one."""
     shape = (9, 14, 3)
