@@ -58,10 +58,10 @@ def picture_path(out: Path, name: str) -> Path:
 
 
 def publish(
-    out: Path, name: str, summary: dict[str, Any], runs: Iterable[dict[str, Any]] = (), note: str = ""
+    out: Path, name: str, summary: dict[str, Any], runs: Iterable[dict[str, Any]] = (), **more: Any
 ) -> None:
-    """Write a result with its provenance, and print its summary."""
-    Result(name, provenance(), summary, tuple(runs), note=note).write(out)
+    """Write a result with its provenance, and print its summary; `more` is a note or sittings."""
+    Result(name, provenance(), summary, tuple(runs), **more).write(out)
     print(json.dumps(summary, indent=1))
 
 
@@ -98,7 +98,9 @@ def measure_missing(
             before = measured()
             others = [other for other in before.runs if who != {k: other.get(k) for k in who}]
             runs = sorted([*others, run], key=lambda run: [run[k] for k in who])
-            publish(out, name, summarise(runs), runs, before.note)
+            sittings = dict.fromkeys(map(json.dumps, [*before.sittings, made]))  # each once
+            more = {"note": before.note, "sittings": tuple(map(json.loads, sittings))}
+            publish(out, name, summarise(runs), runs, **more)
 
 
 def provenance() -> dict[str, Any]:

@@ -37,7 +37,7 @@ def main() -> None:
             _, printed = subitize("val", str(run), "--json", *options(scenes_n=n, seed=HELD_OUT_SEED + seed))
             held_out = {k: v for k, v in json.loads(printed).items() if k != "run"}
             runs.append(measured | held_out | {"seed": seed, "held_out_seed": held_out["seed"]})
-            publish(args.out, result, summary(runs), runs, args.note)
+            publish(args.out, result, summary(runs), runs, note=args.note)
 
 
 def summary(runs: list[dict]) -> dict:
