@@ -1,6 +1,9 @@
 import json
 
+import jax
 from PIL import Image
+
+from subitize.evaluation.programs import PROGRAMS, Program, build
 
 QUICK = ("--draws", 4, "--burn-in", 2, "--estimators", "exact", "rloo(k=2)", "st")
 
@@ -36,3 +39,10 @@ def test_bench_says_what_there_is(said):
     code, _, err = said("bench", "gradients", "--on", "coins", "--estimators", "rebbar")
     assert code == 2
     assert "Did you mean 'rebar'" in err
+
+
+def test_a_program_is_built_from_its_seed(monkeypatch):
+    random = lambda key: Program(lambda model, x, draw: model * x, jax.random.normal(key), None)  # noqa: E731
+    monkeypatch.setitem(PROGRAMS, "random", random)
+    models = [float(build("random", seed).model) for seed in (0, 1, 0)]
+    assert models[0] == models[2] != models[1]

@@ -25,6 +25,7 @@ from subitize.counter.learner import AIRLearner
 from subitize.evaluation.pictures import count_pictures
 from subitize.figures.board import board
 from subitize.figures.scenes import overlay
+from subitize.figures.showcase import showcase
 from subitize.figures.style import WINDOWS
 from subitize.models.air import AIR, AIRSettings, Step
 from subitize.models.look import Look
@@ -439,14 +440,22 @@ def test_the_last_line_of_training_tells_the_known_numbers(measured):
     assert last_words(measured) == [f"held out: 50.2 % counted right ({each}) of 500 scenes"]
 
 
+def shown(*kinds: int) -> Image.Image:
+    """The board of scenes of these kinds."""
+    images = np.stack([scene_of(kind).image for kind in kinds])
+    looks = jax.tree.map(lambda *parts: np.stack(parts), *map(look_at, kinds))
+    truth = np.array([len(KINDS[kind][0]) for kind in kinds])
+    return board(images, looks, truth, "kinds · held-out scenes")
+
+
 def test_show_draws_held_out_scenes_with_what_is_seen_in_them(measured, said, tmp_path):
     code, out, error = said("show", "any", "--out", tmp_path / "board.png")
     assert code == 0, error
     assert out.splitlines()[-1] == f"picture: {tmp_path / 'board.png'}"
     chosen = [0, 0, 1, 1, 1, 2, 3, 2, 4, 4, 5, 5]  # kinds: two empty ones, else counts in turn
-    images = np.stack([scene_of(kind).image for kind in chosen])
-    looks = jax.tree.map(lambda *parts: np.stack(parts), *map(look_at, chosen))
-    truth = np.array([len(KINDS[kind][0]) for kind in chosen])
-    np.testing.assert_array_equal(
-        Image.open(tmp_path / "board.png"), board(images, looks, truth, "kinds · held-out scenes")
-    )
+    np.testing.assert_array_equal(Image.open(tmp_path / "board.png"), shown(*chosen))
+
+
+def test_held_out_scenes_of_another_seed_are_others(measured):
+    chosen = [0, 0, 1, 1, 1, 3, 2, 3, 4, 4, 5, 5]  # from the third on, those with three come first
+    np.testing.assert_array_equal(showcase(measured, seed=3), shown(*chosen))

@@ -46,6 +46,11 @@ def test_a_model_brings_its_own_options(words):
     assert parsed(words).recipe == Recipe.of("dair", max_objects=5)
 
 
+@pytest.mark.parametrize("words", [["--model", "air", "--model", "dair"], ["model=air", "model=dair"]])
+def test_of_an_option_that_is_given_twice_the_last_counts(words):
+    assert parsed([*words, "--steps", "7", "steps=9"]).recipe == Recipe.of("dair", steps=9)
+
+
 def test_scenes_are_spelled_as_models_are():
     data = parsed(["--scenes", "dots(ground='texture', canvas=72)"]).recipe.data
     world = data.load("test")

@@ -132,6 +132,13 @@ def test_a_relaxed_value_becomes_the_value(dist):
     assert np.allclose(dist.relaxed(noise, jnp.asarray(1e-4)), dist.transport(noise), atol=1e-6)
 
 
+def test_a_logistic_is_the_log_odds_of_a_relaxed_coin_of_the_same_noise():
+    noise, temperature = jnp.array([0.1, 0.55, 0.8]), 0.7
+    logistic = Logistic(LOGITS / temperature, jnp.full(3, 1 / temperature))
+    relaxed = Bernoulli(LOGITS).relaxed(noise, jnp.asarray(temperature))
+    assert np.allclose(jax.nn.sigmoid(logistic.transport(noise)), relaxed)
+
+
 def test_the_logarithm_of_a_stopping_code_is_linear_in_it():
     a, b = FINITE[2].support()[1:3]
     halfway = FINITE[2].log_prob((a + b) / 2)
@@ -153,7 +160,17 @@ def test_stopping_is_the_product_of_its_steps():
 
 @pytest.mark.parametrize("word", COUNT_PRIORS)
 def test_a_count_prior_is_normalised(word):
-    assert np.isclose(jnp.exp(COUNT_PRIORS[word]().log_probs(5)).sum(), 1)
+    log_probs = COUNT_PRIORS[word]().log_probs(5)
+    assert log_probs.shape == (6,)
+    assert np.isclose(jnp.exp(log_probs).sum(), 1)
+
+
+@pytest.mark.parametrize(
+    ("prior", "value"), [(Geometric, 0.0), (Geometric, 1.5), (Binomial, 0.0), (Binomial, 1.0)]
+)
+def test_a_prior_needs_a_probability(prior, value):
+    with pytest.raises(ValueError, match="lies in"):
+        prior(value)
 
 
 def test_breaking_sticks_leaves_what_the_prior_says():
@@ -175,6 +192,12 @@ def test_the_likeliest_concentration_is_the_mean_count():
     slope = jax.grad(surprise)
     assert abs(slope(jnp.log(counts.mean()))) < 1e-4
     assert slope(jnp.log(counts.mean() * 1.1)) > 0 > slope(jnp.log(counts.mean() / 1.1))
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_concentration_follows_the_gradient_only_if_it_is_learned(learned):
+    slopes = jax.grad(lambda prior: prior.log_probs(4)[2])(Sticks(1.7, learned))
+    assert bool(slopes.log_concentration != 0) == learned
 
 
 @pytest.mark.parametrize("concentration", [0, -1.0])

@@ -9,6 +9,7 @@ from subitize.core.errors import did_you_mean, printable
 
 def test_did_you_mean_is_a_sentence_or_nothing():
     assert did_you_mean("Mnits", ["mnist", "digits"]) == " Did you mean 'mnist'?"
+    assert did_you_mean("mnits", ["MNIST", "Digits"]) == " Did you mean 'MNIST'?"
     assert did_you_mean("xyz", ["mnist", "digits"]) == ""
 
 

@@ -37,6 +37,8 @@ def test_strangers_agree(sharpness):
         log_loss(truth, np.maximum(posterior, 1e-12), labels=range(5)),
         rtol=1e-6,
     )
+    right = truth == posterior.argmax(1)
+    assert found["calibration_error"] == calibration_error(posterior.max(1), right)
 
 
 def test_accuracy_is_told_for_each_true_count():

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from subitize.evaluation.held_out import evaluate
+from subitize.evaluation.held_out import evaluate, held_out
+from subitize.scenes import Bits
 
 
 def test_every_number_is_there_and_reproducible(untrained):
     found = evaluate(untrained, n=70, seed=1)
     assert found == evaluate(untrained, n=70, seed=1)
-    assert found != evaluate(untrained, n=70, seed=2)
+    other = evaluate(untrained, n=70, seed=2)
+    assert all(found[name] != other[name] for name in ("elbo", "negative_log_posterior", "mean_p_count"))
     assert (found["n"], found["seed"]) == (70, 1)
     table = np.array(found["confusion"])
     assert table.sum() == 70
@@ -37,3 +39,11 @@ def test_a_folder_has_no_truth_and_each_picture_is_seen_once(untrained, tmp_path
     assert found["n"] == len(run.scenes("test").files)
     assert found["count_accuracy"] is found["iou"] is found["coverage_90"] is None
     assert np.isfinite(found["elbo"])
+
+
+@pytest.mark.parametrize(("n", "seen"), [(70, 70), (1000, 297)])
+def test_of_a_stack_each_picture_is_held_out_once_and_in_order(n, seen, monkeypatch):
+    monkeypatch.setattr("subitize.evaluation.held_out.CHUNK", 50)
+    world = Bits("test", of="digits")
+    images = np.concatenate([scene.image for scene in held_out(world, n, seed=0)])
+    np.testing.assert_array_equal(images, np.asarray(world.pictures[:seen]) / 255)

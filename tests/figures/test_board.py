@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from subitize.figures.board import board, card, cut, fields, summary
+from subitize.figures.board import board, card, cut, fields, slots, summary
 from subitize.figures.showcase import choose
 from subitize.figures.style import ACCENT, INK, WINDOWS
 from subitize.models.look import Look
@@ -75,6 +75,26 @@ def test_windows_are_where_the_objects_are_on_the_enlarged_scene():
     assert not is_of(scene, WINDOWS[2]).any()
 
 
+def test_beside_a_scene_stand_its_reconstruction_and_what_was_painted_for_each_object():
+    seen = one(look(1, 3, 40, 40, 1))
+    shades = np.array([0.2, 0.5, 0.8])
+    patches = np.ones((3, 40, 40, 1)) * shades[:, None, None, None]
+    seen = seen._replace(count=np.array(3), patches=patches, reconstruction=np.ones((40, 40, 1)))
+    sheet = np.asarray(card(np.zeros((40, 40, 1)), seen, None))
+    (_, second, third, _), (side, columns) = fields(seen, 120), slots(seen, 120)
+    assert columns == 3
+    assert (sheet[60:, :120] == 0).all()  # below its windows
+    assert (sheet[:120, second : second + 120] == 255).all()
+    for slot, shade in enumerate(shades):
+        middle = third + slot * (side + 8) + side // 2
+        assert (sheet[side // 2, middle] == round(255 * shade)).all()
+
+
+def test_a_truth_that_nobody_knows_is_not_shown():
+    images, looks = np.zeros((3, 40, 40, 1)), look(3, 2, 40, 40, 1)
+    np.testing.assert_array_equal(board(images, looks, np.full(3, -1)), board(images, looks))
+
+
 @pytest.mark.parametrize(("truth", "right"), [(None, True), (3, True), (2, False)])
 def test_the_number_is_the_count_and_coloured_where_it_is_wrong(truth, right):
     seen = one(look(1, 4, 40, 40, 1))
@@ -110,5 +130,7 @@ def test_scenes_are_chosen_by_truth_with_few_empty_ones():
     truth = np.array([0] * 50 + [1] * 50 + [2] * 50)
     chosen = truth[choose(truth, 12)]
     assert np.bincount(chosen).tolist() == [2, 5, 5]
+    assert (np.diff(chosen) >= 0).all()
+    assert [len(choose(truth, n)) for n in range(1, 12)] == list(range(1, 12))
     assert len(choose(np.array([-1] * 5), 12)) == 5
     assert len(choose(np.array([0] * 5), 3)) == 3

@@ -263,3 +263,32 @@ def test_sizes_follow_size_and_jitter(family):
     assert 1.7 < longest[20.0].mean() / longest[10.0].mean() < 2.3
     assert longest[20.0].max() <= 20
     assert longest[20.0].mean() > 10
+
+
+def test_one_over_the_side_is_normal_about_one_over_the_size():
+    """Its relative spread is the jitter; sides by the areas of circles and squares."""
+    scenes = load("sprites", counts=(1,), size=12.0, jitter=0.2)
+    pieces = throw(scenes, keys(4000))
+    labels, area = np.asarray(pieces.labels[:, 0]), np.asarray(pieces.ink.sum((1, 2, 3)))
+    plain = labels < 2
+    sides = np.sqrt(area / np.array([np.pi / 4, 0.85**2])[np.minimum(labels, 1)])[plain]
+    errors = (12 / sides - 1) / 0.2
+    assert abs(errors.mean()) < 4 / len(errors) ** 0.5
+    assert abs(errors.std() - 1) < 4 / (2 * len(errors)) ** 0.5
+    assert np.abs(errors).max() < 3.1
+
+
+def test_an_object_lies_anywhere_on_the_canvas_up_to_its_edges():
+    scenes = load("sprites", counts=(1,), canvas=(24, 32), size=10, jitter=0.0)
+    rows, columns = np.asarray(throw(scenes, keys(1000)).corners[:, 0]).T
+    for corners, places in ((rows, 24 - 10 + 1), (columns, 32 - 10 + 1)):
+        assert stats.chisquare(np.bincount(corners, minlength=places)).pvalue > 1e-4
+        assert set(corners) == set(range(places))
+
+
+@pytest.mark.parametrize("case", ["digits colour", "sprites", "dots colour"])
+def test_colours_are_bright_and_of_any_hue(drawn, case):
+    colours = drawn(case)[1].colours.reshape(-1, 3)
+    np.testing.assert_allclose(colours.max(1), 1, atol=1e-6)
+    assert (colours.min(1) < 0.5 + 1e-6).all()
+    assert stats.chisquare(np.bincount(colours.argmax(1), minlength=3)).pvalue > 1e-4

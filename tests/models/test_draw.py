@@ -77,10 +77,11 @@ def test_painting_starts_from_the_mean_picture():
 def test_the_bound_is_the_likelihood_of_the_last_canvas_less_every_step_s_divergence():
     draw = Samples(jr.key(2))
     cost, parts = negative_elbo(MODEL, IMAGE, draw)
-    memory, divergence, codes = MODEL.begin(), 0.0, []
+    memory, divergence, drawn, codes = MODEL.begin(), 0.0, [], []
     for t in range(SMALL.glimpses):
         q, memory, _ = MODEL.see(memory, IMAGE)
         z = draw.at(jnp.asarray(t))("code", q)
+        drawn.append(z)
         codes.append((z - q.loc) / q.scale)
         divergence += float(np.sum(0.5 * (q.loc**2 + q.scale**2 - 1) - np.log(q.scale)))
         memory, _ = MODEL.paint(memory, z)
@@ -90,6 +91,26 @@ def test_the_bound_is_the_likelihood_of_the_last_canvas_less_every_step_s_diverg
     assert np.isclose(parts["log_likelihood"], likelihood, rtol=1e-5)
     assert np.isclose(cost, divergence - likelihood, rtol=1e-5)
     assert len({float(code[0]) for code in codes}) == SMALL.glimpses  # fresh noise at every step
+    glances = MODEL.look(IMAGE, draw)
+    assert np.allclose(glances.code, jnp.stack(drawn))
+    assert np.allclose(glances.canvas[-1], jax.nn.sigmoid(odds))
+
+
+def test_a_stroke_is_added_to_what_the_canvas_holds():
+    blank = MODEL.begin()
+    canvas = jr.normal(jr.key(5), blank.canvas.shape)
+    on_blank, on_canvas = (
+        MODEL.paint(blank._replace(canvas=held), jnp.ones(SMALL.code))[0].canvas
+        for held in (0 * canvas, canvas)
+    )
+    assert np.any(on_blank != 0)
+    assert np.allclose(on_canvas, canvas + on_blank)
+
+
+def test_a_code_is_of_what_the_canvas_lacks():
+    begun = MODEL.begin()
+    empty, full = (MODEL.see(begun._replace(canvas=begun.canvas + odds), IMAGE)[0] for odds in (-5, 5))
+    assert not np.allclose(empty.loc, full.loc)
 
 
 def test_the_bound_bounds_the_likelihood():

@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -12,7 +13,11 @@ from subitize.core.distributions import Bernoulli
 from subitize.gradients import expectation
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_elbo, negative_mean_elbo
 
-MODEL = SBN(jnp.array([0.2, 0.7, 0.0]), (2, 2), key=jr.key(0))
+MODEL = eqx.tree_at(
+    lambda model: model.prior,
+    SBN(jnp.array([0.2, 0.7, 0.0]), (2, 2), key=jr.key(0)),
+    jnp.array([0.4, -0.9]),
+)
 X = jnp.array([1.0, 0.0, 1.0])
 PATTERNS = [jnp.array(p, float) for p in itertools.product([0, 1], repeat=2)]
 
@@ -23,6 +28,11 @@ def test_the_joint_sums_to_one():
         jnp.exp(MODEL.log_joint(x, [a, b])) for x in images for a, b in itertools.product(PATTERNS, repeat=2)
     )
     assert np.isclose(total, 1)
+
+
+def test_pixels_of_which_nothing_is_said_are_lit_as_often_as_in_the_mean_picture():
+    mute = eqx.tree_at(lambda m: m.down, MODEL, replace_fn=lambda down: jax.tree.map(jnp.zeros_like, down))
+    np.testing.assert_allclose(jax.nn.sigmoid(mute.pixels_given(PATTERNS[1]).logits), [0.2, 0.7, 0.001])
 
 
 def outcomes(model):
@@ -61,6 +71,44 @@ def test_estimators_agree_with_the_sum(cost, word, objective):
         draws = jnp.stack(leaves[1:])
         error = draws.std(0, ddof=1) / len(found) ** 0.5
         assert (jnp.abs(draws.mean(0) - leaves[0]) < 6 * error + 1e-9).all()
+
+
+class Given:
+    """A draw of these values, whatever they are drawn from."""
+
+    def __init__(self, first, second):
+        self.values = {"h1": jnp.array(first), "h2": jnp.array(second)}
+
+    def __call__(self, name, dist):
+        return self.values[name]
+
+    def at(self, step):
+        return self
+
+
+def test_the_mean_bound_is_the_bound_without_the_direct_gradient_of_q():
+    draw = Given([1.0, 0.0], [0.0, 1.0])
+    whole, less = (jax.value_and_grad(cost)(MODEL, X, draw) for cost in (negative_elbo, negative_mean_elbo))
+    assert whole[0] == less[0]
+    assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(whole[1].up))
+    assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(less[1].up))
+    assert eqx.tree_equal((whole[1].down, whole[1].prior), (less[1].down, less[1].prior))
+
+
+def test_the_concrete_bound_of_a_draw_is_that_of_the_paper():
+    """λ e^(a - λz) / (1 + e^(a - λz))² is the density of z = (a + logistic noise) / λ."""
+
+    def log_density(z, a, temperature):
+        z, a = np.asarray(z), np.asarray(a)
+        return np.sum(np.log(temperature) + a - temperature * z - 2 * np.logaddexp(0, a - temperature * z))
+
+    first, second = [0.3, -1.2], [2.1, 0.4]
+    codes = [jnp.tanh(jnp.array(z) / 2) for z in (first, second)]  # 2 σ(z) - 1
+    log_q = log_density(first, MODEL.up[0](MODEL.centred(X)), 2 / 3)
+    log_q += log_density(second, MODEL.up[1](codes[0]), 2 / 3)
+    log_p = log_density(first, MODEL.down[1](codes[1]), 1 / 2) + log_density(second, MODEL.prior, 1 / 2)
+    log_p += MODEL.pixels_given((codes[0] + 1) / 2).log_prob(X)
+    assert np.isclose(negative_concrete_elbo(MODEL, X, Given(first, second)), log_q - log_p)
 
 
 def test_the_concrete_bound_is_one_of_its_own_and_reaches_every_weight():

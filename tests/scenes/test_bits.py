@@ -5,6 +5,7 @@ import pytest
 
 from subitize.core.errors import UsageError
 from subitize.scenes import Bits, Digits
+from subitize.scenes.bits import PARTS
 
 
 def test_a_pixel_is_lit_as_often_as_it_is_bright():
@@ -27,6 +28,12 @@ def test_the_bits_are_the_same_every_time_and_the_splits_share_none():
     assert np.array_equal(train.pictures, again.pictures)
     assert len(test.pictures) == len(Digits("test").pictures)
     assert not np.array_equal(train.pictures[: len(test.pictures)], test.pictures)
+
+
+def test_each_training_digit_of_mnist_is_for_training_or_for_validation():
+    (file, train), (again, valid) = (PARTS["mnist"][split] for split in ("train", "valid"))
+    assert file == again == "train"
+    assert [*range(60_000)[train], *range(60_000)[valid]] == list(range(60_000))
 
 
 def test_a_scene_is_one_of_the_pictures():

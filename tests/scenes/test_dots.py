@@ -7,6 +7,7 @@ import pytest
 
 from subitize.core.errors import UsageError
 from subitize.scenes import Dots
+from subitize.scenes.painting import Pieces
 
 COUNTS, SCENES_DRAWN = (0, 1, 2, 5), 400
 
@@ -35,6 +36,12 @@ def test_area_is_independent_of_number(drawn):
     assert abs(np.corrcoef(np.log(area), count)[0, 1]) < 4 / len(count) ** 0.5
 
 
+def test_equal_factors_of_area_are_as_frequent(drawn):
+    _, image = some(drawn)
+    share = np.log(image.mean((1, 2)) / 0.03) / np.log(0.09 / 0.03)
+    assert abs(share.mean() - 0.5) < 4 * (1 / 12 / len(share)) ** 0.5
+
+
 def test_the_objects_of_a_scene_share_its_area(drawn):
     sides = drawn.boxes[drawn.count == 5]
     area = (sides[..., 2] - sides[..., 0]) * (sides[..., 3] - sides[..., 1])
@@ -56,6 +63,26 @@ def test_a_texture_hides_what_brightness_would_tell(drawn):
     assert abs(np.mean(np.sign(apart))) < 4 / len(apart) ** 0.5, "brighter as often as darker"
 
 
+def test_objects_have_a_texture_of_their_own():
+    world = Dots(canvas=64, ground="texture")
+    ink = jnp.zeros((2, 1, 64, 64), jnp.float32).at[1].set(1.0)
+    ground, objects = (
+        world.cut_out(
+            Pieces(ink, jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 1), jnp.float32), jnp.array([0])),
+            jax.random.key(0),
+        )
+        for ink in ink
+    )
+    assert np.std(objects - ground) > 0.1
+
+
+def test_fields_lie_all_over_the_canvas():
+    world = Dots(counts=(1,), area=(0.01, 0.02), field=(0.4, 0.5))
+    boxes = scenes_of(world, 2000).boxes[:, 0]
+    assert (boxes[:, :2].min(0) <= 1).all()
+    assert (boxes[:, 2:].max(0) >= 63).all()
+
+
 def test_training_and_held_out_scenes_share_neither_ground_nor_places():
     train, test = (scenes_of(Dots(split, ground="texture"), 24).image for split in ("train", "test"))
     for a, b in zip(train, test, strict=True):
@@ -67,6 +94,7 @@ def test_training_and_held_out_scenes_share_neither_ground_nor_places():
     [
         ({"area": (0.2, 0.1)}, "pair of shares"),
         ({"area": (0.1,)}, "pair of shares"),
+        ({"area": (0.5, 1.5)}, "pair of shares"),
         ({"area": (0.5, 0.9)}, "no room"),
         ({"field": (0.1, 1.0)}, "no room"),
         ({"ground": "grass"}, "ground"),

@@ -46,6 +46,16 @@ SENTENCES = {
         "Digits: objects of size 18 grow to 24 pixels with jitter=0.08, more than a 20×20 canvas. "
         "Use a larger canvas (`canvas=24`) or smaller objects (`size=15`).",
     ),
+    "larger than the shorter side of the canvas": (
+        {"name_or_path": "digits", "canvas": (20, 40), "size": 18},
+        "Digits: objects of size 18 grow to 24 pixels with jitter=0.08, more than a 20×40 canvas. "
+        "Use a larger canvas (`canvas=24`) or smaller objects (`size=15`).",
+    ),
+    "truth for a number": (
+        {"name_or_path": "sprites", "counts": (True, 2)},
+        "Sprites: `counts` lists how many objects a scene may hold, whole numbers from 0 up; got (True, 2). "
+        "Write `counts=(0, 1, 2)`.",
+    ),
     "tiny canvas": (
         {"name_or_path": "sprites", "canvas": 0},
         "Sprites: `canvas` is one side or (height, width), from 8 to 512 pixels each; got 0. "
@@ -67,6 +77,10 @@ SENTENCES = {
     "wild jitter": (
         {"name_or_path": "sprites", "jitter": 0.9},
         "Sprites: `jitter` is the relative spread of an object's side, from 0 to 0.2; got 0.9.",
+    ),
+    "negative jitter": (
+        {"name_or_path": "sprites", "jitter": -0.1},
+        "Sprites: `jitter` is the relative spread of an object's side, from 0 to 0.2; got -0.1.",
     ),
     "two channels": (
         {"name_or_path": "sprites", "channels": 2},

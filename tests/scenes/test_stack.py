@@ -28,3 +28,12 @@ def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
         assert np.abs(ones - picture).max((1, 2, 3)).min() <= 1
     scene = stack.batch(0, jnp.arange(3))
     assert scene.image.shape == (3, 48, 48, 1)
+
+
+def test_a_world_that_is_given_twice_goes_on_and_a_scene_is_any_of_the_pictures():
+    world = Dots(counts=(1,), canvas=48)
+    stack = Drawn([(world, 3), (world, 4)], seed=3, batch=7)
+    wanted = np.round(255 * np.asarray(world.batch(3, jnp.arange(7)).image)).astype(np.uint8)
+    assert {picture.tobytes() for picture in np.asarray(stack.pictures)} == {p.tobytes() for p in wanted}
+    drawn = np.round(255 * np.asarray(stack.batch(0, jnp.arange(200)).image)).astype(np.uint8)
+    assert {picture.tobytes() for picture in drawn} == {p.tobytes() for p in wanted}
