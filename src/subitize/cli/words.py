@@ -30,8 +30,8 @@ def parse(options: type[Options], verb: str, words: Sequence[str]) -> Options:
     kinds = dict(fields(options))
     positional = any("Positional" in str(kind) for kind in kinds.values())
     words = [word for given in words for word in spelled_out(given, kinds)]
-    check_names(verb, words, kinds, positional=positional)
     check_said(verb, words)
+    check_names(verb, words, kinds, positional=positional)
     with contextlib.redirect_stderr(io.StringIO()) as said:
         try:
             return tyro.cli(options, prog=f"subitize {verb}", args=words, config=CONFIG)
@@ -86,8 +86,6 @@ def spelled_out(word: str, kinds: dict[str, Any]) -> list[str]:
 def check_names(verb: str, words: Sequence[str], kinds: dict[str, Any], *, positional: bool) -> None:
     """Refuse options that do not exist, before anything is made of them."""
     known = ["--" + name.replace("_", "-") for name, kind in kinds.items() if "Positional" not in str(kind)]
-    if "" in words:
-        raise UsageError(f"A word after `subitize {verb}` is empty, where a value is needed. Write one.")
     for word in words:
         if positional and word.startswith("-") and word not in known and os.path.lexists(word):
             raise UsageError(f"{word} reads as an option. To name the file, write ./{word}.")
