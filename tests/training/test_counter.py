@@ -231,6 +231,8 @@ def test_squares_give_their_side_as_size():
     for image, (x, y) in zip(images, np.random.default_rng(0).integers(1, 28, (30, 2)), strict=True):
         image[y : y + 10, x : x + 10] = 0.9
     assert window_size(images) == pytest.approx(10 * MARGIN)
+    images[:, 39, [5, 20, 35]] = 0.9  # specks outnumber them
+    assert window_size(images) == pytest.approx(10 * MARGIN)
     with pytest.raises(NoInputError, match="Nothing can be seen"):
         window_size(np.zeros((3, 40, 40, 1)))
 
@@ -319,6 +321,7 @@ def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
     assert examples.image.shape == (6, 8, 8, 1)
     assert np.all(examples.summands == 3)
     assert np.all(examples.contrast == 7)
+    assert np.allclose(examples.real, [1.5] * 4 + [0] * 2), "in the mean over all a real scene weighs one"
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():
