@@ -212,6 +212,18 @@ def test_sums_are_of_as_many_as_scenes_hold(counts, m):
     assert (complete.model.summands if complete.model.sums else None) == m
 
 
+def test_no_sums_are_made_of_scenes_of_which_nobody_knows_the_truth():
+    class Hearsay(Digits):
+        has_truth = False
+
+    complete, _ = completed(Recipe.of(object_size=20.0), Hearsay("train"))
+    assert complete.model.sums == 0
+
+
+def test_epochs_are_made_where_they_are_asked_for():
+    assert [TINY.replace(epochs=epochs).plan().replace for epochs in (False, True)] == [True, False]
+
+
 def test_weights_of_another_recipe_are_noticed(tmp_path, run):
     shutil.copytree(run.path, tmp_path / "copy")
     (tmp_path / "copy" / "recipe.json").write_text(TINY.replace(max_objects=4, object_size=20.0).to_json())
