@@ -421,6 +421,43 @@ def test_a_relaxed_class_is_a_draw_when_cold_and_none_when_hot():
     assert np.allclose(hot, 1 / 3, atol=0.1)
 
 
+def test_muprop_expands_around_the_means_of_later_sites_too():
+    """By hand: what is left of 3 b, b drawn after a, is 3 (b - E b), whatever a is."""
+
+    def cost(θ, x, draw):
+        a, b = draw("a", Bernoulli(θ)), draw("b", Bernoulli(0.2 + 0 * θ))
+        return 3 * b, {"a": a, "b": b}
+
+    loss = expectation(cost, {"a": "delta", "b": "st"})
+    memory = loss.init(θ, X, jr.key(0))
+    gradient, info = jax.grad(lambda θ: loss(θ, memory, jnp.full(7, X), jr.key(1)), has_aux=True)(θ)
+    wanted = 3 * (info["b"] - jax.nn.sigmoid(0.2)) * (info["a"] - jax.nn.sigmoid(θ))
+    assert np.isclose(gradient, wanted.mean())
+    assert wanted.std() > 0.1
+
+
+class First(eqx.Module):
+    """A network that answers with the first number it sees."""
+
+    def __call__(self, seen):
+        return seen[:1]
+
+
+def test_black_box_sees_the_relaxed_value_that_rebar_relaxes_to():
+    """With a network that says y - ½ it is REBAR of the cost b - ½."""
+    cost = lambda θ, x, draw: draw("b", Bernoulli(θ)) - 0.5  # noqa: E731
+    found = []
+    for word in ("rebar", "black_box"):
+        loss = expectation(cost, word)
+        memory = loss.init(jnp.asarray(0.9), X, jr.key(0))
+        if word == "black_box":
+            memory = eqx.tree_at(lambda m: m["b"].network, memory, First())
+        gradient = jax.grad(lambda θ, loss=loss, memory=memory: loss(θ, memory, X[None], jr.key(1))[0])
+        found.append(gradient(jnp.asarray(0.9)))
+    assert found[0] != 0
+    assert np.isclose(*found)
+
+
 def test_rebar_takes_away_what_relaxing_adds_to_the_cost():
     """40 b (1 - b) is nothing for a coin, and much for a relaxed one: the mean of that is the baseline's."""
     cost = lambda θ, x, draw: (lambda b: (b - x) ** 2 + 40 * b * (1 - b))(draw("b", Bernoulli(θ)))  # noqa: E731

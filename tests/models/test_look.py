@@ -79,9 +79,9 @@ def test_a_model_that_paints_black_sees_nothing(word):
     assert look(model, IMAGE).posterior[0] < 0.9
 
 
-def dair():
+def dair(kind=AIR):
     """One that is inclined to go on."""
-    model = AIR(dataclasses.replace(SMALL, model="dair"), key=jr.key(0))
+    model = kind(dataclasses.replace(SMALL, model="dair"), key=jr.key(0))
     return eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(5.0))
 
 
@@ -98,6 +98,23 @@ def test_who_looks_again_never_explains_less():
         found, wanted = look(dair().extended(looks=times), IMAGE), summed_up(model, looks[times - 1])
         np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-3)
         np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-5)
+
+
+def test_no_two_thoughts_of_whoever_looks_again_have_the_same_order():
+    orders = []
+
+    class Telling(AIR):
+        def begin(self, image, draw):
+            progress = super().begin(image, draw)
+            jax.debug.callback(lambda order: orders.append(tuple(np.ravel(order).tolist())), progress.memory)
+            return progress
+
+    model, telling = dair(), dair(Telling)
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    for time in range(2):
+        reconsidered(telling, IMAGE, found, jnp.asarray(time))
+    jax.effects_barrier()
+    assert len(set(orders)) == len(orders) > 2
 
 
 def four(count=3):
