@@ -79,6 +79,7 @@ def test_exact_refuses_a_support_too_large_to_run():
     ("word", "dist", "reason"),
     [
         ("local", Bernoulli(jnp.zeros(MAX_COINS + 1)), "over 4,096"),
+        ("exact", Bernoulli(jnp.zeros(17)), "131,072 values, more than 65,536"),
         ("arsm", Categorical(jnp.zeros(92)), "4,186 pairs of classes"),
         ("sum_sample(k=2)", Bernoulli(jnp.zeros(1)), "2 values leave none to sample besides k=2"),
         ("unordered(k=3)", Bernoulli(jnp.zeros(1)), "2 values are fewer than k=3"),
