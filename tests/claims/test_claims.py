@@ -6,6 +6,8 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,15 +16,19 @@ import pytest
 from PIL import Image
 
 from subitize import claims, scenes
-from subitize.claims import CLAIMS
+from subitize.claims import CLAIMS, generalisation, painting, worlds
 from subitize.claims.generalisation import unseen
 from subitize.claims.open_ended import within
 from subitize.cli import main
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.results import Result
 from subitize.models.air import AIR, AIRSettings
+from subitize.models.draw import DRAW, DRAWSettings
 from subitize.reproduce import Claim, Condition, Finding, Lab, reproduce
-from subitize.reproduce.counting import confused
+from subitize.reproduce import lab as laboratory
+from subitize.reproduce.counters import counter_of
+from subitize.reproduce.counting import confused, scenes_of
+from subitize.reproduce.generative import Schedule
 from subitize.reproduce.report import report
 from subitize.training import Recipe, Run
 from subitize.training.weights import WEIGHTS
@@ -89,6 +95,8 @@ def test_a_claim_is_as_good_as_its_worst_condition(high, low, verdict, tmp_path)
     assert found.runs == tuple({"seed": seed, "high": high[seed], "low": low[seed]} for seed in claim.seeds)
     text = report(tmp_path, tmp_path)
     assert text.count("\n| ") == 3, "a row for each condition, below the head"
+    for sign, bar, values in (("≥", 85, high), ("≤", 20, low)):
+        assert f"| {sign} {bar} | {sum(values) // 3} ({', '.join(map(str, values))}) |" in text
     assert {"date", "cpu", "command", "commit"} <= set(found.provenance)
     assert f"**{verdict.capitalize()}.**" in text
     assert "![" not in text
@@ -251,10 +259,116 @@ def test_within_counts_errors_to_both_sides(error, share):
 
 
 def test_what_was_shown_does_not_count_as_unseen():
-    tables = [np.eye(4, dtype=int)]
-    assert unseen(tables, 3, (0, 1, 2)) == [100.0]
+    table = np.eye(4, dtype=int)
+    table[3, :3], table[2, 3] = 1, 7
+    assert unseen([table], 3, (0, 1, 2)) == [25]
     with pytest.raises(UsageError, match="not shown"):
-        unseen(tables, 2, (0, 1, 2))
+        unseen([table], 2, (0, 1, 2))
+
+
+def test_on_what_was_shown_dair_is_behind_by_what_air_is_righter(tmp_path, monkeypatch):
+    tables = {"air": np.eye(3), "dair": np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1]])}  # right: 1, 1/2, 1/2
+    monkeypatch.setattr(generalisation, "tested", lambda lab, way, *_: [tables[way.split(",")[0]]])
+    assert generalisation.training_counts(Lab(tmp_path, (0,))).values["behind"] == pytest.approx([100 / 3])
+
+
+def test_scenes_of_a_count_are_held_out_and_have_a_seed_of_their_own():
+    for n in (1, 2):
+        world = scenes.load("digits", "test", counts=(n,))
+        assert np.array_equal(scenes_of("digits", n, 3).image, world.batch(n, np.arange(3)).image)
+
+
+class Nobody(NamedTuple):
+    """A learner of nothing, whose guide can take any number of steps."""
+
+    extends: bool = True
+
+    def init(self, key, batch, *, learning_rate_scale=1.0):
+        return ()
+
+    def step(self, state, batch, key):
+        return state, {}
+
+
+class Asked(Lab):
+    """A lab that trains nothing and notes what it is asked for."""
+
+    def trained(self, **options):
+        self.made.append(options)
+        return Run(self.out, Recipe.of(), Nobody(), SimpleNamespace(guide=Nobody()), "")
+
+    def looking(self, run, max_objects, looks):
+        self.made.append((max_objects, looks))
+        return run
+
+
+@pytest.mark.parametrize(("way", "looks"), [("dair", 8), ("dair, one look", 1), ("published", 1), ("air", 1)])
+def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_they_shall(way, looks, tmp_path):
+    lab = Asked(tmp_path, (0,))
+    counter_of(way, (0, 1, 3)).run(lab, 0)
+    training, looking = lab.made
+    assert looking == (9, looks)
+    assert training["max_objects"] == 4
+    assert training.get("sums") == (0 if way == "published" else None), "the paper's learns from no sums"
+
+
+def test_other_options_are_trained_anew(tmp_path, monkeypatch):
+    folders = []
+
+    class Quick(Run):
+        def seconds(self):
+            return 1.0
+
+    def train(recipe, folder):
+        folders.append(folder)
+        return Quick(folder, recipe, Nobody(), None, "")
+
+    monkeypatch.setattr(laboratory, "train", train)
+    lab = Lab(tmp_path, (0,))
+    for steps in (5, 6):
+        lab.trained(model="air", seed=0, steps=steps)
+    assert len(set(folders)) == 2
+
+
+def test_a_schedule_lets_the_rate_fall_along_half_a_cosine_and_no_gradient_be_longer_than_its_clip():
+    """Of gradients that are all as long, a step of Adam is as long as the rate."""
+    schedule = Schedule(steps=10, rate=1e-2, last_rate=1e-3, clip=1.0)
+    optimizer, found = schedule.optimizer(), []
+    state = optimizer.init(jax.numpy.zeros(()))
+    for gradient in (1.0, 1e6, 30.0, *[2.0] * 8):
+        change, state = optimizer.update(jax.numpy.asarray(gradient), state)
+        found.append(-float(change))
+    falls = (1 + np.cos(np.pi * np.arange(11) / 10)) / 2
+    np.testing.assert_allclose(found, 1e-3 + 9e-3 * falls, rtol=1e-4)
+
+
+def test_nats_are_a_mean_over_digits(monkeypatch):
+    settings = DRAWSettings(height=4, width=4, glimpses=1, hidden=2, code=1, read=2, write=2)
+    model = DRAW(settings, key=jax.random.key(0))
+    monkeypatch.setattr(painting, "total_cost", lambda model, some, key: some.sum())
+    digits = np.arange(7)[:, None, None] * np.ones((1, 4, 4)) / 16
+    assert painting.nats(model, digits, 0, batch=3) == 3
+
+
+def test_of_a_character_as_much_is_explained_as_is_missing_from_what_is_lit(tmp_path, monkeypatch):
+    """Half of the brightness of every pixel leaves a quarter of their squares, however few are lit."""
+    images = np.zeros((2, 5, 5, 1))
+    images[0, 0, 0], images[1, 2:] = 1.0, 0.6
+    size = SimpleNamespace(settings=SimpleNamespace(max_objects=4))
+
+    class Half(Run):
+        def look(self, images):
+            return SimpleNamespace(reconstruction=images / 2, count=np.array([1, 3]))
+
+    class Trained(Lab):
+        def trained(self, **options):
+            return Half(self.out, Recipe.of(), Nobody(), size, "")
+
+    monkeypatch.setattr(worlds, "pictures", lambda run, number: (images, None))
+    monkeypatch.setattr(worlds, "seen", lambda *_: Image.new("L", (4, 4)))
+    found = worlds.parts(Trained(tmp_path, (0,)))
+    assert found.values["explained"] == pytest.approx([75.0])
+    assert found.details["parts"] == [[0, 1, 0, 1, 0]]
 
 
 @pytest.mark.parametrize(

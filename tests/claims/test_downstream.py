@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import numpy as np
 
-from subitize.claims.downstream import objects, sum_and_order
+from subitize.claims import downstream
+from subitize.claims.downstream import LABELS, NOTHING, RIVALS, TASKS, answered, leads, objects, sum_and_order
+from subitize.reproduce import Lab
 from subitize.scenes import Scene
 
 
@@ -26,3 +28,24 @@ def test_objects_come_from_left_to_right_whatever_the_order_of_attention(monkeyp
     air = SimpleNamespace(settings=SimpleNamespace(width=50, height=25))
     for code in objects(air, jnp.zeros((25, 50, 1))):
         np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)
+
+
+def test_with_nothing_to_go_by_one_gives_the_commonest_answer_to_each_task(monkeypatch, tmp_path):
+    """A sum that is always seven is told; an order that is another at the test is not."""
+    known = {"train": [[7, 1], [7, 1], [7, 0]], "test": [[7, 0], [7, 0], [7, 0], [7, 1]]}
+    pairs = {split: SimpleNamespace(pictures=[], known=np.array(labels)) for split, labels in known.items()}
+    monkeypatch.setattr(downstream, "pairs_of", lambda lab, split, *_: pairs[split])
+    found = answered(Lab(tmp_path, (0,), tiny=True), NOTHING, 0)
+    assert {task: list(right.values()) for task, right in found.items()} == {"sum": [100], "order": [25]}
+
+
+def test_the_lead_is_the_least_over_all_others_and_both_tasks_with_few_labels(tmp_path):
+    table = {
+        task: {name: {str(n): [80.0, 80.0] for n in LABELS} for name in ("air", *RIVALS)} for task in TASKS
+    }
+    for task in TASKS:
+        table[task]["air"] |= {str(n): [90.0, 90.0] for n in LABELS}
+    table["order"]["cnn"]["200"] = [80.0, 88.0]
+    table["sum"]["draw"]["50"] = [95.0, 80.0]
+    table["sum"]["vae"][str(LABELS[-1])] = [99.0, 99.0]  # many
+    assert leads(table, Lab(tmp_path, (0, 1))) == [-5, 2]

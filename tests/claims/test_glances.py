@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from subitize.claims import glances
-from subitize.claims.glances import Watcher, clocked, ink, median_of
+from subitize.claims.glances import Watcher, clocked, ink, median_of, told_apart
+from subitize.reproduce import Lab
 
 
 def test_the_median_is_of_the_chosen_or_else_of_all():
@@ -29,3 +30,16 @@ def test_every_number_has_its_time_in_milliseconds_and_all_come_in_turn(monkeypa
     watcher = Watcher(lambda model, image: image.sum() + model, jnp.zeros(()))
     found = clocked(watcher, pictures, {n: np.ones(5, bool) for n in pictures})
     assert found == [7000.0, 8000.0, 9000.0]
+
+
+def test_a_glance_tells_numbers_from_one_on(monkeypatch, tmp_path):
+    for name in ("shown", "labelled", "fit_classifier"):
+        monkeypatch.setattr(glances, name, lambda *_: None)
+    assert told_apart(Lab(tmp_path, (0,)), 0).tell(np.array([0, 8])).tolist() == [1, 9]
+
+
+def test_what_is_compared_is_one_with_four_and_four_with_eight(monkeypatch, tmp_path):
+    answers = {"right": [95.0, 90.0, 30.0], "milliseconds": [2.0, 5.0, 9.0]}
+    monkeypatch.setattr(glances, "watched", lambda *_: answers)
+    found = glances.glances(Lab(tmp_path, (0,), tiny=True))
+    assert found.values == {"few": [5.0], "many": [60.0], "slower": [2.5]}

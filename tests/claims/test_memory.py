@@ -1,5 +1,7 @@
 """What is asked of a memory: windows on objects, and patches from other scenes that change nothing else."""
 
+from types import SimpleNamespace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,9 +9,11 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from subitize.claims import memory
 from subitize.claims.memory import STEPS, attended, course_of_all, patched_all
 from subitize.core.draws import Means
 from subitize.models.air import AIR, AIRSettings
+from subitize.reproduce import Lab
 
 IMAGES = jr.uniform(jr.key(1), (3, 20, 20, 1))
 SCENE, CELL = 0, -1  # of the memory: what the image gives, and the cell
@@ -88,3 +92,26 @@ def test_a_network_that_counts_its_steps_goes_on_after_fewer(goes_on):
         for taken in range(1, step):
             donor = jax.tree.map(lambda leaf, taken=taken: leaf[:, taken - 1], own.memory)
             assert np.allclose(patched_all(model, IMAGES, own, donor, step), taken + 1 <= goes_on, atol=1e-3)
+
+
+def test_no_scene_is_seen_with_its_own_memory(monkeypatch, tmp_path):
+    donors = []
+
+    def course(model, images):
+        n = len(images)
+        own = np.arange(n)[:, None].repeat(STEPS, 1)  # a memory that tells whose it is
+        return memory.Course(np.zeros((n, STEPS)), np.zeros((n, STEPS, 2)), np.zeros((n, STEPS)), own)
+
+    def patched(model, images, own, donor, step):
+        donors.append(donor)
+        return np.zeros(len(images))
+
+    opened = SimpleNamespace(extended=lambda steps: SimpleNamespace(model=None))
+    monkeypatch.setattr(memory, "counter_of", lambda *_: SimpleNamespace(run=lambda lab, seed: opened))
+    monkeypatch.setattr(memory, "course_of_all", course)
+    monkeypatch.setattr(memory, "patched_all", patched)
+    memory.answered(Lab(tmp_path, (0,), tiny=True), "published", 0)
+    assert len(donors) > 16
+    for donor in donors:
+        assert sorted(donor) == list(range(16))
+        assert not np.any(donor == np.arange(16))

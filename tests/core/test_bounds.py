@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 
 from subitize.cli.bench import Bench
@@ -13,7 +14,7 @@ from subitize.cli.count import Count
 from subitize.cli.reproduce import Reproduce
 from subitize.cli.sample import Sample
 from subitize.cli.val import Val
-from subitize.core.bounds import Bound, bounds_of
+from subitize.core.bounds import LARGEST_SEED, Bound, bounds_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
 from subitize.registry import LEARNERS
@@ -82,6 +83,10 @@ def test_what_lies_beyond_is_refused_by_its_name(kind, name, value):
     with pytest.raises(UsageError, match=f"`{name}` is from .* to .*; got ") as error:
         kind(**GOOD[kind] | {name: given})
     assert len(str(error.value)) < 150
+
+
+def test_the_largest_seed_is_the_largest_integer_of_a_device():
+    assert np.iinfo(np.int32).max == LARGEST_SEED
 
 
 def test_a_whole_number_may_be_its_bound():

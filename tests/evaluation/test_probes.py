@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from subitize.core.interfaces import Examples
+from subitize.core.interfaces import Batch, Examples
 from subitize.core.networks import MLP
 from subitize.evaluation import probes
 from subitize.evaluation.batches import map_batches
@@ -16,6 +16,7 @@ from subitize.evaluation.probes import (
     PartsReader,
     classifier_accuracy,
     linear_probe_accuracy,
+    one_draw_of_each,
     predict_of_draws,
     probe_accuracy,
     probe_learner,
@@ -72,8 +73,8 @@ def test_networks_answer_together_and_each_learns_by_itself(monkeypatch):
     def sure_of(logits):
         return lambda code: jnp.array(logits)
 
-    seen = np.zeros((4, 2)), np.array([0, 1, 0, 1])
-    for networks in ([[2.0, 0.0], [0.0, 9.0]], [[0.0, 9.0], [2.0, 0.0]]):
+    seen, known = (np.zeros((4, 2)), np.array([0, 1, 0, 1])), set()
+    for seed, networks in enumerate(([[2.0, 0.0], [0.0, 9.0]], [[0.0, 9.0], [2.0, 0.0]])):
         seeds, waiting = [], [sure_of(logits) for logits in networks]
 
         def train(build, seen, seed, steps, decay, seeds=seeds, waiting=waiting):
@@ -81,9 +82,36 @@ def test_networks_answer_together_and_each_learns_by_itself(monkeypatch):
             return waiting.pop(0)
 
         monkeypatch.setattr(probes, "train_with_early_stopping", train)
-        assert probes.fit_probe(seen, 0)(seen[0]).tolist() == [1, 1, 1, 1]
-        assert len({seed for seed, _ in seeds}) == len(seeds) == 2
+        assert probes.fit_probe(seen, seed)(seen[0]).tolist() == [1, 1, 1, 1]
+        known |= {own for own, _ in seeds}
         assert [decay for _, decay in seeds] == list(probes.DECAYS)
+    assert len(known) == 4
+
+
+def test_codes_are_read_in_units_of_those_that_were_learned(monkeypatch):
+    """One that is above their mean is so in whatever company."""
+    above = lambda code: jnp.array([0.0, code[0]])  # noqa: E731
+    monkeypatch.setattr(probes, "train_with_early_stopping", lambda *_: above)
+    tell = probes.fit_probe((np.array([[1.0], [5.0]]), np.array([0, 1])), 0)
+    assert tell(np.array([[4.0], [2.0]])).tolist() == [1, 0]
+    assert tell(np.array([[4.0]])).tolist() == [1]
+    assert tell(np.array([[9.0], [4.0]])).tolist() == [1, 1]
+
+
+def test_of_several_draws_any_teaches():
+    draws = jnp.tile(jnp.arange(4.0), (200, 1))
+    batch = Batch(draws, jnp.arange(200), jnp.zeros(200, int))
+    shown, _ = one_draw_of_each((), batch, jnp.asarray(0), jax.random.key(0))
+    assert np.all(np.bincount(shown.astype(int), minlength=4) > 25)
+
+
+def test_labels_that_are_kept_aside_teach_a_linear_probe_nothing(monkeypatch):
+    """Though they say the contrary, and loudly."""
+    monkeypatch.setattr(probes, "STRENGTHS", (0.1,))
+    codes = RNG.normal(size=(500, 1))
+    labels = (codes[:, 0] > 0).astype(int)
+    loud = np.where(validation_split(500)[:, None], -30 * codes, codes)
+    assert linear_probe_accuracy((loud, labels), (codes, labels)) > 95
 
 
 def test_a_fifth_is_kept_aside_but_not_more_than_some():

@@ -11,7 +11,9 @@ import pytest
 from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
 from subitize.core.errors import UsageError
 from subitize.gradients import ESTIMATORS, SiteError, expectation, memory_optimizer
-from subitize.gradients.baselines import Learned
+from subitize.gradients.baselines import Learned, Scale, Statistic, context
+from subitize.gradients.coins import MAX_COINS
+from subitize.gradients.estimators.base import AbstractEstimator, Estimate
 
 X = jnp.asarray(0.5)
 θ = jnp.asarray(0.3)
@@ -72,6 +74,32 @@ def test_an_estimator_that_does_not_fit_says_why():
 def test_exact_refuses_a_support_too_large_to_run():
     cost = lambda θ, x, draw: draw("b", Bernoulli(jnp.full(40, θ))).sum()  # noqa: E731
     assert "1,099,511,627,776 values" in refused(cost, "exact")
+
+
+@pytest.mark.parametrize(
+    ("word", "dist", "reason"),
+    [
+        ("local", Bernoulli(jnp.zeros(MAX_COINS + 1)), "over 4,096"),
+        ("exact", Bernoulli(jnp.zeros(17)), "131,072 values, more than 65,536"),
+        ("arsm", Categorical(jnp.zeros(92)), "4,186 pairs of classes"),
+        ("sum_sample(k=2)", Bernoulli(jnp.zeros(1)), "2 values leave none to sample besides k=2"),
+        ("unordered(k=3)", Bernoulli(jnp.zeros(1)), "2 values are fewer than k=3"),
+    ],
+)
+def test_a_site_of_too_many_or_too_few_values_is_refused(word, dist, reason):
+    assert reason in refused(lambda θ, x, draw: θ * draw("z", dist).sum(), word)
+
+
+def test_what_is_named_is_not_served_by_the_word_for_all():
+    cost = lambda θ, x, draw: draw("a", Bernoulli(θ)) + draw("b", Bernoulli(θ))  # noqa: E731
+    served, _ = expectation(cost, {"a": "rloo(k=3)", "*": "exact"}).sites(θ, X)
+    assert {name: estimator.word for name, estimator in served.items()} == {"a": "rloo", "b": "exact"}
+
+
+@pytest.mark.parametrize("objective", ["mean(k=0)", "iwae(k=0)"])
+def test_an_objective_of_no_run_is_refused(objective):
+    with pytest.raises(UsageError, match="at least one run"):
+        expectation(coin, "exact", objective)
 
 
 def test_vimco_needs_particles():
@@ -222,6 +250,16 @@ def test_steps_of_a_loop_have_noise_of_their_own():
         assert len(np.unique(noise)) == 6
 
 
+def test_particles_have_noise_of_their_own():
+    def cost(θ, x, draw):
+        z = draw("z", unit_normal(θ))
+        return z, {"mean": z, "square": z**2}
+
+    loss = expectation(cost, None, "mean(k=2)")
+    _, info = loss(θ, loss.init(θ, X, jr.key(0)), jnp.ones(5), jr.key(1))
+    assert np.all(info["square"] - info["mean"] ** 2 > 1e-6)  # their variance over the two
+
+
 def test_what_a_program_reports_is_averaged_over_the_lanes():
     cost = lambda θ, x, draw: (x * 0, {"b": draw("b", Bernoulli(θ))})  # noqa: E731
     loss = expectation(cost, "exact")
@@ -245,6 +283,28 @@ def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_mode
     assert again == for_model
     for one, ten in zip(jax.tree.leaves(for_memory), jax.tree.leaves(tenfold), strict=True):
         assert np.allclose(10 * one, ten)
+
+
+class Tilted(AbstractEstimator):
+    """Judges the program at its own guess, which learns to be one."""
+
+    word, unbiased, reference, uses_base = "tilted", False, "", False
+
+    def init(self, dist, example, key):
+        return jnp.asarray(0.2)
+
+    def alternatives(self, memory, dist, noise):
+        return memory[None]
+
+    def estimate(self, memory, site):
+        return Estimate(jax.tree.map(jnp.zeros_like, site.dist), jnp.ones(1), 0.5 * (memory - 1) ** 2)
+
+
+def test_a_memory_that_moves_the_draw_learns_from_its_own_loss_alone():
+    loss = expectation(coin, Tilted())
+    memory = loss.init(θ, X, jr.key(0))
+    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(memory)
+    assert np.isclose(lesson["b"], 0.2 - 1)
 
 
 def test_a_loss_can_be_compiled_as_it_is():
@@ -284,6 +344,120 @@ def test_a_trained_baseline_takes_variance_away(word, ratio):
     for key in jr.split(jr.key(2), 200):
         memory, state = learn(memory, state, key)
     assert spread(memory) < ratio * before
+
+
+@pytest.mark.parametrize("word", ["ema", "optimal", "nvil", "muprop", "black_box"])
+def test_what_is_expected_by_running_means_alone_takes_a_constant_away(word):
+    """Networks that learn nothing say nothing."""
+
+    def cost(θ, x, draw):
+        draw("b", Bernoulli(θ))
+        return 0 * θ + 10
+
+    loss, tutor = expectation(cost, word), memory_optimizer(0.0)
+    memory = loss.init(θ, X, jr.key(0))
+
+    @jax.jit
+    def learn(taught, key):
+        memory, state = taught
+        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(4, X), key)[0])(memory)
+        change, state = tutor.update(lesson, state, memory)
+        return (optax.apply_updates(memory, change), state), None
+
+    (memory, _), _ = jax.lax.scan(learn, (memory, tutor.init(memory)), jr.split(jr.key(2), 300))
+    gradient = jax.grad(lambda θ: loss(θ, memory, jnp.full(20, X), jr.key(3))[0])(θ)
+    assert abs(gradient) < 1e-6
+
+
+def test_a_normalised_signal_is_divided_by_its_running_deviation():
+    word = "nvil(hidden=4, normalise=True)"
+    plain, normalised = expectation(coin, "nvil(hidden=4)"), expectation(coin, word)
+    memory = normalised.init(θ, X, jr.key(0))
+    of_scale = lambda m: (m["b"][1].mean.mean, m["b"][1].square.mean)  # noqa: E731
+    memory = eqx.tree_at(of_scale, memory, (jnp.asarray(4.0), jnp.asarray(25.0)))
+    gradient = lambda loss, memory: jax.grad(lambda θ: loss(θ, memory, X[None], jr.key(1))[0])(θ)  # noqa: E731
+    wanted = gradient(plain, {"b": (memory["b"][0], None)}) / 3
+    assert wanted != 0
+    assert np.isclose(gradient(normalised, memory), wanted)
+    assert not ESTIMATORS["nvil"](normalise=True).unbiased
+
+
+@pytest.mark.parametrize(
+    ("mean", "square", "deviation"), [(0.0, 0.0, 1.0), (3.0, 25.0, 4.0), (3.0, 9.2, 1.0)]
+)
+def test_the_unit_of_a_cost_is_its_running_deviation_but_at_least_one(mean, square, deviation):
+    scale = Scale(Statistic(jnp.asarray(mean)), Statistic(jnp.asarray(square)))
+    assert np.allclose(scale.unit(), (mean, deviation))
+
+
+def test_a_baseline_knows_the_example_and_the_site_as_finite_numbers():
+    known = context(Bernoulli(jnp.array([0.3, -jnp.inf, jnp.inf])), jnp.array([0.5, 2.0]))
+    assert sorted(known.tolist()) == [-30, 0.3, 0.5, 2, 30]
+
+
+def test_what_a_memory_learns_it_learns_at_its_rate_and_what_it_follows_at_once():
+    memory = ESTIMATORS["rebar"]().init(Bernoulli(θ), X, jr.key(0))
+    tutor, lesson = memory_optimizer(0.25), jax.tree.map(jnp.ones_like, memory)
+    change, _ = tutor.update(lesson, tutor.init(memory), memory)
+    assert np.allclose((change.log_temperature, change.coefficient), -0.25)
+    assert np.allclose((change.rest.mean.mean, change.rest.square.mean), -1)
+
+
+@pytest.mark.parametrize("word", ["rebar", "relax", "black_box"])
+def test_a_temperature_is_where_learning_begins(word):
+    memory = ESTIMATORS[word](temperature=0.2).init(Bernoulli(θ), X, jr.key(0))
+    assert np.isclose(getattr(memory, "control", memory).temperature, 0.2)
+
+
+def test_a_relaxed_class_is_a_draw_when_cold_and_none_when_hot():
+    logits = jnp.array([1.0, 0.0, -1.5])
+
+    def relaxed(temperature):
+        cost = lambda θ, x, draw: (lambda z: (θ + z.sum(), z))(draw("z", Categorical(logits)))  # noqa: E731
+        loss = expectation(cost, f"gumbel(temperature={temperature})")
+        return loss(θ, loss.init(θ, X, jr.key(0)), jnp.ones(20_000), jr.key(1))[1]
+
+    cold, hot = relaxed(0.01), relaxed(100.0)
+    assert np.allclose(cold.mean(0), jax.nn.softmax(logits), atol=0.015)
+    assert np.mean(cold.max(1)) > 0.98
+    assert np.allclose(hot, 1 / 3, atol=0.1)
+
+
+def test_muprop_expands_around_the_means_of_later_sites_too():
+    """By hand: what is left of 3 b, b drawn after a, is 3 (b - E b), whatever a is."""
+
+    def cost(θ, x, draw):
+        a, b = draw("a", Bernoulli(θ)), draw("b", Bernoulli(0.2 + 0 * θ))
+        return 3 * b, {"a": a, "b": b}
+
+    loss = expectation(cost, {"a": "delta", "b": "st"})
+    memory = loss.init(θ, X, jr.key(0))
+    gradient, info = jax.grad(lambda θ: loss(θ, memory, jnp.full(7, X), jr.key(1)), has_aux=True)(θ)
+    wanted = 3 * (info["b"] - jax.nn.sigmoid(0.2)) * (info["a"] - jax.nn.sigmoid(θ))
+    assert np.isclose(gradient, wanted.mean())
+    assert wanted.std() > 0.1
+
+
+class First(eqx.Module):
+    """A network that answers with the first number it sees."""
+
+    def __call__(self, seen):
+        return seen[:1]
+
+
+def test_black_box_sees_the_relaxed_value_that_rebar_relaxes_to():
+    """With a network that says y - ½ it is REBAR of the cost b - ½."""
+    cost = lambda θ, x, draw: draw("b", Bernoulli(θ)) - 0.5  # noqa: E731
+    found = []
+    for word in ("rebar", "black_box"):
+        loss = expectation(cost, word)
+        memory = loss.init(jnp.asarray(0.9), X, jr.key(0))
+        if word == "black_box":
+            memory = eqx.tree_at(lambda m: m["b"].network, memory, First())
+        gradient = jax.grad(lambda θ, loss=loss, memory=memory: loss(θ, memory, X[None], jr.key(1))[0])
+        found.append(gradient(jnp.asarray(0.9)))
+    assert found[0] != 0
+    assert np.isclose(*found)
 
 
 def test_rebar_takes_away_what_relaxing_adds_to_the_cost():
@@ -336,7 +510,7 @@ def test_a_decay_is_that_of_all_running_means_of_an_estimator():
         "rloo(k=1)",
         "sum_sample(k=0)",
         "nvil(hidden=0)",
-        "ema(decay=2)",
+        "ema(decay=1)",
         "optimal(decay=-1)",
     ],
 )

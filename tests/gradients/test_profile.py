@@ -9,6 +9,8 @@ import pytest
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.errors import UsageError
 from subitize.gradients import Chooser, Profiler, Row, SiteError, choose, expectation, profile, table
+from subitize.gradients.measure import largest_z, reference_for
+from subitize.gradients.meter import Meter, Moments
 
 BATCH = jnp.zeros(1)
 START = {"score": (None, None)}  # memory of an estimator that learns nothing
@@ -56,13 +58,14 @@ def test_bias_is_seen_where_there_is_some_and_only_there():
 
 
 def test_evaluations_are_runs_of_the_program():
-    words = ["exact", "rloo(k=4)", "rebar", "local", "nvil", "st"]
+    words = ["exact", "rloo(k=4)", "rebar", "rebar(coupled=False)", "local", "nvil", "st"]
     cost = lambda θ, x, draw: jnp.sum(draw("b", Bernoulli(θ))) ** 2  # noqa: E731
     rows = profile(cost, jnp.zeros(3), BATCH, jr.key(0), candidates=words, draws=4, burn_in=2)
     assert {row.estimator: row.evaluations for row in rows} == {
         "exact": 8,
         "rloo(k=4)": 4,
         "rebar": 2,
+        "rebar(coupled=False)": 3,
         "local": 4,
         "nvil": 1,
         "st": 1,
@@ -70,6 +73,51 @@ def test_evaluations_are_runs_of_the_program():
     for row in rows:
         assert row.estimator in table(rows)
         assert np.isclose(row.work, (row.variance + row.data) * row.microseconds / 1e6)
+
+
+def test_sites_that_are_not_judged_are_drawn_once():
+    words = ["exact", "rloo(k=3)"]
+    rows = profile(curved, jnp.zeros(2), BATCH, jr.key(0), candidates=words, draws=4)
+    assert [(row.site, row.evaluations) for row in rows] == [("a", 2), ("a", 3), ("b", 2), ("b", 3)]
+
+
+def test_work_is_the_whole_variance_times_the_time():
+    row = Row("b", "score", True, bias=0.0, variance=2.0, data=3.0, snr=1.0, evaluations=1, microseconds=5e5)
+    assert row.work == 2.5
+
+
+def test_the_truth_is_summed_where_it_can_be_and_drawn_where_not():
+    dists = Bernoulli(jnp.zeros(6)), Bernoulli(jnp.zeros(7)), Normal(jnp.zeros(2), jnp.ones(2))
+    assert [reference_for(dist) for dist in dists] == ["exact", "rloo(k=4)", "pathwise"]
+
+
+def test_a_bias_has_no_sign():
+    a, b = jr.normal(jr.key(0), (2, 50, 1)) + jnp.array([[[0.0]], [[5.0]]])
+    a, b = (Moments(some.mean(0), some.var(0).sum(), some) for some in (a, b))
+    assert largest_z(a, b) == largest_z(b, a) > 10
+
+
+def meter_of(word):
+    """A meter of a coin's gradient under a cost of about ten."""
+    cost = lambda θ, x, draw: coin(0.45)(θ, x, draw) + 10  # noqa: E731
+    return Meter(expectation(cost, word), 32).begin(jnp.asarray(0.0), BATCH, jnp.ones((1, 1)), jr.key(0))
+
+
+def test_it_makes_no_difference_what_a_meter_takes_off_first():
+    meter = meter_of("score")
+    near, far = (meter.read(jr.key(1), 64, jnp.asarray([centre])) for centre in (0.0, 7.0))
+    assert near.variance > 20
+    assert np.allclose(near.mean, far.mean)
+    assert np.allclose(near.variance, far.variance)
+
+
+def test_a_meter_lets_the_memory_learn_only_when_it_is_told():
+    meter = meter_of("ema")
+    read = lambda: float(meter.read(jr.key(1), 256, meter.nowhere).variance)  # noqa: E731
+    assert read() > 20
+    assert read() > 20
+    meter.learn(jr.key(2), 128)
+    assert read() < 0.1
 
 
 def test_what_cannot_serve_a_site_is_left_out():
@@ -142,7 +190,9 @@ def test_a_chooser_looks_again_whenever_training_is_twice_as_far():
     assert [chooser.due(step) for step in (5, 9, 10)] == [False, False, True]
     assert not chooser.choose(10, jnp.asarray(1.0), BATCH, jr.key(1))
     assert [chooser.due(step) for step in (19, 20)] == [False, True]
-    assert [step for step, _ in chooser.history] == [0, 10]
+    assert not chooser.choose(20, jnp.asarray(1.0), BATCH, jr.key(2))
+    assert [chooser.due(step) for step in (39, 40)] == [False, True]
+    assert [step for step, _ in chooser.history] == [0, 10, 20]
 
 
 def test_a_profile_taken_again_sees_the_new_model_and_compiles_nothing():

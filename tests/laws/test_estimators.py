@@ -417,6 +417,26 @@ def test_reinmax_is_right_for_quadratic_costs(toy):
     assert jnp.abs(gradient - truth(toy)[1]).max() < PRECISION
 
 
+LINEAR = TOY["classes"]._replace(cost=lambda θ, x, draw: draw("z", Categorical(θ)) @ jnp.array([0.3, -1, 2]))
+
+
+@pytest.mark.parametrize("toy", [one_coin(lambda b: 3 * b - 1, 0.4), LINEAR], ids=["coin", "classes"])
+def test_straight_through_is_right_for_linear_costs(toy):
+    _, gradient, _ = integrated(toy, "st")
+    assert jnp.abs(gradient - truth(toy)[1]).max() < PRECISION
+
+
+@pytest.mark.parametrize("word", ["gumbel", "st_gumbel"])
+@pytest.mark.parametrize("temperature", [0.5, 1.6])
+def test_of_a_linear_cost_relaxed_estimators_have_the_slope_of_the_relaxed_value(word, temperature):
+    """∂y/∂ℓ = y (1 - y) / τ, y = σ((ℓ + logit u) / τ), averaged over u."""
+    toy, word = one_coin(lambda b: 3 * b - 1, 0.4), f"{word}(temperature={temperature})"
+    _, found, _ = integrated(toy, word, nodes=LEGENDRE_NODES)
+    u, w = rule([[expit(-0.4)]], LEGENDRE_NODES)
+    y = expit((0.4 + np.log(u / (1 - u))) / temperature)
+    assert np.isclose(found, w @ (3 * y * (1 - y) / temperature), rtol=1e-9)
+
+
 def test_gumbel_rao_has_the_bias_of_straight_through_gumbel_and_less_variance():
     toy = one_coin(lambda b: jnp.exp(2 * b), 0.3)
     _, once, (w1, g1) = integrated(toy, "st_gumbel", nodes=LEGENDRE_NODES)

@@ -203,6 +203,8 @@ def test_a_batch_says_which_examples_it_holds_and_epochs_hold_each_once(tmp_path
     each = np.sort(np.asarray(epochs["seen"]).reshape(4, 9), 1)
     assert np.array_equal(each, np.tile(np.arange(9), (4, 1)))
     assert not np.array_equal(epochs["seen"][:3], epochs["seen"][3:6]), "epochs differ in their order"
+    other = fit(Indices(), stack, Plan(**data | {"seed": 6}, replace=False), tmp_path / "other")
+    assert not np.array_equal(epochs["seen"], other["seen"]), "seeds too"
     drawn = fit(Indices(), stack, Plan(**data), tmp_path / "drawn")
     assert len(np.unique(np.asarray(drawn["seen"])[:3])) < 9, "with replacement some come twice"
     wanted = np.asarray(stack.known)[np.asarray(epochs["seen"])].sum(1) if labels else np.zeros(12)

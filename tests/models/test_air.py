@@ -1,6 +1,7 @@
 """AIR as a program: its bound, its lanes, its sums."""
 
 import dataclasses
+import itertools
 
 import equinox as eqx
 import jax
@@ -100,6 +101,30 @@ def test_windows_are_expected_as_if_thrown_uniformly_into_the_canvas():
     assert np.allclose(deviations, uniform)
 
 
+def test_windows_are_expected_to_be_as_large_as_objects_are_said_to_be():
+    """And however far from that a window is, it is no larger than the canvas."""
+    prior = MODEL.prior_where()
+    assert np.isclose(MODEL.window(prior.loc).side, SMALL.object_size)
+    assert np.isclose(prior.scale[0] / prior.loc[0], SMALL.object_size_spread)
+    assert MODEL.window(jnp.array([0.4, 0.0, 0.0])).side == min(SMALL.height, SMALL.width)
+
+
+def test_an_object_is_recognised_by_what_is_in_its_window():
+    window = MODEL.window(MODEL.prior_where().loc)
+    left, right = (x.astype(int).item() for x in (window.x - window.side / 2, window.x + window.side / 2))
+    seen = MODEL.recognise(IMAGE, window)
+    beside = MODEL.recognise(IMAGE.at[:, : left - 1].set(0.0).at[:, right + 2 :].set(0.0), window)
+    assert eqx.tree_equal(seen, beside)
+    inside = MODEL.recognise(IMAGE.at[:, left + 1 : right - 1].set(0.0), window)
+    assert not np.allclose(seen.loc, inside.loc)
+
+
+def test_before_training_objects_are_dim():
+    window = MODEL.window(MODEL.prior_where().loc)
+    patches = jax.vmap(lambda what: MODEL.paint(window, what))(jr.normal(jr.key(2), (20, SMALL.what)))
+    assert 0 < patches.max() < 0.5
+
+
 def test_the_evidence_is_linear_in_the_count_and_right():
     evidence = Evidence.of(SURE, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
     q, wanted = by_hand(jr.key(2))
@@ -184,6 +209,14 @@ def test_a_dream_holds_as_many_objects_as_its_prior_says():
     assert MODEL.dream(jr.key(0), -1e3 * jnp.array([0.0, 1, 1, 1]))[0].max() == 0
 
 
+def test_a_dream_of_one_more_adds_another_object():
+    none, one, two, three = (MODEL.dream(jr.key(0), jnp.log(sure + 1e-30))[0] for sure in jnp.eye(4))
+    added = one - none, two - one, three - two
+    assert min(np.min(patch) for patch in added) > -1e-12
+    for a, b in itertools.combinations(added, 2):
+        assert np.abs(a - b).max() > 0.01
+
+
 def test_pooling_keeps_the_mean_and_pads_with_black():
     assert np.isclose(pooled(IMAGE[:20, :20], 4).mean(), IMAGE[:20, :20].mean())
     assert pooled(jnp.ones((5, 5, 1)), 4).shape == (4,)
@@ -202,6 +235,18 @@ def test_practising_on_a_real_scene_alone_is_the_bound():
     memory = beginning(loss, exercise(real=1.0))
     wanted, _ = compiled(plain)(MODEL, memory, IMAGE[None], jr.key(1))
     assert np.isclose(compiled(loss)(MODEL, memory, batch, jr.key(1))[0], wanted)
+
+
+def test_practising_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with_both():
+    loss, shift = expectation(practise, "exact"), jnp.array([0.0, 2.0, -1.0, 0.5])
+    example = exercise(real=1.0, sharpness=0.4)._replace(prior_shift=shift)
+    batch, memory = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
+    value, info = compiled(loss)(SURE, memory, batch, jr.key(5))
+    (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
+    steps = rolled_out(particle)
+    q = Stopping(0.4 * steps.go_on)
+    assert np.isclose(value, -q.probs() @ (joints_by_hand(steps) + shift - q.log_probs()))
+    assert np.allclose(info["posterior"][0], q.probs())
 
 
 @pytest.mark.parametrize("m", [2, 3])

@@ -14,6 +14,7 @@ from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
 from subitize.gradients import expectation
 from subitize.models.air import AIR, GUIDES, negative_elbo
+from subitize.models.guide import grid_mean
 from subitize.models.look import look
 from subitize.models.settings import AIRSettings
 
@@ -85,6 +86,16 @@ def test_dair_sees_what_the_canvas_explains():
     assert not np.isclose(a.go_on, b.go_on)
 
 
+def test_what_is_left_and_what_is_explained_make_up_what_dair_sees():
+    """To one that looks at both alike, it makes no difference what of the picture is explained."""
+    guide = model_of("dair").guide
+    alike = jnp.ones_like(guide.convolutions[0].weight)
+    guide = eqx.tree_at(lambda g: g.convolutions[0].weight, guide, alike)
+    order = guide.begin(IMAGE, Means())
+    a, b = (guide.attend(0, order, IMAGE, canvas, NOTHING)[0] for canvas in (0 * IMAGE, 0.7 * IMAGE))
+    assert eqx.tree_equal(a, b, rtol=1e-9)
+
+
 def test_dair_asks_one_place_whether_to_go_on():
     """What is far from the place attended to changes nothing: the reason why it may count beyond training."""
     guide = model_of("dair").guide
@@ -115,6 +126,12 @@ def test_a_restless_guide_attends_to_what_deserves_the_same_in_any_order(answer,
         return np.asarray(20 * (SMALL.shift_deviations[0] * where[1] + 1)).round(3).item()
 
     assert {first(Samples(key)) for key in jr.split(jr.key(0), 20)} == {4.0, 36.0}
+
+
+def test_orders_vary_as_much_as_a_guide_is_restless():
+    guide = AIR(dataclasses.replace(SMALL, model="dair", restlessness=0.3), key=jr.key(0)).guide
+    draw = jax.vmap(lambda key: guide.begin(IMAGE, Samples(key)) - guide.order)
+    assert np.isclose(draw(jr.split(jr.key(0), 200)).std(), 0.3, rtol=0.05)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +187,23 @@ def test_dair_follows_an_object_that_moves():
     assert np.isclose(a.go_on, b.go_on)
     pixels = 0.5 * SMALL.width * SMALL.shift_deviations[0] * (b.where.loc - a.where.loc)
     np.testing.assert_allclose(pixels[1:], [8.0, 0.0], atol=1e-9)
+
+
+@pytest.mark.parametrize("word", ["air", "published"])
+def test_a_recurrent_guide_knows_by_its_cell_that_time_has_passed(word):
+    """Deaf to its own output, it sees the same at every step, and yet looks elsewhere."""
+    guide = model_of(word).guide
+    guide = eqx.tree_at(lambda g: g.remember, guide, jax.tree.map(jnp.zeros_like, guide.remember))
+    first, memory = guide.attend(0, guide.begin(IMAGE, Means()), IMAGE, 0 * IMAGE, NOTHING)
+    second, _ = guide.attend(1, memory, IMAGE, 0 * IMAGE, NOTHING)
+    assert not np.allclose(first.where.loc, second.where.loc, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("row", "column", "place"), [(0, 2, [0, -1]), (4, 3, [0.5, 1]), (1, 0, [-1, -0.5])])
+def test_a_grid_of_places_spans_the_canvas_row_by_row(row, column, place):
+    """In standard units: a uniform of deviation one ends at the root of three."""
+    sure = jnp.zeros((5, 5)).at[row, column].set(1.0).ravel()
+    assert np.allclose(grid_mean(sure, 5), 3**0.5 * np.array(place))
 
 
 def test_the_published_guide_hears_what_was_found_before():

@@ -79,9 +79,9 @@ def test_a_model_that_paints_black_sees_nothing(word):
     assert look(model, IMAGE).posterior[0] < 0.9
 
 
-def dair():
+def dair(kind=AIR):
     """One that is inclined to go on."""
-    model = AIR(dataclasses.replace(SMALL, model="dair"), key=jr.key(0))
+    model = kind(dataclasses.replace(SMALL, model="dair"), key=jr.key(0))
     return eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(5.0))
 
 
@@ -94,16 +94,34 @@ def test_who_looks_again_never_explains_less():
     scores = [float(evidence(model, IMAGE, found)) for found in looks]
     assert scores == sorted(scores)
     assert scores[-1] > scores[0] + 1
-    found, wanted = look(dair().extended(looks=3), IMAGE), summed_up(model, looks[2])
-    np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-3)
-    np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-5)
+    for times in (2, 3):
+        found, wanted = look(dair().extended(looks=times), IMAGE), summed_up(model, looks[times - 1])
+        np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-3)
+        np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-5)
+
+
+def test_no_two_thoughts_of_whoever_looks_again_have_the_same_order():
+    orders = []
+
+    class Telling(AIR):
+        def begin(self, image, draw):
+            progress = super().begin(image, draw)
+            jax.debug.callback(lambda order: orders.append(tuple(np.ravel(order).tolist())), progress.memory)
+            return progress
+
+    model, telling = dair(), dair(Telling)
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    for time in range(2):
+        reconsidered(telling, IMAGE, found, jnp.asarray(time))
+    jax.effects_barrier()
+    assert len(set(orders)) == len(orders) > 2
 
 
 def four(count=3):
-    """Four objects in a row at 0, 10, 12 and 30, of which `count` are counted."""
+    """Four objects in a row at 0, 10, 12 and 30, the second the smallest; `count` of them are counted."""
     x, most = jnp.array([0.0, 10, 12, 30]), 5
     posterior = jnp.full(most + 1, 0.04).at[count].set(0.8)
-    where = jnp.zeros((most, 3)).at[:4, 1].set(x)
+    where = jnp.zeros((most, 3)).at[:4, 0].set(jnp.array([1.0, 50, 1, 1])).at[:4, 1].set(x)
     values = jnp.arange(1.0, most + 1)
     patches = values[:, None, None, None] * jnp.ones((most, 2, 2, 1))
     return Sight(posterior, Objects(where, values[:, None], patches, 10 * values), jnp.asarray(4))
@@ -232,6 +250,16 @@ def test_close_looks_differ_by_their_windows_alone():
     jax.tree.map(np.testing.assert_array_equal, again, looks[0])
 
 
+def test_at_a_close_look_every_step_has_a_window_of_its_own():
+    """Before training a guide means nearly the same at every step."""
+    model = AIR(SMALL, key=jr.key(0))
+    calm, close = (
+        np.ptp(seen.boxes, axis=0) for seen in (look(model, IMAGE), look_closely(model, IMAGE, jr.key(3)))
+    )
+    assert np.all(calm < 0.1)
+    assert np.all(close > 0.5)
+
+
 @pytest.mark.parametrize(
     ("count", "taken", "wanted"),
     [(1, 3, 2), (1, 2, 2), (1, 1, 1), (0, 1, 1), (3, 3, 3), (3, 5, 4), (5, 5, 5)],
@@ -241,6 +269,15 @@ def test_one_more_is_counted_if_a_step_was_taken_for_it(count, taken, wanted):
     more = of_one_more(found)
     assert jnp.argmax(more) == wanted
     np.testing.assert_allclose(jnp.sort(more), jnp.sort(found.posterior))
+
+
+def test_what_no_patch_explains_as_well_is_left_as_it_is():
+    """One object that looks like the whole picture."""
+    model = dair()
+    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    objects = found.objects._replace(patches=found.objects.patches.at[0].set(IMAGE))
+    found = found._replace(posterior=jnp.array([0.1, 0.7, 0.1, 0.1]), objects=objects)
+    jax.tree.map(np.testing.assert_array_equal, refined(model, IMAGE, found, jnp.asarray(0)), found)
 
 
 @pytest.mark.parametrize(

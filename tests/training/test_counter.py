@@ -212,6 +212,18 @@ def test_sums_are_of_as_many_as_scenes_hold(counts, m):
     assert (complete.model.summands if complete.model.sums else None) == m
 
 
+def test_no_sums_are_made_of_scenes_of_which_nobody_knows_the_truth():
+    class Hearsay(Digits):
+        has_truth = False
+
+    complete, _ = completed(Recipe.of(object_size=20.0), Hearsay("train"))
+    assert complete.model.sums == 0
+
+
+def test_epochs_are_made_where_they_are_asked_for():
+    assert [TINY.replace(epochs=epochs).plan().replace for epochs in (False, True)] == [True, False]
+
+
 def test_weights_of_another_recipe_are_noticed(tmp_path, run):
     shutil.copytree(run.path, tmp_path / "copy")
     (tmp_path / "copy" / "recipe.json").write_text(TINY.replace(max_objects=4, object_size=20.0).to_json())
@@ -230,6 +242,8 @@ def test_squares_give_their_side_as_size():
     images = np.zeros((30, 40, 40, 1))
     for image, (x, y) in zip(images, np.random.default_rng(0).integers(1, 28, (30, 2)), strict=True):
         image[y : y + 10, x : x + 10] = 0.9
+    assert window_size(images) == pytest.approx(10 * MARGIN)
+    images[:, 39, [5, 20, 35]] = 0.9  # specks outnumber them
     assert window_size(images) == pytest.approx(10 * MARGIN)
     with pytest.raises(NoInputError, match="Nothing can be seen"):
         window_size(np.zeros((3, 40, 40, 1)))
@@ -319,6 +333,7 @@ def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
     assert examples.image.shape == (6, 8, 8, 1)
     assert np.all(examples.summands == 3)
     assert np.all(examples.contrast == 7)
+    assert np.allclose(examples.real, [1.5] * 4 + [0] * 2), "in the mean over all a real scene weighs one"
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():

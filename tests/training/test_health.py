@@ -56,6 +56,11 @@ def test_windows_on_one_place_are_crowded(distance, crowded):
     assert (crowding(*looks(distance)) > 0.5) == crowded
 
 
+def test_windows_that_share_a_place_no_oftener_than_those_of_other_pictures_are_no_crowd():
+    count, boxes = looks(2.0)
+    assert crowding(count, np.broadcast_to(boxes[:1], boxes.shape)) == 0
+
+
 def test_few_pictures_say_nothing():
     assert crowding(*looks(2.0, pictures=5)) is None
     assert Signs(None, None, None, None).discord is None
@@ -84,7 +89,7 @@ def test_sums_of_ones_are_as_many_unless_the_model_merges(m):
     ones = np.zeros((200, 24, 24, 1))
     ones[np.arange(200), 5, rng.integers(0, 24, 200)] = 1.0
     twos = np.maximum(ones, np.roll(ones, 7, 2))
-    pictures = jnp.asarray(np.concatenate([ones, twos]))
+    pictures = jnp.asarray(np.concatenate([twos, ones]))
     # twos are not added: four are more than it can count
     sees, merges = (signs(MODEL, pictures, m, columns(limit)) for limit in (3, 1))
     assert sees.additive == 1.0

@@ -24,6 +24,7 @@ from subitize.scenes import Digits
 from subitize.training import checkpoint
 from subitize.training.loop import (
     MAX_NONFINITE_STEPS,
+    MAX_ROLLBACKS,
     RESTART_LR_FACTOR,
     STOPPING,
     Interrupted,
@@ -33,6 +34,7 @@ from subitize.training.loop import (
     best_state,
     first_state,
     fit,
+    mean_where,
     run_chunk,
 )
 from subitize.training.records import training_seconds
@@ -203,6 +205,18 @@ def test_one_infinite_step_is_skipped_and_counted(tmp_path):
     assert all(np.isfinite(json.loads(row)["sum"]) for row in rows(tmp_path).splitlines())
 
 
+def test_steps_that_are_infinite_now_and_then_are_no_streak(tmp_path):
+    events = []
+    state = run(tmp_path, Walker(lambda step, noise: step % 2 == 1), watch=events.append)
+    assert int(state.step) == PLAN.steps / 2 >= MAX_NONFINITE_STEPS
+    assert not any("going back" in (row.get("event") or "") for row in events)
+
+
+def test_metrics_are_means_over_the_steps_that_were_kept():
+    assert mean_where(jnp.array([True, False, True]), jnp.array([2.0, 100.0, 5.0])) == 3.5
+    assert mean_where(jnp.array([False, False]), jnp.array([2.0, jnp.nan])) == 0
+
+
 def test_a_streak_of_infinite_steps_goes_back_with_other_noise(tmp_path):
     root = jr.fold_in(jr.fold_in(jr.key(PLAN.seed), 0), 1)  # noise of the first attempt
     first = jnp.stack([jr.normal(jr.fold_in(root, step), (3,)) for step in range(PLAN.steps)])
@@ -244,9 +258,11 @@ def test_a_state_that_is_not_finite_is_seen_without_a_metric_that_says_so(tmp_pa
 
 
 def test_what_stays_infinite_is_given_up(tmp_path):
+    events = []
     with pytest.raises(DivergedError, match=f"{MAX_NONFINITE_STEPS} steps in a row") as error:
-        run(tmp_path, Walker(lambda step, noise: step >= 12))
+        run(tmp_path, Walker(lambda step, noise: step >= 12), watch=events.append)
     assert error.value.exit_code == 6
+    assert sum("going back" in (row.get("event") or "") for row in events) == MAX_ROLLBACKS
 
 
 def test_a_failed_run_starts_again_once_allowed(tmp_path):
@@ -359,8 +375,13 @@ def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
     assert not np.array_equal(state.place, short.place)
 
 
-def test_the_best_of_a_resumed_run_is_the_best_of_the_whole(tmp_path):
-    inspect = judged(0.9, 0.4, 0.2, 0.3, 0.1, 0.2, 0.6, 0.5)
+@pytest.mark.parametrize(
+    ("criteria", "best"),
+    [((0.9, 0.4, 0.2, 0.3, 0.1, 0.2, 0.6, 0.5), 25), ((0.9, 0.4, 0.1, 0.3, 0.2, 0.2, 0.6, 0.5), 15)],
+    ids=["after it was cut", "before"],
+)
+def test_the_best_of_a_resumed_run_is_the_best_of_the_whole(tmp_path, criteria, best):
+    inspect = judged(*criteria)
 
     def stop(row):
         if row.get("step") == 20:
@@ -370,7 +391,7 @@ def test_the_best_of_a_resumed_run_is_the_best_of_the_whole(tmp_path):
         run(tmp_path / "cut", inspect=inspect, watch=stop)
     resumed, whole = run(tmp_path / "cut", inspect=inspect), run(tmp_path / "whole", inspect=inspect)
     found = [best_state(tmp_path / name, state) for name, state in (("cut", resumed), ("whole", whole))]
-    assert int(found[0].step) == 25
+    assert int(found[0].step) == best
     assert np.array_equal(found[0].place, found[1].place)
 
 
