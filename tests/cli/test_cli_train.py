@@ -18,7 +18,7 @@ def test_it_names_the_run_first_and_last_and_a_picture(trained):
         assert image.width > 400
     assert "(0: " in lines[3]
     assert ", 2: " in lines[3]
-    assert done.stderr.index("compiling...") < done.stderr.index("60/60")
+    assert done.stderr.index("compiling...") < done.stderr.index("24/24")
     assert "\x1b" not in done.stdout + done.stderr
 
 
