@@ -50,7 +50,7 @@ def outcomes(path: Path, read: Callable[[], Any], every: int) -> dict[str, int]:
     from subitize.core.errors import CheckpointError
 
     data, whole = path.read_bytes(), read()
-    counts = Counter(bits=0, refused=0, same=0, believed=0, other_errors=0)
+    counts = Counter(one_bit_in=every, bits=0, refused=0, same=0, believed=0, other_errors=0)
     for bit in range(0, 8 * len(data), every):
         counts["bits"] += 1
         flipped = bytearray(data)

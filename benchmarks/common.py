@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -130,13 +132,29 @@ def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
     return time.perf_counter() - began, done.stdout
 
 
-def killed_after(seconds: float, *words: str, cache: Path) -> bool:
-    """Whether the command still ran after so many seconds, when it was killed with SIGKILL."""
+def seconds_of_last(times: int, out: Path, *words: str, cache: Path) -> float:
+    """Seconds of the last of so many runs of a command that fills `out`; it finds most things compiled."""
+    seconds = 0.0
+    for _ in range(times):
+        shutil.rmtree(out, ignore_errors=True)
+        seconds, _ = subitize(*words, cache=cache)
+    return seconds
+
+
+def killed(moments: random.Random, longest: float, out: Path, *words: str, cache: Path) -> float:
+    """After how many seconds a command that fills `out` was killed with SIGKILL.
+
+    The moment is drawn uniformly up to `longest` seconds. A command that ends before is started anew.
+    """
     command, silent = [sys.executable, "-m", "subitize", *words], subprocess.DEVNULL
-    process = subprocess.Popen(command, env=environment(cache), stdout=silent, stderr=silent)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
+    while True:
+        shutil.rmtree(out, ignore_errors=True)
+        moment = moments.uniform(0, longest)
+        process = subprocess.Popen(command, env=environment(cache), stdout=silent, stderr=silent)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == -signal.SIGKILL:
+            return moment
 
 
 def environment(cache: Path | None) -> dict[str, str]:

@@ -8,7 +8,6 @@ bytes.
 """
 
 import random
-import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from common import TINY, arguments, killed_after, measure_missing, options, subitize
+from common import TINY, arguments, killed, measure_missing, options, seconds_of_last, subitize
 from subitize import scenes
 
 TABLES = ("counts.csv", "objects.csv")
@@ -34,18 +33,10 @@ def main() -> None:
         folder = Path(name)
         write_pictures(folder / "pictures", pictures, args.seed)
         subitize("train", *options(**recipe, out=folder / "run"), cache=folder / "cache")
-        whole = timed_count(folder / "whole", times=1 if args.tiny else 2)
-        kill = partial(killed, folder, whole)
+        whole, cache = folder / "whole", folder / "cache"
+        seconds = seconds_of_last(1 if args.tiny else 2, whole, *words(whole), cache=cache)
+        kill = partial(killed_and_resumed, folder, seconds)
         measure_missing(args.out, "count_survives_kills", wanted, kill, counted)
-
-
-def timed_count(out: Path, times: int) -> tuple[list[bytes], float]:
-    """The files of a count that nobody killed, and its seconds the last time, when nothing was compiled."""
-    seconds = 0.0
-    for _ in range(times):
-        shutil.rmtree(out, ignore_errors=True)
-        seconds, _ = subitize(*words(out), cache=out.parent / "cache")
-    return contents(out), seconds
 
 
 def write_pictures(folder: Path, number: int, seed: int) -> None:
@@ -61,21 +52,18 @@ def words(out: Path) -> list[str]:
     return ["count", str(out.parent / "pictures"), *options(model=out.parent / "run", out=out)]
 
 
-def killed(
-    folder: Path, whole: tuple[list[bytes], float], *, pictures: int, seed: int, number: int
+def killed_and_resumed(
+    folder: Path, longest: float, *, pictures: int, seed: int, number: int
 ) -> dict[str, Any]:
-    """Start a count, kill it, go on with it, and compare; one that ends before its moment is started anew."""
-    out, moments, (wanted, seconds) = folder / f"killed-{number}", random.Random(f"{seed}, {number}"), whole
-    died = False
-    while not died:
-        shutil.rmtree(out, ignore_errors=True)
-        moment = moments.uniform(0, seconds)
-        died = killed_after(moment, *words(out), cache=folder / "cache")
+    """What became of a count that was killed within so many seconds, and went on."""
+    out, cache, moments = folder / f"killed-{number}", folder / "cache", random.Random(f"{seed}, {number}")
+    moment = killed(moments, longest, out, *words(out), cache=cache)
     table = out / "counts.csv.partial"
     rows = max(0, table.read_bytes().count(b"\n") - 1) if table.exists() else 0
     if not (out / "counts.csv").exists():
-        subitize(*words(out), "--resume", cache=folder / "cache")
-    return {"moment": round(moment, 2), "rows_when_killed": rows, "identical": contents(out) == wanted}
+        subitize(*words(out), "--resume", cache=cache)
+    identical = contents(out) == contents(folder / "whole")
+    return {"moment": round(moment, 2), "rows_when_killed": rows, "identical": identical}
 
 
 def counted(runs: list[dict[str, Any]]) -> dict[str, Any]:

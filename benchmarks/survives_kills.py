@@ -7,12 +7,11 @@ the whole run takes, compilation, saving and all, and resumed; weights and recor
 """
 
 import random
-import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
 
-from common import TINY, arguments, killed_after, measure_missing, options, subitize
+from common import TINY, arguments, killed, measure_missing, options, seconds_of_last, subitize
 
 LONG = {  # trains for longer than it takes to start
     "scenes": "digits",
@@ -32,32 +31,23 @@ def main() -> None:
     wanted = [{"seed": args.seed, "number": number} for number in range(kills)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        whole = timed_run(folder / "whole", recipe, times=1 if args.tiny else 2)
-        measure_missing(args.out, "survives_kills", wanted, partial(killed, folder, recipe, whole), counted)
+        whole, cache = folder / "whole", folder / "cache"
+        words = ("train", *options(**recipe, out=whole))
+        seconds = seconds_of_last(1 if args.tiny else 2, whole, *words, cache=cache)
+        kill = partial(killed_and_resumed, folder, recipe, seconds)
+        measure_missing(args.out, "survives_kills", wanted, kill, counted)
 
 
-def timed_run(out: Path, recipe: dict, times: int) -> tuple[list[bytes], float]:
-    """The files of a run that nobody killed, and its seconds the last time, when most was compiled before."""
-    seconds = 0.0
-    for _ in range(times):
-        shutil.rmtree(out, ignore_errors=True)
-        seconds, _ = subitize("train", *options(**recipe, out=out), cache=out.parent / "cache")
-    return contents(out), seconds
-
-
-def killed(folder: Path, recipe: dict, whole: tuple[list[bytes], float], *, seed: int, number: int) -> dict:
-    """Start a run, kill it, resume it, and compare; a run that ends before its moment is started anew."""
-    out, moments, (wanted, seconds) = folder / f"killed-{number}", random.Random(f"{seed}, {number}"), whole
-    words = options(**recipe, out=out)
-    died = False
-    while not died:
-        shutil.rmtree(out, ignore_errors=True)
-        moment = moments.uniform(0, seconds)
-        died = killed_after(moment, "train", *words, cache=folder / "cache")
+def killed_and_resumed(folder: Path, recipe: dict, longest: float, *, seed: int, number: int) -> dict:
+    """What became of a run that was killed within so many seconds, and went on."""
+    out, cache, moments = folder / f"killed-{number}", folder / "cache", random.Random(f"{seed}, {number}")
+    words = ("train", *options(**recipe, out=out))
+    moment = killed(moments, longest, out, *words, cache=cache)
     records = out / "records.jsonl"
     rows = len(records.read_text().splitlines()) if records.exists() else 0
-    subitize("train", *words, "--resume", "auto", cache=folder / "cache")
-    return {"moment": round(moment, 2), "rows_when_killed": rows, "identical": contents(out) == wanted}
+    subitize(*words, "--resume", "auto", cache=cache)
+    identical = contents(out) == contents(folder / "whole")
+    return {"moment": round(moment, 2), "rows_when_killed": rows, "identical": identical}
 
 
 def counted(runs: list[dict]) -> dict:

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import subitize.gradients.toys  # noqa: F401  now, in double precision, which laws of them need
 from subitize.cli import main
 from subitize.cli.train import parsed
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Counter, HasParams, Sampler, Scorer
-from subitize.gradients.toys import TOYS  # now, in double precision, which laws of them need
 from subitize.registry import HOMES, LEARNERS, trainable
 from subitize.training import Recipe, fit, open_run
 from subitize.training.loop import check_learner
@@ -131,9 +131,6 @@ def laws(monkeypatch):
     """The laws of a family, as a module."""
     monkeypatch.syspath_prepend(ROOT / "tests" / "laws")
     return importlib.import_module
-
-
-assert TOYS
 
 
 def checkout(folder: Path) -> Path:

@@ -163,6 +163,15 @@ def test_fewer_seeds_replace_no_more(tmp_path):
     assert Result.read(tmp_path / "two_sided.json").values("seed") == [0, 1, 2]
 
 
+def test_a_result_that_cannot_be_read_is_named_and_not_replaced(tmp_path):
+    claim = claim_of(lambda lab: Finding({"high": [90] * len(lab.seeds)}, {}), {"high": AT_LEAST})
+    path = tmp_path / "two_sided.json"
+    path.write_text(json.dumps({"claim": "two_sided", "seeds": [0, 1, 2, 3]}))
+    with pytest.raises(UsageError, match=r"two_sided\.json holds no result.*Delete it"):
+        reproduce(claim, Lab(tmp_path, claim.seeds))
+    assert "### two_sided\n\n**Cannot be read.**" in report(tmp_path, tmp_path)
+
+
 def test_a_damaged_note_is_named(tmp_path):
     lab = Lab(tmp_path, (0,))
     lab.noted("number", "options", lambda lab, seed: 1)

@@ -262,6 +262,7 @@ def test_what_stays_infinite_is_given_up(tmp_path):
     with pytest.raises(DivergedError, match=f"{MAX_NONFINITE_STEPS} steps in a row") as error:
         run(tmp_path, Walker(lambda step, noise: step >= 12), watch=events.append)
     assert error.value.exit_code == 6
+    assert "(first, sum)" in str(error.value)
     assert sum("going back" in (row.get("event") or "") for row in events) == MAX_ROLLBACKS
 
 

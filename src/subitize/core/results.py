@@ -49,7 +49,9 @@ class Result:
         try:
             return typed(Result, json.loads(path.read_text("utf-8")), "result")
         except (ValueError, TypeError) as error:
-            raise UsageError(f"{path} holds no result: {error}") from None
+            raise UsageError(
+                f"{path} holds no result: {error}. Delete it to have it measured again."
+            ) from None
 
     def values(self, name: str) -> list:
         """One number of every run."""

@@ -186,7 +186,7 @@ def reproduce(claim: Claim, lab: Lab) -> Result:
     run for each seed, with a number for each condition. A rehearsal has no verdict.
 
     Raises:
-        UsageError: there is a result of more seeds, which this one would replace.
+        UsageError: there is a result of more seeds, or one that cannot be read, which this one would replace.
     """
     lab.out.mkdir(parents=True, exist_ok=True)
     path = lab.out / f"{claim.name}.json"
@@ -223,11 +223,12 @@ def reproduce(claim: Claim, lab: Lab) -> Result:
 
 
 def seeds_in(path: Path) -> int:
-    """How many a result has: none, if there is no result, or a damaged one."""
-    try:
-        return len(Result.read(path).runs)
-    except (FileNotFoundError, UsageError):
-        return 0
+    """How many a result has; none, if there is no result.
+
+    Raises:
+        UsageError: the file is damaged, or of an older version.
+    """
+    return len(Result.read(path).runs) if path.exists() else 0
 
 
 def read_note(path: Path) -> JSON:

@@ -3,6 +3,7 @@
 import statistics
 from pathlib import Path
 
+from subitize.core.errors import UsageError
 from subitize.core.json import JSON
 from subitize.core.results import Result
 
@@ -19,7 +20,11 @@ def report(results: Path, pictures: Path, link: str = "") -> str:
     """
     sections = []
     for path in sorted(results.glob("*.json")):
-        result = Result.read(path)
+        try:
+            result = Result.read(path)
+        except UsageError as error:  # damaged, or of an older version
+            sections += [f"### {path.stem}", f"**Cannot be read.** {error}"]
+            continue
         statement = result.summary["statement"]
         sections += [f"### {statement}", said_of(result), conditions(result)]
         if (pictures / f"{result.name}.png").exists():

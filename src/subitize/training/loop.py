@@ -243,7 +243,7 @@ class Training:
             self.learner, self.data, length, self.scenes, plan.seed, attempt, self.state
         )
         if int(self.state.nonfinite) >= MAX_NONFINITE_STEPS:
-            self._go_back()
+            self._go_back(means)
             return
         self.step += length
         seconds = time.perf_counter() - began
@@ -306,13 +306,14 @@ class Training:
             self.learner, self.data, self.scenes, self.plan.seed, self.progress.attempt, scale
         )
 
-    def _go_back(self) -> None:
+    def _go_back(self, metrics: Metrics) -> None:
         """Return to the last checkpoint, and go on with other noise."""
         if self.progress.rollbacks >= MAX_ROLLBACKS:
             raise DivergedError(
                 f"Training met {MAX_NONFINITE_STEPS} steps in a row that were not finite, or a state that "
-                f"was not, even after going back {MAX_ROLLBACKS} times. Lower the learning rate, or look for "
-                "pictures that are not finite."
+                f"was not, even after going back {MAX_ROLLBACKS} times. A step is finite if all its metrics "
+                f"are ({', '.join(metrics) or 'it has none'}). Lower the learning rate, or look for pictures "
+                "that are not finite."
             )
         attempt, rollbacks = self.progress.attempt + 1, self.progress.rollbacks + 1
         self.records.event(
