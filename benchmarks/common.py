@@ -1,6 +1,8 @@
 """What every benchmark shares: where results go, and how a fresh process is run and timed."""
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import random
@@ -121,15 +123,39 @@ def words_without_out(words: list[str]) -> list[str]:
 def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
     """Run the command in a fresh process: (seconds, what it printed).
 
+    If tiny, it runs in this process, which knows what it compiled before.
+
     Args:
         words: after `subitize`.
         cache: folder of compiled programs; an empty one makes the process compile everything.
     """
-    command, began = [sys.executable, "-m", "subitize", *words], time.perf_counter()
+    began = time.perf_counter()
+    code, printed, said = (called if tiny() else run)(list(words), cache)
+    if code:
+        raise RuntimeError(f"subitize {' '.join(words)} exited with {code}:\n{said}")
+    return time.perf_counter() - began, printed
+
+
+def run(words: list[str], cache: Path | None) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command in a process of its own."""
+    command = [sys.executable, "-m", "subitize", *words]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(cache))
-    if done.returncode:
-        raise RuntimeError(f"subitize {' '.join(words)} exited with {done.returncode}:\n{done.stderr}")
-    return time.perf_counter() - began, done.stdout
+    return done.returncode, done.stdout, done.stderr
+
+
+def called(words: list[str], cache: Path | None) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command in this process."""
+    from subitize.cli import main
+
+    printed, said = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
+        code = main(words)
+    return code, printed.getvalue(), said.getvalue()
+
+
+def tiny() -> bool:
+    """Whether this is the tested mode, which measures nothing and may be quick."""
+    return "--tiny" in sys.argv
 
 
 def seconds_of_last(times: int, out: Path, *words: str, cache: Path) -> float:
@@ -159,7 +185,7 @@ def killed(moments: random.Random, longest: float, out: Path, *words: str, cache
 
 def environment(cache: Path | None) -> dict[str, str]:
     """Of a fresh process with a folder of compiled programs of its own; None, or tiny: the usual one."""
-    own = cache is not None and "--tiny" not in sys.argv  # a tiny run measures nothing, and may be quick
+    own = cache is not None and not tiny()
     return dict(os.environ) | ({"JAX_COMPILATION_CACHE_DIR": str(cache)} if own else {})
 
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from common import arguments, publish
+from common import TINY, arguments, publish
 from subitize.training import Recipe
 from subitize.training.from_recipe import completed
 from subitize.training.loop import Sampling, first_state, run_chunk
@@ -27,8 +27,8 @@ SIDE = 2048  # of the large product
 def main() -> None:
     """Alternate chunks of training steps with large products."""
     args = arguments(__doc__, rounds=10)
-    rounds, length = (2, 5) if args.tiny else (args.rounds, 50)
-    recipe = Recipe.of(scenes="digits" if args.tiny else "mnist")
+    rounds, length = (2, TINY["chunk"]) if args.tiny else (args.rounds, 50)
+    recipe = Recipe.of(**TINY if args.tiny else {"scenes": "mnist"})
     world = recipe.data.load("train")
     recipe, _ = completed(recipe, world)
     learner, seed = recipe.learner(world.spec), recipe.loop.seed

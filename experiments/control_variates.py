@@ -87,7 +87,7 @@ def drawn(name: str, flat: Callable[[np.ndarray], np.ndarray], estimates: np.nda
     )
     counts, edges = np.histogram(np.clip(estimates, 0.62, 0.76), 80, (0.62, 0.76))
     bars = Line(np.repeat(edges, 2)[1:-1], np.repeat(counts / counts.max(), 2), ACCENT)
-    return [function, Panel("", [bars], (0, 1.1), "the estimates")]
+    return [function, Panel("", [bars], (0.0, 1.1), "the estimates")]
 
 
 if __name__ == "__main__":

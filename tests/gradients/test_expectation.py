@@ -1,5 +1,7 @@
 """What a user can get wrong, sites in loops, and memory that learns."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -158,11 +160,7 @@ SITES = [(word, Bernoulli) for word in FINITE if word != "arsm"] + [(word, three
 def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word, site):
     """A score times a constant is noise about zero; what compares costs, or looks at slopes, has none."""
 
-    def cost(θ, x, draw):
-        draw("z", site(θ))
-        return θ**2
-
-    value, gradient = value_and_gradient(cost, word, n=20_000)
+    value, gradient = untouched(word, site)(θ, jnp.zeros(20_000))
     assert np.isclose(value, θ**2)
     noisy = word in ("score", "ema", "nvil", "delta", "muprop", "optimal", "black_box")  # nothing learned yet
     assert np.isclose(gradient, 2 * θ, atol=0.01 if noisy else 1e-5)
@@ -170,15 +168,36 @@ def test_a_cost_that_the_site_does_not_touch_has_the_gradient_of_the_rest(word, 
 
 @pytest.mark.parametrize(("word", "site"), SITES)
 def test_a_cost_that_is_not_a_number_is_seen_in_the_value(word, site):
-    value, _ = value_and_gradient(lambda θ, x, draw: draw("z", site(θ)).sum() + jnp.nan, word)
+    value, _ = untouched(word, site)(θ, jnp.nan * jnp.ones(20_000))
     assert np.isnan(value)
 
 
-def value_and_gradient(cost, word, n=3):
-    """Of the loss over a batch of n."""
+@functools.cache
+def untouched(word, site):
+    """Value and gradient of a loss whose site has no influence, for a model and a batch."""
+
+    def cost(θ, x, draw):
+        draw("z", site(θ))
+        return θ**2 + x
+
+    return compiled(cost, word)
+
+
+def compiled(cost, word):
+    """Value and gradient of a loss, for a model and a batch."""
     loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
-    memory = loss.init(θ, X, jr.key(0))
-    return jax.jit(jax.value_and_grad(lambda θ: loss(θ, memory, jnp.full(n, X), jr.key(1))[0]))(θ)
+
+    @jax.jit
+    def run(θ, batch):
+        memory = loss.init(θ, X, jr.key(0))
+        return jax.value_and_grad(lambda θ: loss(θ, memory, batch, jr.key(1))[0])(θ)
+
+    return run
+
+
+def value_and_gradient(cost, word):
+    """Of the loss over a batch of three."""
+    return compiled(cost, word)(θ, jnp.full(3, X))
 
 
 def test_a_finite_site_in_a_loop_is_refused_with_a_way_out():
@@ -263,7 +282,7 @@ def test_particles_have_noise_of_their_own():
 def test_what_a_program_reports_is_averaged_over_the_lanes():
     cost = lambda θ, x, draw: (x * 0, {"b": draw("b", Bernoulli(θ))})  # noqa: E731
     loss = expectation(cost, "exact")
-    _, info = loss(θ, loss.init(θ, X, jr.key(0)), jnp.ones(4), jr.key(1))
+    _, info = jax.jit(loss)(θ, loss.init(θ, X, jr.key(0)), jnp.ones(4), jr.key(1))
     assert np.allclose(info["b"], jax.nn.sigmoid(θ))
 
 
@@ -274,7 +293,7 @@ def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_mode
     def gradients():
         loss = expectation(coin, "nvil(hidden=4)")
         memory = loss.init(θ, X, jr.key(0))
-        return jax.grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1))(θ, memory)
+        return jax.jit(jax.grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1)))(θ, memory)
 
     for_model, for_memory = gradients()
     monkeypatch.setattr(Learned, "loss", lambda *given: 10 * learn(*given))
@@ -355,18 +374,20 @@ def test_what_is_expected_by_running_means_alone_takes_a_constant_away(word):
         return 0 * θ + 10
 
     loss, tutor = expectation(cost, word), memory_optimizer(0.0)
-    memory = loss.init(θ, X, jr.key(0))
+    memory = jax.jit(loss.init)(θ, X, jr.key(0))
 
-    @jax.jit
     def learn(taught, key):
         memory, state = taught
         lesson = jax.grad(lambda m: loss(θ, m, jnp.full(4, X), key)[0])(memory)
         change, state = tutor.update(lesson, state, memory)
         return (optax.apply_updates(memory, change), state), None
 
-    (memory, _), _ = jax.lax.scan(learn, (memory, tutor.init(memory)), jr.split(jr.key(2), 300))
-    gradient = jax.grad(lambda θ: loss(θ, memory, jnp.full(20, X), jr.key(3))[0])(θ)
-    assert abs(gradient) < 1e-6
+    @jax.jit
+    def taught(memory):
+        (memory, _), _ = jax.lax.scan(learn, (memory, tutor.init(memory)), jr.split(jr.key(2), 300))
+        return jax.grad(lambda θ: loss(θ, memory, jnp.full(20, X), jr.key(3))[0])(θ)
+
+    assert abs(taught(memory)) < 1e-6
 
 
 def test_a_normalised_signal_is_divided_by_its_running_deviation():
@@ -375,7 +396,10 @@ def test_a_normalised_signal_is_divided_by_its_running_deviation():
     memory = normalised.init(θ, X, jr.key(0))
     of_scale = lambda m: (m["b"][1].mean.mean, m["b"][1].square.mean)  # noqa: E731
     memory = eqx.tree_at(of_scale, memory, (jnp.asarray(4.0), jnp.asarray(25.0)))
-    gradient = lambda loss, memory: jax.grad(lambda θ: loss(θ, memory, X[None], jr.key(1))[0])(θ)  # noqa: E731
+
+    def gradient(loss, memory):
+        return jax.jit(jax.grad(lambda θ: loss(θ, memory, X[None], jr.key(1))[0]))(θ)
+
     wanted = gradient(plain, {"b": (memory["b"][0], None)}) / 3
     assert wanted != 0
     assert np.isclose(gradient(normalised, memory), wanted)
@@ -415,7 +439,7 @@ def test_a_relaxed_class_is_a_draw_when_cold_and_none_when_hot():
     def relaxed(temperature):
         cost = lambda θ, x, draw: (lambda z: (θ + z.sum(), z))(draw("z", Categorical(logits)))  # noqa: E731
         loss = expectation(cost, f"gumbel(temperature={temperature})")
-        return loss(θ, loss.init(θ, X, jr.key(0)), jnp.ones(20_000), jr.key(1))[1]
+        return jax.jit(loss)(θ, loss.init(θ, X, jr.key(0)), jnp.ones(20_000), jr.key(1))[1]
 
     cold, hot = relaxed(0.01), relaxed(100.0)
     assert np.allclose(cold.mean(0), jax.nn.softmax(logits), atol=0.015)
@@ -432,7 +456,8 @@ def test_muprop_expands_around_the_means_of_later_sites_too():
 
     loss = expectation(cost, {"a": "delta", "b": "st"})
     memory = loss.init(θ, X, jr.key(0))
-    gradient, info = jax.grad(lambda θ: loss(θ, memory, jnp.full(7, X), jr.key(1)), has_aux=True)(θ)
+    run = jax.jit(jax.grad(lambda θ: loss(θ, memory, jnp.full(7, X), jr.key(1)), has_aux=True))
+    gradient, info = run(θ)
     wanted = 3 * (info["b"] - jax.nn.sigmoid(0.2)) * (info["a"] - jax.nn.sigmoid(θ))
     assert np.isclose(gradient, wanted.mean())
     assert wanted.std() > 0.1
@@ -454,8 +479,8 @@ def test_black_box_sees_the_relaxed_value_that_rebar_relaxes_to():
         memory = loss.init(jnp.asarray(0.9), X, jr.key(0))
         if word == "black_box":
             memory = eqx.tree_at(lambda m: m["b"].network, memory, First())
-        gradient = jax.grad(lambda θ, loss=loss, memory=memory: loss(θ, memory, X[None], jr.key(1))[0])
-        found.append(gradient(jnp.asarray(0.9)))
+        run = lambda θ, loss=loss, memory=memory: loss(θ, memory, X[None], jr.key(1))[0]  # noqa: E731
+        found.append(jax.jit(jax.grad(run))(jnp.asarray(0.9)))
     assert found[0] != 0
     assert np.isclose(*found)
 
@@ -522,4 +547,4 @@ def test_an_option_out_of_range_is_refused(word):
 def test_plain_numbers_are_parameters_too():
     cost = lambda θ, x, draw: draw("z", Normal(0, 2.0)) + θ * draw("b", Bernoulli(1))  # noqa: E731
     loss = expectation(cost, "exact")
-    assert np.isfinite(loss(θ, loss.init(θ, X, jr.key(0)), X[None], jr.key(0))[0])
+    assert np.isfinite(jax.jit(loss)(θ, loss.init(θ, X, jr.key(0)), X[None], jr.key(0))[0])

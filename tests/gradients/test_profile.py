@@ -37,8 +37,8 @@ def test_the_meter_reads_the_closed_form_variances(word, expected):
     gradient = jax.grad(
         lambda θ, key: expectation(coin(0.45), word)(θ, {"b": START.get(word)}, BATCH, key)[0]
     )
-    away = jax.vmap(lambda key: gradient(θ, key))(jr.split(jr.key(3), draws)) - 0.025
-    error = np.sqrt(np.mean(away**4) - np.mean(away**2) ** 2) / draws**0.5
+    away = np.asarray(jax.jit(jax.vmap(lambda key: gradient(θ, key)))(jr.split(jr.key(3), draws))) - 0.025
+    error = np.std(away**2) / draws**0.5
     unknown_mean = 10 * expected / draws  # a reading estimates the mean too
     assert abs(row.variance - expected) < 3 * error + unknown_mean + 1e-12
 

@@ -32,7 +32,7 @@ SMALL = AIRSettings(
     encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
     count_prior="geometric(rate=0.01)",
 )  # fmt: skip
-MODEL = AIR(SMALL, key=jr.key(0))
+MODEL = jax.jit(lambda key: AIR(SMALL, key=key))(jr.key(0))
 IMAGE = jr.uniform(jr.key(1), (20, 24, 2))
 # Before training posteriors are nearly the priors, and where they differ nobody would see it.
 SURE = eqx.tree_at(

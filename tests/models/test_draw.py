@@ -13,7 +13,7 @@ from subitize.gradients import expectation
 from subitize.models.draw import DRAW, DRAWSettings, broad, negative_elbo, place
 
 SMALL = DRAWSettings(height=7, width=9, glimpses=4, hidden=6, code=3, read=2, write=3)
-MODEL = DRAW(SMALL, key=jr.key(0))
+MODEL = jax.jit(lambda key: DRAW(SMALL, key=key))(jr.key(0))
 IMAGE = (jr.uniform(jr.key(1), (7, 9)) < 0.5).astype(float)
 
 

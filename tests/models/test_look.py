@@ -1,6 +1,7 @@
 """Looks: what nobody can see is not counted, and a better explanation is kept when it is found."""
 
 import dataclasses
+import functools
 
 import equinox as eqx
 import jax
@@ -33,13 +34,19 @@ IMAGE = jr.uniform(jr.key(1), (20, 24, 1))
 POSTERIOR = jnp.array([0.1, 0.2, 0.3, 0.4])
 
 
+@functools.cache
+def model_of(**options):
+    settings = dataclasses.replace(SMALL, **options)
+    return jax.jit(lambda key: AIR(settings, key=key))(jr.key(0))
+
+
 def seen(light, taken=3):
     """A look with patches whose squared norm is `light`, in units of 2σ²."""
     σ = SMALL.pixel_deviation
     patches = jnp.zeros((3, 4, 4, 1)).at[:, 1, 2, 0].set(jnp.sqrt(2 * σ**2 * jnp.array(light)))
     where, what = jnp.array([[2.0, -0.5, 0.0], [2.0, 0.0, 0.0], [2.0, 0.5, 0.0]]), jnp.arange(3.0)[:, None]
     found = Sight(POSTERIOR, Objects(where, what, patches, jnp.zeros(3)), jnp.asarray(taken))
-    return summed_up(AIR(SMALL, key=jr.key(0)), found)
+    return summed_up(model_of(), found)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_steps_that_were_not_taken_are_not_called_invisible():
 
 @pytest.mark.parametrize("word", GUIDES)
 def test_a_model_that_paints_black_sees_nothing(word):
-    model = AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
+    model = model_of(model=word)
     dark = eqx.tree_at(lambda m: m.decoder.layers[-1].bias, model, jnp.full(36, -60.0))
     seen = jax.jit(look)(dark, IMAGE)
     assert seen.count == 0
@@ -81,7 +88,8 @@ def test_a_model_that_paints_black_sees_nothing(word):
 
 def dair(kind=AIR):
     """One that is inclined to go on."""
-    model = kind(dataclasses.replace(SMALL, model="dair"), key=jr.key(0))
+    settings = dataclasses.replace(SMALL, model="dair")
+    model = jax.jit(lambda key: kind(settings, key=key))(jr.key(0))
     return eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(5.0))
 
 
@@ -216,14 +224,14 @@ def test_the_evidence_is_that_of_its_count():
 
 def test_only_who_is_restless_looks_again():
     with pytest.raises(UsageError, match="would see the same"):
-        AIR(SMALL, key=jr.key(0)).extended(looks=2)
+        model_of().extended(looks=2)
     with pytest.raises(UsageError, match="at least once"):
         dair().extended(looks=0)
 
 
 @pytest.mark.parametrize("word", GUIDES)
 def test_objects_seen_without_the_others_leave_less_unexplained(word):
-    model = AIR(dataclasses.replace(SMALL, model=word), key=jr.key(0))
+    model = model_of(model=word)
     found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
     windows = [model.window(where) for where in found.objects.where]
     what = found.objects.what + 2.0
@@ -243,7 +251,7 @@ def test_objects_seen_without_the_others_leave_less_unexplained(word):
 
 
 def test_close_looks_differ_by_their_windows_alone():
-    model = AIR(SMALL, key=jr.key(0))
+    model = model_of()
     looks = [look_closely(model, IMAGE, key) for key in jr.split(jr.key(3), 2)]
     assert jnp.abs(looks[0].boxes - looks[1].boxes).max() > 0.1
     again = look_closely(model, IMAGE, jr.split(jr.key(3), 2)[0])
@@ -252,7 +260,7 @@ def test_close_looks_differ_by_their_windows_alone():
 
 def test_at_a_close_look_every_step_has_a_window_of_its_own():
     """Before training a guide means nearly the same at every step."""
-    model = AIR(SMALL, key=jr.key(0))
+    model = model_of()
     calm, close = (
         np.ptp(seen.boxes, axis=0) for seen in (look(model, IMAGE), look_closely(model, IMAGE, jr.key(3)))
     )
@@ -285,7 +293,7 @@ def test_what_no_patch_explains_as_well_is_left_as_it_is():
 )
 def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
     """The rest stays, the bound rises, and divergences follow the means."""
-    model = AIR(dataclasses.replace(SMALL, model="dair", max_objects=5), key=jr.key(0))
+    model = model_of(model="dair", max_objects=5)
     model = eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(9.0))
     found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
     assert found.taken == 5

@@ -19,7 +19,7 @@ from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings,
 SMALL = SubitizingVAESettings(
     height=12, width=20, channels=2, code=3, convolutions=((4, 5), (2, 6)), features=7, judge=((2, 4), (2, 4))
 )
-MODEL = SubitizingVAE(SMALL, key=jr.key(0))
+MODEL = jax.jit(lambda key: SubitizingVAE(SMALL, key=key))(jr.key(0))
 IMAGE = jr.uniform(jr.key(1), (12, 20, 2))
 
 

@@ -1,6 +1,7 @@
 """Signs of health see the known bad runs, and only those."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -13,7 +14,7 @@ from subitize.models.look import look
 SMALL = AIRSettings(
     height=24, width=24, object_size=9.0, recurrent=8, head=8, encoder=8, decoder=8, features=8
 )
-MODEL = AIR(SMALL, key=jr.key(0))
+MODEL = jax.jit(lambda key: AIR(SMALL, key=key))(jr.key(0))
 PICTURES = jnp.zeros((80, 24, 24, 1)).at[jnp.arange(80), jr.randint(jr.key(1), (80,), 2, 22), 5].set(1.0)
 
 

@@ -41,14 +41,14 @@ def window_size(images: Float[np.ndarray, "images height width channels"]) -> fl
     return float(min(MARGIN * np.median(extents), *images.shape[1:3]))
 
 
-def check_sizes(object_size: float, max_objects: int, batch: int, world: AbstractScenes) -> None:
+def check_sizes(object_size: float | None, max_objects: int, batch: int, world: AbstractScenes) -> None:
     """Refuse a window that the canvas does not hold, and steps that no memory holds.
 
     Raises:
         UsageError: one of them; says what to change.
     """
     canvas = f"{world.height}x{world.width}"
-    if object_size > min(world.height, world.width):
+    if object_size is not None and object_size > min(world.height, world.width):
         raise UsageError(
             f"`object_size` is the side of a window on a canvas of {canvas} pixels; got {object_size:g}. "
             "Use a smaller one, or leave it out: then it is measured."

@@ -122,6 +122,7 @@ class AIROptions:
         from subitize.counter.object_size import check_sizes, size_of_objects
         from subitize.counter.select_estimator import select_estimator
 
+        check_sizes(self.object_size, self.max_objects, data.batch, scenes)
         size, sums, summands = self.object_size, self.sums, self.summands
         several = [n for n in scenes.counts if 1 < n <= self.max_objects]
         if size is None:
@@ -132,7 +133,6 @@ class AIROptions:
         if summands is None:
             summands = min(several, default=PAIR)
         complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)
-        check_sizes(size, self.max_objects, data.batch, scenes)
         return select_estimator(complete, scenes, seed, watch) if self.estimator == AUTO else (complete, {})
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:
