@@ -29,7 +29,7 @@ import threading
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -164,7 +164,8 @@ class Copy:
     def environment(self) -> dict[str, str]:
         """Of the tests: the copy's code, compiled as `make test` does."""
         (quick,) = re.findall(r"^QUICK := (.*)$", (self.place / "Makefile").read_text(), re.MULTILINE)
-        return {"XLA_FLAGS": quick} | os.environ | {"PYTHONPATH": str(self.place / "src")}
+        own = {"PYTHONPATH": str(self.place / "src"), "PYTHONDONTWRITEBYTECODE": ""}  # bytecode saves seconds
+        return {"XLA_FLAGS": quick} | os.environ | own
 
 
 def words_below_tests(words: str) -> list[str]:
@@ -194,8 +195,14 @@ class Soundness:
         self.locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self.known: dict[str, Verdict] = {}
 
+    def together(self, copy: Copy, choices: Collection[str]) -> None:
+        """Find out about many choices by one run; if that fails, each is run alone later."""
+        every = dict.fromkeys(word for words in choices for word in shlex.split(words))
+        if every and copy.test(shlex.join(every), 10 * PATIENCE).passed:
+            self.known |= dict.fromkeys(choices, Verdict(passed=True, failed="", seconds=0.0))
+
     def seconds(self, copy: Copy, words: str) -> float:
-        """How long these tests take.
+        """How long these tests take; 0 if they were only run together with others.
 
         Raises:
             RuntimeError: they fail, or there are none, so that nothing can be learnt from them.
@@ -307,7 +314,9 @@ def run(mutants: list[Mutant], results: Results, *, jobs: int, narrow: bool) -> 
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(jobs) as pool:
         copies: SimpleQueue[Copy] = SimpleQueue()
         for job in range(min(jobs, len(mutants))):
-            copies.put(Copy(Path(name) / str(job)))
+            copies.put(copy := Copy(Path(name) / str(job)))
+        if narrow and len(mutants) > 1:
+            sound.together(copy, {mutant.tests for mutant in mutants if mutant.tests != mutant.rest})
 
         def one(mutant: Mutant) -> None:
             if mutant.room in refused:
