@@ -46,7 +46,10 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
         parser.add_argument(f"--{name.replace('_', '-')}", **kind)
     parser.add_argument("--tiny", action="store_true", help="a few seconds, to see that it works")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder for the result and the runs")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.tiny and args.out == RESULTS:
+        parser.error("what --tiny writes is no result: give --out, another folder")
+    return args
 
 
 def black_and_white(of: str = "mnist", *, tiny: bool) -> dict[str, Any]:

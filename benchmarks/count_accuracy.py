@@ -31,11 +31,11 @@ def main() -> None:
     recipe, seeds, n = (TINY, 1, 100) if args.tiny else ({}, args.seeds, args.n)
     recipe = recipe | LEARNERS[args.learner]
     result = "count_accuracy" if args.learner == "air" else f"count_accuracy_of_{args.learner}"
-    wanted = [{"seed": seed} for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
-    measure_missing(args.out, result, wanted, partial(counted, recipe, n), summary)
+    wanted = [{"seed": seed, "n": n} for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
+    measure_missing(args.out, result, wanted, partial(counted, recipe), summary)
 
 
-def counted(recipe: dict, n: int, *, seed: int) -> dict:
+def counted(recipe: dict, *, seed: int, n: int) -> dict:
     """How one seed trained, and how well it counts scenes that nobody has seen."""
     with tempfile.TemporaryDirectory() as name:
         run, measured = trained(seed, Path(name), **recipe)

@@ -32,11 +32,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import pytest
+from filelock import FileLock
 
 from common import arguments, provenance
 from subitize.core.results import Result
@@ -159,6 +161,8 @@ class Copy:
             finally:
                 end(process)
             printed.seek(0)
+            if code == -signal.SIGKILL:
+                raise RuntimeError(f"the system killed the tests {words!r}, perhaps for want of memory")
             return Verdict(code == 0, first_failure(printed.read(), code), time.perf_counter() - began)
 
     def environment(self) -> dict[str, str]:
@@ -171,6 +175,16 @@ class Copy:
 def words_below_tests(words: str) -> list[str]:
     """Words for pytest, its paths made those of the repository."""
     return [f"tests/{word}" if ".py" in word else word for word in shlex.split(words)]
+
+
+def joined(choices: Collection[str]) -> str:
+    """Words for pytest that choose all that some of these choose, if all or none of them filter by `-k`."""
+    paths, filters = {}, {}  # in their order, each once
+    for words in sorted(choices):
+        split = shlex.split(words)
+        paths |= dict.fromkeys(word for word in split if ".py" in word)
+        filters |= dict.fromkeys(f"({text})" for word, text in pairwise(split) if word == "-k")
+    return shlex.join([*paths, *(["-k", " or ".join(filters)] if filters else [])])
 
 
 def end(process: subprocess.Popen) -> None:
@@ -197,9 +211,10 @@ class Soundness:
 
     def together(self, copy: Copy, choices: Collection[str]) -> None:
         """Find out about many choices by one run; if that fails, each is run alone later."""
-        every = dict.fromkeys(word for words in choices for word in shlex.split(words))
-        if every and copy.test(shlex.join(every), 10 * PATIENCE).passed:
-            self.known |= dict.fromkeys(choices, Verdict(passed=True, failed="", seconds=0.0))
+        filtered = {words for words in choices if "-k" in words}
+        for some in (filtered, set(choices) - filtered):
+            if some and copy.test(joined(some), 10 * PATIENCE).passed:
+                self.known |= dict.fromkeys(some, Verdict(passed=True, failed="", seconds=0.0))
 
     def seconds(self, copy: Copy, words: str) -> float:
         """How long these tests take; 0 if they were only run together with others.
@@ -240,13 +255,18 @@ class Results:
     """
 
     def __init__(self, out: Path, mutants: list[Mutant]):
+        out.mkdir(parents=True, exist_ok=True)
         self.out, self.mutants = out, mutants
-        self.lock = threading.Lock()
+        self.lock = FileLock(out / "mutants.lock")
         self.made = provenance()
-        path = out / "mutants.json"
+        self.rows = self.read()
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """What the file knows of these mutants."""
+        path = self.out / "mutants.json"
         before = Result.read(path).runs if path.exists() else ()
-        digests = {mutant.name: mutant.digest for mutant in mutants}
-        self.rows = {row["name"]: row for row in before if row["digest"] == digests.get(row["name"])}
+        digests = {mutant.name: mutant.digest for mutant in self.mutants}
+        return {row["name"]: row for row in before if row["digest"] == digests.get(row["name"])}
 
     def knows(self, mutant: Mutant, *, narrow: bool) -> bool:
         """Whether nothing more can be learnt of a mutant."""
@@ -256,7 +276,8 @@ class Results:
     def add(self, row: dict[str, Any]) -> None:
         """Keep what was found, and say so."""
         with self.lock:
-            self.rows[row["name"]] = row | {"commit": self.made["commit"][:7], "date": self.made["date"]}
+            made = {"commit": self.made["commit"][:7], "date": self.made["date"]}
+            self.rows = self.read() | {row["name"]: row | made}  # others may fill the same file
             self.save()
         end = f"killed by {row['by']}" if row["killed"] else "SURVIVED"
         print(f"{row['seconds']:6.1f} s  {row['room']}: {row['name']}: {end}", flush=True)
@@ -302,7 +323,9 @@ def main() -> None:
     else:
         chosen = [mutant for mutant in named if args.again or not results.knows(mutant, narrow=args.narrow)]
     refused = run(chosen, results, jobs=args.jobs, narrow=args.narrow or args.tiny)
-    results.save()
+    with results.lock:
+        results.rows = results.read()
+        results.save()
     print(json.dumps(results.summary(), indent=1))
     if refused:
         raise SystemExit("\n".join(f"{room} is refused: {why}." for room, why in refused.items()))

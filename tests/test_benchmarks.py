@@ -35,6 +35,8 @@ def test_tiny(command, tmp_path, monkeypatch):
     assert {"command", "cpu", "date", "versions", "device", "commit"} <= set(result.provenance)
     assert str(tmp_path) not in path.read_text()
     assert result.summary.get("identical") == result.summary.get("kills")  # where runs are killed
+    if result.name == "mutants":
+        assert result.summary["all"]["killed"] == result.summary["all"]["measured"] == 1
     if result.name == "bit_flips":
         for found in result.summary.values():
             assert found["refused"] > 0

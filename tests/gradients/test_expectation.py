@@ -525,18 +525,18 @@ def test_a_decay_is_that_of_all_running_means_of_an_estimator():
 @pytest.mark.parametrize(
     "word",
     [
-        "rebar(temperature=0)",
+        "rebar(temperature=0.0)",
         "rebar(coupled='yes')",
         "relax(hidden=0)",
-        "gumbel(temperature=-1)",
-        "st_gumbel(temperature=0)",
+        "gumbel(temperature=-1.0)",
+        "st_gumbel(temperature=0.0)",
         "gumbel_rao(k=1.5)",
         "rloo(k=2.5)",
         "rloo(k=1)",
         "sum_sample(k=0)",
         "nvil(hidden=0)",
-        "ema(decay=1)",
-        "optimal(decay=-1)",
+        "ema(decay=1.0)",
+        "optimal(decay=-1.0)",
     ],
 )
 def test_an_option_out_of_range_is_refused(word):

@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from subitize.core.errors import UsageError
+from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Counter, DataSpec, Learner, Sampler, Scorer, Trainable, params_of
 from subitize.registry import LEARNERS, name_of, trainable
-from subitize.training import Recipe, fit
-from subitize.training.loop import Plan
-from subitize.training.weights import first_params, read_weights, save_weights
+from subitize.training import Recipe, checkpoint, fit
+from subitize.training.loop import Plan, Sampling, first_state, joined
+from subitize.training.weights import read_weights, save_weights
 
 # Small, so that it is soon compiled; every entry of the registry is here, and must be.
 SMALL = {
@@ -95,11 +97,12 @@ def test_a_run_killed_after_any_step_and_resumed_ends_with_the_same_bits(name, t
         pass
 
     def kill(row):
-        if row.get("step") == 2:
+        if row.get("step") == 4:
             raise Killed
 
     with pytest.raises(Killed):
         fit(learner, world, recipe.plan(), tmp_path, watch=kill)
+    assert checkpoint.names(tmp_path / CHECKPOINTS) == ["000-00000002"]
     resumed = fit(learner, world, recipe.plan(), tmp_path)
     assert same(resumed, whole)
     rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
@@ -109,8 +112,9 @@ def test_a_run_killed_after_any_step_and_resumed_ends_with_the_same_bits(name, t
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_training_moves_the_weights(name, trained):
-    _, world, learner, state = trained(name)
-    before = first_params(learner, world.spec)
+    recipe, world, learner, state = trained(name)
+    data = Sampling(recipe.data.batch, replace=recipe.plan().replace, labels=recipe.plan().labels)
+    before = params_of(learner, first_state(learner, data, world, recipe.loop.seed, 0, 1.0).learner)
     assert jax.tree.structure(before) == jax.tree.structure(params_of(learner, state))
     assert not same(before, params_of(learner, state))
 
@@ -212,10 +216,13 @@ def test_a_batch_says_which_examples_it_holds_and_epochs_hold_each_once(tmp_path
     assert np.array_equal(epochs["labels"], wanted)
 
 
-def test_a_metric_may_not_take_the_place_of_the_loop_s_own():
-    from subitize.core.errors import UsageError
-    from subitize.training.loop import as_lists
+@pytest.mark.parametrize(
+    ("metrics", "found"), [({"step": 0.0}, {}), ({}, {"attempt": 1}), ({"loss": 0.0}, {"loss": 1.0})]
+)
+def test_no_name_stands_for_two_columns_of_a_record(metrics, found):
+    with pytest.raises(UsageError, match="another"):
+        joined({"step": 7, "attempt": 0}, metrics, found)
 
-    with pytest.raises(UsageError, match="another name"):
-        as_lists({"step": jnp.zeros(())})
+
+def test_a_world_without_end_has_no_size():
     assert DataSpec(2, 3, 1).size is None

@@ -34,6 +34,16 @@ IMAGE = jr.uniform(jr.key(1), (20, 24, 1))
 POSTERIOR = jnp.array([0.1, 0.2, 0.3, 0.4])
 
 
+jitted_look, jitted_close_look = eqx.filter_jit(look), eqx.filter_jit(look_closely)
+jitted_evidence, jitted_refined = eqx.filter_jit(evidence), eqx.filter_jit(refined)
+
+
+@eqx.filter_jit
+def calm_sight(model):
+    """One roll-out with every `where` and `what` at its mean."""
+    return sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+
+
 @functools.cache
 def model_of(**options):
     settings = dataclasses.replace(SMALL, **options)
@@ -83,7 +93,7 @@ def test_a_model_that_paints_black_sees_nothing(word):
     seen = jax.jit(look)(dark, IMAGE)
     assert seen.count == 0
     np.testing.assert_allclose(seen.posterior[0], 1.0, atol=2e-3)
-    assert look(model, IMAGE).posterior[0] < 0.9
+    assert jitted_look(model, IMAGE).posterior[0] < 0.9
 
 
 def dair(kind=AIR):
@@ -96,14 +106,14 @@ def dair(kind=AIR):
 def test_who_looks_again_never_explains_less():
     """And a model looks as often as it shall."""
     model, again = dair(), jax.jit(reconsidered)
-    looks = [sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))]
+    looks = [calm_sight(model)]
     for time in range(5):
         looks.append(again(model, IMAGE, looks[-1], jnp.asarray(time)))
-    scores = [float(evidence(model, IMAGE, found)) for found in looks]
+    scores = [float(jitted_evidence(model, IMAGE, found)) for found in looks]
     assert scores == sorted(scores)
     assert scores[-1] > scores[0] + 1
     for times in (2, 3):
-        found, wanted = look(dair().extended(looks=times), IMAGE), summed_up(model, looks[times - 1])
+        found, wanted = jitted_look(dair().extended(looks=times), IMAGE), summed_up(model, looks[times - 1])
         np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-3)
         np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-5)
 
@@ -118,7 +128,7 @@ def test_no_two_thoughts_of_whoever_looks_again_have_the_same_order():
             return progress
 
     model, telling = dair(), dair(Telling)
-    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    found = calm_sight(model)
     for time in range(2):
         reconsidered(telling, IMAGE, found, jnp.asarray(time))
     jax.effects_barrier()
@@ -213,13 +223,13 @@ def test_an_object_costs_what_laplace_says():
 
 def test_the_evidence_is_that_of_its_count():
     model = dair()
-    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    found = calm_sight(model)
     n = int(jnp.argmax(found.posterior))
     steps = model.roll_out(IMAGE, Means())
     whole = Evidence.of(model, IMAGE, model.log_prior(), steps)
     constant = IMAGE.size * (np.log(SMALL.pixel_deviation) + 0.5 * np.log(2 * np.pi))
     wanted = whole.log_likelihood[n] - steps.cost[:n].sum() + whole.log_prior[n] + constant
-    assert np.isclose(evidence(model, IMAGE, found), wanted)
+    assert np.isclose(jitted_evidence(model, IMAGE, found), wanted)
 
 
 def test_only_who_is_restless_looks_again():
@@ -232,7 +242,7 @@ def test_only_who_is_restless_looks_again():
 @pytest.mark.parametrize("word", GUIDES)
 def test_objects_seen_without_the_others_leave_less_unexplained(word):
     model = model_of(model=word)
-    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    found = calm_sight(model)
     windows = [model.window(where) for where in found.objects.where]
     what = found.objects.what + 2.0
     patches = jnp.stack([model.paint(*pair) for pair in zip(windows, what, strict=True)])
@@ -252,18 +262,17 @@ def test_objects_seen_without_the_others_leave_less_unexplained(word):
 
 def test_close_looks_differ_by_their_windows_alone():
     model = model_of()
-    looks = [look_closely(model, IMAGE, key) for key in jr.split(jr.key(3), 2)]
+    looks = [jitted_close_look(model, IMAGE, key) for key in jr.split(jr.key(3), 2)]
     assert jnp.abs(looks[0].boxes - looks[1].boxes).max() > 0.1
-    again = look_closely(model, IMAGE, jr.split(jr.key(3), 2)[0])
+    again = jitted_close_look(model, IMAGE, jr.split(jr.key(3), 2)[0])
     jax.tree.map(np.testing.assert_array_equal, again, looks[0])
 
 
 def test_at_a_close_look_every_step_has_a_window_of_its_own():
     """Before training a guide means nearly the same at every step."""
     model = model_of()
-    calm, close = (
-        np.ptp(seen.boxes, axis=0) for seen in (look(model, IMAGE), look_closely(model, IMAGE, jr.key(3)))
-    )
+    looks = jitted_look(model, IMAGE), jitted_close_look(model, IMAGE, jr.key(3))
+    calm, close = (np.ptp(seen.boxes, axis=0) for seen in looks)
     assert np.all(calm < 0.1)
     assert np.all(close > 0.5)
 
@@ -282,10 +291,10 @@ def test_one_more_is_counted_if_a_step_was_taken_for_it(count, taken, wanted):
 def test_what_no_patch_explains_as_well_is_left_as_it_is():
     """One object that looks like the whole picture."""
     model = dair()
-    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    found = calm_sight(model)
     objects = found.objects._replace(patches=found.objects.patches.at[0].set(IMAGE))
     found = found._replace(posterior=jnp.array([0.1, 0.7, 0.1, 0.1]), objects=objects)
-    jax.tree.map(np.testing.assert_array_equal, refined(model, IMAGE, found, jnp.asarray(0)), found)
+    jax.tree.map(np.testing.assert_array_equal, jitted_refined(model, IMAGE, found, jnp.asarray(0)), found)
 
 
 @pytest.mark.parametrize(
@@ -295,11 +304,11 @@ def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
     """The rest stays, the bound rises, and divergences follow the means."""
     model = model_of(model="dair", max_objects=5)
     model = eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(9.0))
-    found = sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    found = calm_sight(model)
     assert found.taken == 5
     found = found._replace(posterior=jnp.full(6, 0.1).at[count].set(0.5))
-    moved = refined(model, IMAGE, found, jnp.asarray(first))
-    gained = float(evidence(model, IMAGE, moved) - evidence(model, IMAGE, found))
+    moved = jitted_refined(model, IMAGE, found, jnp.asarray(first))
+    gained = float(jitted_evidence(model, IMAGE, moved) - jitted_evidence(model, IMAGE, found))
     assert gained > 0.1 if moving else gained == 0
     before, after = found.objects, moved.objects
     standard = lambda where: (where - model.prior_where().loc) / model.prior_where().scale  # noqa: E731

@@ -19,16 +19,19 @@ from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings,
 SMALL = SubitizingVAESettings(
     height=12, width=20, channels=2, code=3, convolutions=((4, 5), (2, 6)), features=7, judge=((2, 4), (2, 4))
 )
-MODEL = jax.jit(lambda key: SubitizingVAE(SMALL, key=key))(jr.key(0))
+made = jax.jit(lambda key: SubitizingVAE(SMALL, key=key))
+MODEL = made(jr.key(0))
 IMAGE = jr.uniform(jr.key(1), (12, 20, 2))
 
 
+@jax.jit
 def cost(model, image=IMAGE):
     return negative_elbo(model, image, Means())
 
 
 def with_share(perceptual):
-    return SubitizingVAE(dataclasses.replace(SMALL, perceptual=perceptual), key=jr.key(0))
+    settings = dataclasses.replace(SMALL, perceptual=perceptual)
+    return jax.jit(lambda key: SubitizingVAE(settings, key=key))(jr.key(0))
 
 
 @pytest.mark.parametrize(("height", "width"), [(12, 20), (11, 17)])
@@ -43,7 +46,7 @@ def test_patches_are_the_surroundings_of_every_block(height, width):
     """Of 2x2 pixels: 4x4, cut out one after the other, their blocks from left to right and from above."""
     picture = np.random.default_rng(0).normal(size=(height, width, 3))
     padded = np.pad(picture, ((1, 3), (1, 3), (0, 0)))
-    found = patches(jnp.asarray(picture), 2)
+    found = np.asarray(patches(jnp.asarray(picture), 2))
     for row, column in np.ndindex(found.shape[:2]):
         around = padded[2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
         blocks = [around[y : y + 2, x : x + 2].ravel() for y in (0, 2) for x in (0, 2)]
@@ -91,7 +94,7 @@ def test_it_starts_from_the_odds_of_the_mean_picture():
 
 
 def test_the_judge_is_the_same_for_all_and_never_trained():
-    other = SubitizingVAE(SMALL, key=jr.key(5))
+    other = made(jr.key(5))
     assert eqx.tree_equal(MODEL.judge, other.judge)
     gradient = jax.jit(jax.grad(lambda model: cost(model)[0]))(with_share(0.5))
     assert all(np.all(leaf == 0) for leaf in jax.tree.leaves(gradient.judge))
@@ -107,7 +110,7 @@ def test_even_pictures_give_finite_gradients(image):
 
 def test_its_code_is_a_pathwise_site():
     loss = expectation(negative_elbo)
-    value, _ = loss(MODEL, loss.init(MODEL, IMAGE, jr.key(0)), IMAGE[None], jr.key(1))
+    value, _ = jax.jit(loss)(MODEL, loss.init(MODEL, IMAGE, jr.key(0)), IMAGE[None], jr.key(1))
     assert loss.evaluations(MODEL, {}, IMAGE) == 1
     assert np.isfinite(value)
 

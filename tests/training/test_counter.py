@@ -19,6 +19,7 @@ from PIL import Image
 from subitize import scenes
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
+from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.core.words import spoken
@@ -81,6 +82,29 @@ def test_a_finished_run_is_left_as_it_is(run):
     again = train(TINY, run.path)
     assert (run.path / "weights.safetensors").read_bytes() == before
     assert again.digest == run.digest
+
+
+def test_a_finished_run_outlives_its_checkpoints(run, tmp_path):
+    """To repeat the command trains nothing anew and replaces nothing."""
+    folder, said = shutil.copytree(run.path, tmp_path / "run"), []
+    shutil.rmtree(folder / CHECKPOINTS)
+    before = {path: path.read_bytes() for path in folder.glob("[rw]*.*")}
+    assert len(before) == 3, "recipe, records, weights"
+    assert train(TINY, folder, watch=said.append).digest == run.digest
+    assert {path: path.read_bytes() for path in before} == before
+    assert any("opened as it is" in (row["event"] or "") for row in said)
+
+
+def test_weights_of_the_best_outlive_its_checkpoint(tmp_path, monkeypatch):
+    def damaged(folder, state):
+        raise CheckpointError("A file was altered.")
+
+    recipe, said = TINY.replace(keep="best"), []
+    whole = train(recipe, tmp_path / "run")
+    monkeypatch.setattr(from_recipe, "best_state", damaged)
+    monkeypatch.delattr(from_recipe, "save_weights")
+    assert train(recipe, tmp_path / "run", watch=said.append).digest == whole.digest
+    assert any(row["event"] == "A file was altered. The weights that are there stay." for row in said)
 
 
 def test_another_recipe_is_kept_out_of_a_run(run):

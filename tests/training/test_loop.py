@@ -373,7 +373,7 @@ def judged(*criteria):
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
-    state = run(tmp_path, inspect=judged(0.9, 0.4, 0.2, 0.3, None, 0.2, 0.6, 0.5))
+    state = run(tmp_path, inspect=judged(float("nan"), 0.4, 0.2, 0.3, None, 0.2, 0.6, 0.5))
     names = checkpoint.names(tmp_path / "checkpoints")
     assert names == ["000-00000015", "000-00000035", "000-00000040"]
     short = run(tmp_path / "short", plan=Plan(15, 2, 3, 5, 10))
@@ -416,6 +416,23 @@ def test_what_was_best_before_a_restart_is_forgotten(tmp_path):
 def test_without_a_criterion_the_best_is_the_last(tmp_path):
     state = run(tmp_path)
     assert best_state(tmp_path, state) is state
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"seed": 4}, "with another seed"),
+        ({"batch": 3, "labels": True}, "with another batch and labels"),
+        ({"steps": 30}, "that has made 40 steps already"),
+    ],
+)
+def test_nobody_goes_on_with_what_another_began(tmp_path, other, said):
+    run(tmp_path)
+    before = rows(tmp_path)
+    with pytest.raises(UsageError, match=said):
+        run(tmp_path, plan=dataclasses.replace(PLAN, **other))
+    assert rows(tmp_path) == before
+    assert int(run(tmp_path, plan=dataclasses.replace(PLAN, steps=45)).step) == 45
 
 
 def test_a_streak_in_the_middle_of_a_chunk_is_not_overlooked(tmp_path):

@@ -20,12 +20,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean, printable
-from subitize.core.files import PARTIAL
+from subitize.core.files import CHECKPOINTS, PARTIAL
 from subitize.core.image_io import SUFFIXES
 
 COUNTS_TABLE, OVERLAYS = "counts.csv", "overlays"  # of a count
 RUN_RECIPE, RUN_FILES = "recipe.json", ("records.jsonl", "provenance.json", "weights.safetensors")
-OUTPUT_FOLDERS = (OVERLAYS, "pictures", "checkpoints")  # inside a count or a run
+OUTPUT_FOLDERS = (OVERLAYS, "pictures", CHECKPOINTS)  # inside a count or a run
 NAMED_AT_MOST = 5  # folders or suffixes in a remark
 
 

@@ -7,10 +7,12 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, UsageError
+from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Learner, Trainable, params_of
 from subitize.core.json import JSON
 from subitize.core.provenance import begun, changed_since
 from subitize.scenes import AbstractScenes
+from subitize.training import checkpoint
 from subitize.training.loop import best_state, fit
 from subitize.training.recipe import Data, Recipe
 from subitize.training.run import Run, new_folder, open_run
@@ -83,11 +85,17 @@ def train(
         open_folder(folder, recipe, resume, reasons, train_scenes.fingerprint)
         for event in remarks(folder, recipe, train_scenes):
             watch({"event": event})
+        if (folder / WEIGHTS).exists() and not checkpoint.names(folder / CHECKPOINTS):
+            watch({"event": "It is trained, and its checkpoints are gone: it is opened as it is."})
+            return open_run(folder)
         state = fit(learner, train_scenes, recipe.plan(), folder, inspect=inspect, watch=watch)
         if recipe.loop.keep == "best":
             try:
                 state = best_state(folder, state)
             except CheckpointError as error:
+                if (folder / WEIGHTS).exists():  # of the best, from before it was damaged
+                    watch({"event": f"{error} The weights that are there stay."})
+                    return open_run(folder)
                 watch({"event": f"{error} The last state is kept instead of the best."})
         params = params_of(learner, state)
         found = diagnosed(recipe, params, train_scenes, watch)

@@ -8,6 +8,7 @@ number of the step, skipping updates that are not finite, going back to a checkp
 starting again with a lower learning rate when a run has certainly failed.
 """
 
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from jaxtyping import Array, PyTree
 
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
+from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Batch, Examples, Learner, Metrics
 from subitize.core.json import JSON
 from subitize.core.stopping import stoppable
@@ -36,6 +38,7 @@ STOPPING = (
     "stopping after this chunk. Ask again to stop now: what came after the last save is then done anew."
 )
 RESTART_LR_FACTOR = 0.5  # whenever a run starts again: too large steps are why most fail
+DRAWN = ("seed", "batch", "replace", "labels")  # of a plan: what decides what each step sees
 LOOP_COLUMNS = ("step", "attempt", "restarts", "skipped")  # of a record, written by the loop itself
 
 
@@ -115,10 +118,12 @@ class Notes:
     Attributes:
         records: bytes of the record when it was written.
         progress: what had changed along the way.
+        plan: of the training; None in those of an earlier version.
     """
 
     records: int
     progress: Progress
+    plan: Plan | None = None
 
     @staticmethod
     def from_json(values: object) -> "Notes":
@@ -157,7 +162,8 @@ def fit(
         watch: called with every row, with clock times and events added.
 
     Raises:
-        UsageError: it is no learner.
+        UsageError: it is no learner, or the folder holds a training with another seed, other batches or more
+            steps.
         Interrupted: SIGTERM or SIGINT arrived; a checkpoint was written.
         DivergedError: updates stayed infinite after going back several times.
     """
@@ -202,7 +208,7 @@ def best_state(folder: Path, like: PyTree) -> PyTree:
     Raises:
         CheckpointError: that checkpoint is damaged.
     """
-    saves = folder / "checkpoints"
+    saves = folder / CHECKPOINTS
     newest = checkpoint.newest(saves, understood=Notes.from_json)
     name = newest.notes.progress.best_name if newest else None
     if name is None:
@@ -217,7 +223,7 @@ class Training:
     def __init__(self, learner: Learner, scenes: Examples, plan: Plan, folder: Path, watch: Callable):
         self.learner, self.scenes, self.plan = learner, scenes, plan
         self.data = Sampling(plan.batch, plan.replace, plan.labels)
-        self.saves = folder / "checkpoints"
+        self.saves = folder / CHECKPOINTS
         self.saves.mkdir(parents=True, exist_ok=True)
         self.records = Records(folder, watch)
         self.progress = Progress()
@@ -232,6 +238,7 @@ class Training:
         if saved is not None:
             self.state = checkpoint.restore(self.saves, saved.name, self.state)
             self.progress = saved.notes.progress
+            check_continues(self.plan, saved.notes.plan, int(self.state.step), self.saves)
         self.records.cut(saved.notes.records if saved is not None else 0)
         self.step = self.saved_at = int(self.state.step)
 
@@ -249,7 +256,7 @@ class Training:
         seconds = time.perf_counter() - began
         found = inspect(self.state.learner, self.step)
         known = self.step, self.progress.attempt, self.progress.restarts, int(self.state.skipped)
-        row = dict(zip(LOOP_COLUMNS, known, strict=True)) | as_lists(means) | found
+        row = joined(dict(zip(LOOP_COLUMNS, known, strict=True)), as_lists(means), found)
         self.records.write(row, steps=plan.steps, steps_per_second=length / seconds, seconds=seconds)
         self._tell(found.get("warning"))
         self._judge(found.get("criterion"))
@@ -266,7 +273,9 @@ class Training:
 
     def _judge(self, criterion: float | None) -> None:
         """Save, and keep, what looks best."""
-        if criterion is not None and (self.progress.best is None or criterion < self.progress.best):
+        if criterion is None or not math.isfinite(criterion):
+            return
+        if self.progress.best is None or criterion < self.progress.best:
             self.progress = replace(self.progress, best=criterion, best_name=self.name)
             self.save()
 
@@ -283,7 +292,7 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        notes = asdict(Notes(self.records.size(), self.progress))
+        notes = asdict(Notes(self.records.size(), self.progress, self.plan))
         checkpoint.save(self.saves, self.name, self.state, notes, keep=self.progress.best_name)
         self.saved_at = self.step
 
@@ -415,11 +424,30 @@ def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
 
 
 def as_lists(metrics: Metrics) -> JSON:
-    """Metrics as JSON has them.
+    """Metrics as JSON has them."""
+    return {name: value.tolist() for name, value in metrics.items()}
+
+
+def joined(own: JSON, metrics: JSON, found: JSON) -> JSON:
+    """A row of the record: the loop's own columns, the learner's metrics, and what an inspection found.
 
     Raises:
-        UsageError: a metric has the name of a column that the loop itself writes.
+        UsageError: a name is given twice.
     """
-    if taken := set(LOOP_COLUMNS) & set(metrics):
+    if taken := set(own) & {*metrics, *found}:
         raise UsageError(f"The loop itself records {', '.join(sorted(taken))}. Give the metric another name.")
-    return {name: value.tolist() for name, value in metrics.items()}
+    if taken := set(metrics) & set(found):
+        raise UsageError(f"{', '.join(sorted(taken))} is a metric of the learner; inspect names another.")
+    return own | metrics | found
+
+
+def check_continues(plan: Plan, before: Plan | None, step: int, saves: Path) -> None:
+    """Refuse to go on with a training that drew other examples or other noise, or that is further already.
+
+    Raises:
+        UsageError: says what differs.
+    """
+    other = [] if before is None else [word for word in DRAWN if getattr(plan, word) != getattr(before, word)]
+    if other or step > plan.steps:
+        what = f"with another {' and '.join(other)}" if other else f"that has made {step:,} steps already"
+        raise UsageError(f"{saves} holds a training {what}. Go on as it began, or choose another folder.")
