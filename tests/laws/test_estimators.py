@@ -250,6 +250,13 @@ def test_unbiased_means_the_mean_is_right(word, name):
     assert jnp.abs(gradient - true_gradient).max() < PRECISION
 
 
+def test_objectives_are_their_formulas():
+    """What the truths of these laws are made of: mean f_k, and -log mean exp(-f_k)."""
+    costs = np.array([0.3, -1.2, 2.0])
+    assert np.isclose(OBJECTIVES["mean"](k=3)(jnp.asarray(costs)), costs.mean())
+    assert np.isclose(OBJECTIVES["iwae"](k=3)(jnp.asarray(costs)), -np.log(np.exp(-costs).mean()))
+
+
 @pytest.mark.parametrize("word", ["exact", "score", "rloo(k=2)", "vimco", "vimco(mean='arithmetic')"])
 @pytest.mark.parametrize("objective", ["iwae(k=2)", "iwae(k=3)", "mean(k=2)"])
 def test_any_estimator_serves_any_objective(word, objective):
