@@ -43,10 +43,10 @@ def exclusive_or(n):
 
 def test_a_hidden_layer_reads_what_a_linear_function_cannot():
     seen, test = exclusive_or(800), exclusive_or(500)
-    assert probe_accuracy(seen, test, 0, steps=800) > 85
+    assert probe_accuracy(seen, test, 0, (64,), steps=800) > 85
     assert linear_probe_accuracy(seen, test) < 65
     in_parts = [(codes.reshape(-1, 1, 2, 2), labels) for codes, labels in (seen, test)]
-    assert probe_accuracy(*in_parts, 0, steps=800) > 85
+    assert probe_accuracy(*in_parts, 0, (64,), steps=800) > 85
 
 
 def test_several_draws_tell_more_than_one():
@@ -55,7 +55,7 @@ def test_several_draws_tell_more_than_one():
         codes = RNG.normal(size=(n, draws, 1, 2)) + labels[:, None, None, None]
         return codes, labels
 
-    told = [probe_accuracy(drawn(800, draws), drawn(500, draws), 0, steps=400) for draws in (1, 8)]
+    told = [probe_accuracy(drawn(800, draws), drawn(500, draws), 0, (64,), 400) for draws in (1, 8)]
     assert told[0] < 85  # Φ(1/√2) = 76 %
     assert told[1] > 94  # Φ(√8/√2) = 98 %
 

@@ -222,14 +222,40 @@ def test_metrics_are_means_over_the_steps_that_were_kept():
     assert mean_where(jnp.array([False, False]), jnp.array([2.0, jnp.nan])) == 0
 
 
+def first_noise():
+    """The noise of each step of the first attempt."""
+    root = jr.fold_in(jr.fold_in(jr.key(PLAN.seed), 0), 1)
+    return jnp.stack([jr.normal(jr.fold_in(root, step), (3,)) for step in range(PLAN.steps)])
+
+
 def test_a_streak_of_infinite_steps_goes_back_with_other_noise(tmp_path):
-    root = jr.fold_in(jr.fold_in(jr.key(PLAN.seed), 0), 1)  # noise of the first attempt
-    first = jnp.stack([jr.normal(jr.fold_in(root, step), (3,)) for step in range(PLAN.steps)])
-    events = []
+    first, events = first_noise(), []
     learner = Walker(lambda step, noise: (step >= 22) & jnp.all(noise == first[step]))
     run(tmp_path, learner, watch=events.append)
     assert any("going back" in (row.get("event") or "") for row in events)
     assert [json.loads(row)["attempt"] for row in rows(tmp_path).splitlines()] == [0] * 6 + [1] * 2
+
+
+@pytest.mark.parametrize("since", [2, 22])
+def test_a_run_that_was_asked_to_stop_goes_back_where_one_that_was_not_does(tmp_path, since):
+    """What it saves when it stops is to go on from, not to go back to, and delays no other save."""
+    first = first_noise()
+    learner = Walker(lambda step, noise: (step >= since) & jnp.all(noise == first[step]))
+    whole = run(tmp_path / "whole", learner)
+    for stops in ((15,), (25,), (5, 10, 15, 20, 25)):
+        out, left = tmp_path / str(stops), set(stops)
+
+        def stop(row, left=left):
+            if row.get("step") in left:
+                left.remove(row["step"])
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        while left:
+            with pytest.raises(Interrupted):
+                run(out, learner, watch=stop)
+        resumed = run(out, learner)
+        assert rows(out) == rows(tmp_path / "whole")
+        assert np.array_equal(resumed.place, whole.place)
 
 
 def test_a_gradient_that_is_not_finite_is_not_followed_though_the_loss_is(tmp_path):

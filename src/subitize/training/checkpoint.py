@@ -9,7 +9,7 @@ aside, and the one before it is used.
 import logging
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,9 @@ class Saved(NamedTuple):
     notes: Any
 
 
-def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep: str | None = None) -> None:
+def save(
+    folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep: Iterable[str | None] = ()
+) -> None:
     """Write a checkpoint, then its manifest, then delete old ones.
 
     Args:
@@ -43,7 +45,7 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
         name: of this one, such as 000-00000500; names sort by age.
         state: a pytree of arrays.
         notes: what else is needed to go on from here; JSON.
-        keep: name of one that is never old.
+        keep: names of those that are never old.
 
     Raises:
         DiskFullError: there is no room for it; what was saved before is still there.
@@ -64,7 +66,7 @@ def save(folder: Path, name: str, state: PyTree, notes: Mapping[str, Any], keep:
         ) from error
     manifest = {"files": digests(target), "notes": dict(notes)}
     write_atomically(folder / f"{name}.json", seal(manifest))
-    for old in sorted(set(names(folder)[:-KEEP]) - {keep}):
+    for old in sorted(set(names(folder)[:-KEEP]) - set(keep)):
         (folder / f"{old}.json").unlink()
         shutil.rmtree(folder / old, ignore_errors=True)
 
@@ -73,6 +75,7 @@ def newest(
     folder: Path,
     warn: Callable[[str], None] = print,
     understood: Callable[[Mapping[str, Any]], Any] = lambda notes: notes,
+    until: str | None = None,
 ) -> Saved | None:
     """The newest checkpoint that is whole; damaged ones are set aside, with a warning.
 
@@ -80,8 +83,9 @@ def newest(
         folder: of all checkpoints of a run.
         warn: is told of those that are damaged.
         understood: what the notes of a checkpoint mean; raises CheckpointError if they mean nothing.
+        until: name of the newest to look at; None for any.
     """
-    for name in reversed(names(folder)):
+    for name in reversed([name for name in names(folder) if until is None or name <= until]):
         try:
             return verify(folder, name, understood)
         except CheckpointError as error:
@@ -126,6 +130,11 @@ def restore(folder: Path, name: str, like: PyTree) -> PyTree:
             "recipe that wrote it, or train into another folder."
         ) from error
     return jax.tree.unflatten(jax.tree.structure(like), [jax.numpy.asarray(found[k]) for k in leaves])
+
+
+def step_of(name: str) -> int:
+    """The step after which a checkpoint was written."""
+    return int(name.partition("-")[2])
 
 
 def names(folder: Path) -> list[str]:

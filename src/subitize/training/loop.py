@@ -119,11 +119,14 @@ class Notes:
         records: bytes of the record when it was written.
         progress: what had changed along the way.
         plan: of the training; None in those of an earlier version.
+        scheduled: name of the newest checkpoint that was due, "" if none was: this one, unless the run was
+            stopped; None in those of an earlier version.
     """
 
     records: int
     progress: Progress
     plan: Plan | None = None
+    scheduled: str | None = None
 
     @staticmethod
     def from_json(values: object) -> "Notes":
@@ -176,9 +179,10 @@ def fit(
         while training.step < plan.steps:
             if not stops:
                 training.advance(inspect)
-            if training.due() or (stops and training.saved_at < training.step):
+            if training.due():
                 training.save()
             if stops:
+                training.save_where_stopped()
                 raise Interrupted(stops[0], folder)
     return training.state.learner
 
@@ -228,19 +232,27 @@ class Training:
         self.records = Records(folder, watch)
         self.progress = Progress()
         self.step = self.saved_at = 0
+        self.scheduled = ""
         self.told: str | None = None
 
-    def begin(self, *, resume: bool) -> None:
-        """Start from the newest whole checkpoint, or afresh."""
+    def begin(self, *, resume: bool, until: str | None = None) -> None:
+        """Start from the newest whole checkpoint, none newer than `until`, or afresh."""
         self._start()
         checkpoint.remove_unfinished(self.saves)
-        saved = checkpoint.newest(self.saves, self.records.event, Notes.from_json) if resume else None
+        saved = None
+        if resume:
+            saved = checkpoint.newest(self.saves, self.records.event, Notes.from_json, until)
         if saved is not None:
             self.state = checkpoint.restore(self.saves, saved.name, self.state)
             self.progress = saved.notes.progress
             check_continues(self.plan, saved.notes.plan, int(self.state.step), self.saves)
         self.records.cut(saved.notes.records if saved is not None else 0)
-        self.step = self.saved_at = int(self.state.step)
+        self.step = int(self.state.step)
+        self.scheduled = saved.notes.scheduled if saved is not None else ""
+        if self.scheduled is None:  # of an earlier version
+            self.scheduled = self.name
+        # What comes next is due as if the run had never been stopped.
+        self.saved_at = checkpoint.step_of(self.scheduled) if self.scheduled else 0
 
     def advance(self, inspect: Callable[[PyTree, int], JSON]) -> None:
         """Run one chunk, record it, and act on what it shows."""
@@ -291,10 +303,19 @@ class Training:
         return self.step - self.saved_at >= self.plan.save_every
 
     def save(self) -> None:
-        """Write a checkpoint."""
-        notes = asdict(Notes(self.records.size(), self.progress, self.plan))
-        checkpoint.save(self.saves, self.name, self.state, notes, keep=self.progress.best_name)
-        self.saved_at = self.step
+        """Write a checkpoint that is due."""
+        self.scheduled, self.saved_at = self.name, self.step
+        self._write()
+
+    def save_where_stopped(self) -> None:
+        """Write a checkpoint to go on from, but none to go back to: an unstopped run would not have it."""
+        if self.saved_at < self.step:
+            self._write()
+
+    def _write(self) -> None:
+        notes = Notes(self.records.size(), self.progress, self.plan, self.scheduled)
+        keep = (self.progress.best_name, self.scheduled)
+        checkpoint.save(self.saves, self.name, self.state, asdict(notes), keep)
 
     def _start_again(self, why: str) -> None:
         """Leave a failed run behind, with new initial weights and noise, and learn more slowly."""
@@ -329,7 +350,7 @@ class Training:
             f"{MAX_NONFINITE_STEPS} steps in a row were not finite, or the state was not; going back to the "
             "last checkpoint."
         )
-        self.begin(resume=True)
+        self.begin(resume=True, until=self.scheduled)
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
