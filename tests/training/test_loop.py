@@ -241,8 +241,9 @@ def test_a_run_that_was_asked_to_stop_goes_back_where_one_that_was_not_does(tmp_
     """What it saves when it stops is to go on from, not to go back to, and delays no other save."""
     first = first_noise()
     learner = Walker(lambda step, noise: (step >= since) & jnp.all(noise == first[step]))
-    whole = run(tmp_path / "whole", learner)
-    for stops in ((15,), (25,), (5, 10, 15, 20, 25)):
+    plan = dataclasses.replace(PLAN, save_every=20)
+    whole = run(tmp_path / "whole", learner, plan)
+    for stops in ((15,), (25, 30), (5, 10, 15, 20, 25, 30)):
         out, left = tmp_path / str(stops), set(stops)
 
         def stop(row, left=left):
@@ -252,8 +253,8 @@ def test_a_run_that_was_asked_to_stop_goes_back_where_one_that_was_not_does(tmp_
 
         while left:
             with pytest.raises(Interrupted):
-                run(out, learner, watch=stop)
-        resumed = run(out, learner)
+                run(out, learner, plan, watch=stop)
+        resumed = run(out, learner, plan)
         assert rows(out) == rows(tmp_path / "whole")
         assert np.array_equal(resumed.place, whole.place)
 
