@@ -133,20 +133,20 @@ def subitize(*words: str, cache: Path | None = None) -> tuple[float, str]:
         cache: folder of compiled programs; an empty one makes the process compile everything.
     """
     began = time.perf_counter()
-    code, printed, said = (called if tiny() else run)(list(words), cache)
+    code, printed, said = (in_this_process if tiny() else in_a_fresh_one)(list(words), cache)
     if code:
         raise RuntimeError(f"subitize {' '.join(words)} exited with {code}:\n{said}")
     return time.perf_counter() - began, printed
 
 
-def run(words: list[str], cache: Path | None) -> tuple[int, str, str]:
+def in_a_fresh_one(words: list[str], cache: Path | None) -> tuple[int, str, str]:
     """Exit code, output and errors of the command in a process of its own."""
     command = [sys.executable, "-m", "subitize", *words]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(cache))
     return done.returncode, done.stdout, done.stderr
 
 
-def called(words: list[str], cache: Path | None) -> tuple[int, str, str]:
+def in_this_process(words: list[str], cache: Path | None) -> tuple[int, str, str]:
     """Exit code, output and errors of the command in this process."""
     from subitize.cli import main
 

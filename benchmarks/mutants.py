@@ -11,6 +11,7 @@ should kill it; the others run only if it survives them.
 What was measured stays in the result and is not measured again while the mutant is the same; `--again` says
 otherwise, and `--survivors` measures again those that no test noticed. `--only` takes a part of a name too.
 `--sample 250` takes so many of all mutants, drawn at random and always the same.
+Of a mutant that survived before, the row keeps the commits whose tests did not notice it.
 `--narrow` leaves out the others' tests: it is quick, and who survives it may yet be killed.
 """
 
@@ -277,7 +278,10 @@ class Results:
         """Keep what was found, and say so."""
         with self.lock:
             made = {"commit": self.made["commit"][:7], "date": self.made["date"]}
-            self.rows = self.read() | {row["name"]: row | made}  # others may fill the same file
+            known = self.read()  # others may fill the same file
+            before = known.get(row["name"], {"killed": True})
+            survived = before.get("survived", []) + ([] if before["killed"] else [before["commit"]])
+            self.rows = known | {row["name"]: row | made | ({"survived": survived} if survived else {})}
             self.save()
         end = f"killed by {row['by']}" if row["killed"] else "SURVIVED"
         print(f"{row['seconds']:6.1f} s  {row['room']}: {row['name']}: {end}", flush=True)
@@ -303,6 +307,7 @@ class Results:
             "by_timeout": sum(row["by"].startswith("timeout") for row in rows),
             "share": round(killed / len(rows), 3) if rows else None,
             "survivors": [row["name"] for row in rows if not row["killed"]],
+            "survived_before": [row["name"] for row in rows if row.get("survived")],
         }
 
 

@@ -147,7 +147,6 @@ def fit(
     plan: Plan,
     folder: Path,
     *,
-    resume: bool = True,
     inspect: Callable[[PyTree, int], JSON] = lambda state, step: {},
     watch: Callable[[JSON], None] = lambda row: None,
 ) -> PyTree:
@@ -157,8 +156,8 @@ def fit(
         learner: what to train; hashable, and equal to another only if it learns the same.
         scenes: where its examples come from.
         plan: how long and how often.
-        folder: of the run: `records.jsonl`, `timings.jsonl` and `checkpoints/` are written there.
-        resume: go on from the newest whole checkpoint, if there is one.
+        folder: of the run: `records.jsonl`, `timings.jsonl` and `checkpoints/` are written there. It goes on
+            from the newest whole checkpoint, if there is one.
         inspect: (state of the learner, step) -> what to add to the row; "failed": why to start again, or
             None; "warning": what seems wrong, or None; "criterion": how bad it looks, or None: the checkpoint
             in which it is lowest is kept.
@@ -173,7 +172,7 @@ def fit(
     check_learner(learner)
     training = Training(learner, scenes, plan, folder, watch)
     with stoppable(lambda: watch({"event": STOPPING})) as stops:
-        training.begin(resume=resume)
+        training.begin()
         if training.step < plan.steps:
             watch({"event": "compiling..."})  # before a silence of up to a minute
         while training.step < plan.steps:
@@ -235,13 +234,11 @@ class Training:
         self.scheduled = ""
         self.told: str | None = None
 
-    def begin(self, *, resume: bool, until: str | None = None) -> None:
+    def begin(self, until: str | None = None) -> None:
         """Start from the newest whole checkpoint, none newer than `until`, or afresh."""
         self._start()
         checkpoint.remove_unfinished(self.saves)
-        saved = None
-        if resume:
-            saved = checkpoint.newest(self.saves, self.records.event, Notes.from_json, until)
+        saved = checkpoint.newest(self.saves, self.records.event, Notes.from_json, until)
         if saved is not None:
             self.state = checkpoint.restore(self.saves, saved.name, self.state)
             self.progress = saved.notes.progress
@@ -350,7 +347,7 @@ class Training:
             f"{MAX_NONFINITE_STEPS} steps in a row were not finite, or the state was not; going back to the "
             "last checkpoint."
         )
-        self.begin(resume=True, until=self.scheduled)
+        self.begin(until=self.scheduled)
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
