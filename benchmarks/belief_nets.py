@@ -46,7 +46,7 @@ from subitize.gradients import ESTIMATORS, Chooser, caption, expectation, memory
 from subitize.gradients.learner import ESTIMATOR_LR_FACTOR, GenerativeLearner, view_of_images
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_mean_elbo
 from subitize.scenes import Bits
-from subitize.training.loop import Sampling, first_state, run_chunk
+from subitize.training.chunk import Sampling, first_state, run_chunk
 
 LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound after 1 … 4 epochs
 EPOCHS = {"omniglot": 959, "mnist": 2084}  # steps of one there: batches in 23,000 drawings, 50,000 digits

@@ -32,7 +32,7 @@ def main() -> None:
 def files(run: Path) -> dict[str, tuple[Path, Callable[[], Any]]]:
     """Each file with what reads it."""
     from subitize.training import checkpoint
-    from subitize.training.loop import Notes
+    from subitize.training.plan import Notes
     from subitize.training.recipe import RECIPE, read_recipe
     from subitize.training.weights import WEIGHTS, read_weights
 

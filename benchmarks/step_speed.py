@@ -18,8 +18,8 @@ import numpy as np
 
 from common import TINY, arguments, publish
 from subitize.training import Recipe
+from subitize.training.chunk import Sampling, first_state, run_chunk
 from subitize.training.from_recipe import completed
-from subitize.training.loop import Sampling, first_state, run_chunk
 
 SIDE = 2048  # of the large product
 

@@ -18,7 +18,7 @@ from subitize.core.bounds import LARGEST_SEED, Bound, bounds_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
 from subitize.registry import LEARNERS
-from subitize.training.loop import Plan
+from subitize.training.plan import Plan
 from subitize.training.recipe import Data, Loop
 
 GOOD = {  # what has no default

@@ -24,7 +24,7 @@ from subitize.evaluation.probes import (
     validation_split,
     with_decay,
 )
-from subitize.training.loop import Sampling, first_state, run_chunk
+from subitize.training.chunk import Sampling, first_state, run_chunk
 
 RNG = np.random.default_rng(0)
 

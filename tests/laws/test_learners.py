@@ -18,7 +18,9 @@ from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Counter, DataSpec, Learner, Sampler, Scorer, Trainable, params_of
 from subitize.registry import LEARNERS, name_of, trainable
 from subitize.training import Recipe, checkpoint, fit
-from subitize.training.loop import Plan, Sampling, first_state, joined
+from subitize.training.chunk import Sampling, first_state
+from subitize.training.loop import joined
+from subitize.training.plan import Plan
 from subitize.training.weights import read_weights, save_weights
 
 # Small, so that it is soon compiled; every entry of the registry is here, and must be.

@@ -32,8 +32,10 @@ from subitize.gradients.learner import GradientState
 from subitize.models.settings import AIRSettings
 from subitize.scenes import Digits
 from subitize.training import Recipe, from_recipe, open_run, train
+from subitize.training.chunk import Sampling, first_state, run_chunk
 from subitize.training.from_recipe import completed
-from subitize.training.loop import Plan, Sampling, first_state, fit, run_chunk
+from subitize.training.loop import fit
+from subitize.training.plan import Plan
 from subitize.training.run_folder import claimed, open_folder
 from subitize.training.weights import first_params, read_weights, save_weights
 

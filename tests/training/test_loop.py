@@ -23,21 +23,9 @@ from subitize.gradients import expectation
 from subitize.gradients.learner import GradientLearner
 from subitize.scenes import Digits
 from subitize.training import checkpoint
-from subitize.training.loop import (
-    MAX_NONFINITE_STEPS,
-    MAX_ROLLBACKS,
-    RESTART_LR_FACTOR,
-    STOPPING,
-    Interrupted,
-    Notes,
-    Plan,
-    Sampling,
-    best_state,
-    first_state,
-    fit,
-    mean_where,
-    run_chunk,
-)
+from subitize.training.chunk import MAX_NONFINITE_STEPS, Sampling, first_state, mean_where, run_chunk
+from subitize.training.loop import MAX_ROLLBACKS, RESTART_LR_FACTOR, STOPPING, Interrupted, best_state, fit
+from subitize.training.plan import Notes, Plan
 from subitize.training.records import training_seconds
 
 SCENES = Digits("train")

@@ -30,7 +30,7 @@ from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
 from subitize.models.glance import Glance, GlanceSettings, cross_entropy
 from subitize.scenes.stack import places
-from subitize.training.loop import LoopState, Sampling, first_state, run_chunk
+from subitize.training.chunk import LoopState, Sampling, first_state, run_chunk
 
 ASIDE, MOST_ASIDE = 5, 2000  # one label in so many, but so many at most: when to stop, or which penalty
 DECAYS = (0.1, 1.0)  # of the weights of each network that reads codes, per unit of learning rate

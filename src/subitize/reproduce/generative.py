@@ -19,7 +19,7 @@ from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings
 from subitize.reproduce.lab import Lab, nothing
 from subitize.scenes.stack import AbstractStack
 from subitize.training.from_recipe import Inspect
-from subitize.training.loop import Plan
+from subitize.training.plan import Plan
 from subitize.zoo.draw import draw_learner
 from subitize.zoo.subitizing_vae import autoencoder_learner
 

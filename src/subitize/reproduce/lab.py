@@ -28,7 +28,7 @@ from subitize.reproduce.claim import Claim
 from subitize.scenes import Bits
 from subitize.training import Recipe, Run, fit, open_run, train
 from subitize.training.from_recipe import Inspect
-from subitize.training.loop import Plan
+from subitize.training.plan import Plan
 from subitize.training.records import RECORDS, read_rows, training_seconds
 from subitize.training.weights import WEIGHTS
 

@@ -7,6 +7,7 @@ from subitize.core.lazy import lazily
 
 HOMES = {
     "Recipe": "recipe",
+    "Plan": "plan",
     "fit": "loop",
     "Interrupted": "loop",
     "train": "from_recipe",

@@ -3,53 +3,37 @@
 Examples and noise of a step are pure functions of (seed, attempt, step), so a checkpoint needs no loader
 state, and a run that was killed and resumed makes the very rows and weights of one that was not.
 
-A learner is two functions (`subitize.core.interfaces.Learner`). All that every training needs is here: the
-number of the step, skipping updates that are not finite, going back to a checkpoint after many of them, and
-starting again with a lower learning rate when a run has certainly failed.
+A learner is two functions (`subitize.core.interfaces.Learner`). What every training needs is here and in
+`subitize.training.chunk`: the number of the step, skipping updates that are not finite, going back to a
+checkpoint after many of them, and starting again with a lower learning rate when a run has certainly failed.
 """
 
 import math
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-import jax.random as jr
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
-from subitize.core.bounds import check_bounds
-from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
+from subitize.core.errors import DivergedError, SubitizeError, UsageError
 from subitize.core.files import CHECKPOINTS
-from subitize.core.interfaces import Batch, Examples, Learner, Metrics
+from subitize.core.interfaces import Examples, Learner, Metrics
 from subitize.core.json import JSON
 from subitize.core.stopping import stoppable
-from subitize.core.typed import typed
 from subitize.training import checkpoint
+from subitize.training.chunk import MAX_NONFINITE_STEPS, LoopState, Sampling, first_state, run_chunk
+from subitize.training.plan import Notes, Plan, Progress, check_continues
 from subitize.training.records import Records
 
-MAX_NONFINITE_STEPS = 10  # in a row, after which a run goes back to its last checkpoint
 MAX_ROLLBACKS = 3  # of a run, before it is given up
 STOPPING = (
     "stopping after this chunk. Ask again to stop now: what came after the last save is then done anew."
 )
 RESTART_LR_FACTOR = 0.5  # whenever a run starts again: too large steps are why most fail
-DRAWN = ("seed", "batch", "replace", "labels")  # of a plan: what decides what each step sees
 LOOP_COLUMNS = ("step", "attempt", "restarts", "skipped")  # of a record, written by the loop itself
-
-
-class LoopState(NamedTuple):
-    """What a checkpoint holds: the learner's state, and what the loop knows of its steps."""
-
-    step: Array  # completed steps, skipped ones included
-    learner: PyTree
-    skipped: Array  # steps with a metric that was not finite, whose update was not made
-    nonfinite: Array  # of these, how many in a row; stays at MAX_NONFINITE_STEPS, so that none hides it;
-    # also there if the state is not finite
 
 
 class Interrupted(SubitizeError):
@@ -59,86 +43,6 @@ class Interrupted(SubitizeError):
         name = signal.Signals(number).name
         super().__init__(f"Stopped by {name}, and saved. Go on with --out {folder}, all else as it was.")
         self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long, how often, and from which seed to train.
-
-    Args:
-        steps: in all, those before a resume included.
-        batch: images per step.
-        seed: of scenes, initial weights and noise.
-        chunk: steps per dispatch, and per row of the record.
-        save_every: steps between checkpoints.
-        restarts: how often to start again when a run certainly failed.
-        replace: whether examples of a finite set are drawn with replacement, or in epochs.
-        labels: whether the learner may see what is true of the examples.
-
-    Raises:
-        UsageError: a number is out of its bounds.
-    """
-
-    steps: int
-    batch: int
-    seed: int
-    chunk: int
-    save_every: int
-    restarts: int = 0
-    replace: bool = True
-    labels: bool = False
-
-    def __post_init__(self):
-        check_bounds(self)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What may change along the way, besides the learner's state; noted in every checkpoint.
-
-    Attributes:
-        attempt: folded into all randomness; one more whenever a run starts again or goes back.
-        rollbacks: how often it went back to a checkpoint after a streak of infinite updates.
-        restarts: how often it started again.
-        best: lowest criterion so far, None before the first.
-        best_name: of the checkpoint that had it.
-    """
-
-    attempt: int = 0
-    rollbacks: int = 0
-    restarts: int = 0
-    best: float | None = None
-    best_name: str | None = None
-
-
-@dataclass(frozen=True)
-class Notes:
-    """What a checkpoint is told besides its arrays.
-
-    Attributes:
-        records: bytes of the record when it was written.
-        progress: what had changed along the way.
-        plan: of the training; None in those of an earlier version.
-        scheduled: name of the newest checkpoint that was due, "" if none was: this one, unless the run was
-            stopped; None in those of an earlier version.
-    """
-
-    records: int
-    progress: Progress
-    plan: Plan | None = None
-    scheduled: str | None = None
-
-    @staticmethod
-    def from_json(values: object) -> "Notes":
-        """Read what `dataclasses.asdict` makes of it.
-
-        Raises:
-            CheckpointError: these are not the notes of this version.
-        """
-        try:
-            return typed(Notes, values, "notes")
-        except TypeError as error:
-            raise CheckpointError(f"Its notes are not those of this version: {error}.") from None
 
 
 def fit(
@@ -351,96 +255,6 @@ class Training:
         self.progress = replace(self.progress, attempt=attempt, rollbacks=rollbacks)
 
 
-class Sampling(NamedTuple):
-    """How batches are made of scenes: see `Plan`."""
-
-    batch: int
-    replace: bool
-    labels: bool
-
-    def indices(self, scenes: Examples, seed: Array | int, step: Array | int, length: int) -> Array:
-        """Which examples so many steps see, from one step on: [length, batch]."""
-        numbers = step * self.batch + jnp.arange(length * self.batch)
-        return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch)
-
-    def examples(self, scenes: Examples, seed: Array | int, indices: Array) -> Batch:
-        """The batch of one step, its labels only for a learner that may see them."""
-        batch = scenes.examples(seed, indices)
-        return batch if self.labels else batch._replace(labels=None)
-
-
-# The seed is an argument and no constant: what is compiled for a learner serves every seed, in this process
-# and by the cache of compiled programs in others.
-@partial(jax.jit, static_argnames=("learner", "data"))
-def first_state(
-    learner: Learner,
-    data: Sampling,
-    scenes: Examples,
-    seed: Array | int,
-    attempt: Array | int,
-    learning_rate_scale: Array | float = 1.0,
-) -> LoopState:
-    """The state before the first step."""
-    batch = data.examples(scenes, seed, data.indices(scenes, seed, 0, 1)[0])
-    key, zero = jr.fold_in(attempt_key(seed, attempt), 0), jnp.zeros((), jnp.int32)
-    return LoopState(zero, learner.init(key, batch, learning_rate_scale=learning_rate_scale), zero, zero)
-
-
-@partial(jax.jit, static_argnames=("learner", "data", "length"))
-def run_chunk(
-    learner: Learner,
-    data: Sampling,
-    length: int,
-    scenes: Examples,
-    seed: Array | int,
-    attempt: Array | int,
-    state: LoopState,
-) -> tuple[LoopState, Metrics]:
-    """The state after `length` steps, and the mean of each metric over the steps that were finite."""
-    noise = jr.fold_in(attempt_key(seed, attempt), 1)
-
-    def step(state: LoopState, indices: Array) -> tuple[LoopState, tuple[Metrics, Array]]:
-        batch = data.examples(scenes, seed, indices)
-        return guarded_step(learner, state, batch, jr.fold_in(noise, state.step))
-
-    state, (metrics, finite) = jax.lax.scan(step, state, data.indices(scenes, seed, state.step, length))
-    # To look at the whole state costs as much as to update it: once a chunk, and so before each checkpoint.
-    nonfinite = jnp.where(all_finite(state.learner), state.nonfinite, MAX_NONFINITE_STEPS)
-    return state._replace(nonfinite=nonfinite), jax.tree.map(partial(mean_where, finite), metrics)
-
-
-def guarded_step(
-    learner: Learner, state: LoopState, batch: Batch, key: Array
-) -> tuple[LoopState, tuple[Metrics, Array]]:
-    """One step, which leaves the learner as it was if a metric is not finite."""
-    new, metrics = learner.step(state.learner, batch, key)
-    finite = all_finite(metrics)
-    kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state.learner)
-    skip = (~finite).astype(jnp.int32)
-    stuck = state.nonfinite >= MAX_NONFINITE_STEPS
-    nonfinite = jnp.where(stuck, state.nonfinite, skip * (state.nonfinite + 1))
-    return LoopState(state.step + 1, kept, state.skipped + skip, nonfinite), (metrics, finite)
-
-
-def all_finite(tree: PyTree) -> Array:
-    """Whether every real number in a pytree is finite."""
-    reals = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
-    return jnp.all(jnp.array([jnp.isfinite(leaf).all() for leaf in reals], bool))
-
-
-def mean_where(kept: Array, values: Array) -> Array:
-    """Mean over the first axis of those that are kept; 0 if none is."""
-    values = jnp.asarray(values)
-    dtype = jnp.result_type(values, jnp.float32)
-    share = kept.astype(dtype) / jnp.maximum(kept.sum(), 1).astype(dtype)
-    return jnp.tensordot(share, jnp.nan_to_num(values.astype(dtype)), 1)
-
-
-def attempt_key(seed: Array | int, attempt: Array | int) -> Array:
-    """The key of all that is random in one attempt, but for the scenes."""
-    return jr.fold_in(jr.key(seed), attempt)
-
-
 def as_lists(metrics: Metrics) -> JSON:
     """Metrics as JSON has them."""
     return {name: value.tolist() for name, value in metrics.items()}
@@ -457,15 +271,3 @@ def joined(own: JSON, metrics: JSON, found: JSON) -> JSON:
     if taken := set(metrics) & set(found):
         raise UsageError(f"{', '.join(sorted(taken))} is a metric of the learner; inspect names another.")
     return own | metrics | found
-
-
-def check_continues(plan: Plan, before: Plan | None, step: int, saves: Path) -> None:
-    """Refuse to go on with a training that drew other examples or other noise, or that is further already.
-
-    Raises:
-        UsageError: says what differs.
-    """
-    other = [] if before is None else [word for word in DRAWN if getattr(plan, word) != getattr(before, word)]
-    if other or step > plan.steps:
-        what = f"with another {' and '.join(other)}" if other else f"that has made {step:,} steps already"
-        raise UsageError(f"{saves} holds a training {what}. Go on as it began, or choose another folder.")

@@ -30,7 +30,7 @@ from subitize.registry import LEARNERS, name_of, trainable
 if TYPE_CHECKING:
     from subitize.core.interfaces import DataSpec, Learner, Trainable
     from subitize.scenes import AbstractScenes
-    from subitize.training.loop import Plan
+    from subitize.training.plan import Plan
 else:
     DataSpec = Learner = Trainable = AbstractScenes = Plan = (
         Any  # a command that only reads options loads no JAX
@@ -221,7 +221,7 @@ class Recipe:
 
     def plan(self) -> Plan:
         """What the training loop is told."""
-        from subitize.training.loop import Plan
+        from subitize.training.plan import Plan
 
         loop, supervised = self.loop, getattr(self.model, "supervised", False)
         often = {"chunk": loop.chunk, "save_every": loop.save_every, "restarts": loop.restarts}
