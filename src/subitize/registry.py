@@ -23,6 +23,7 @@ else:
 HOMES = {
     "air": "subitize.counter.options:AIROptions",
     "dair": "subitize.counter.options:DAIROptions",
+    "catalogue": "subitize.counter.catalogue:CatalogueOptions",
     "published": "subitize.counter.options:PublishedOptions",
     "draw": "subitize.zoo.draw:DRAWOptions",
     "subitizing_vae": "subitize.zoo.subitizing_vae:SubitizingVAEOptions",

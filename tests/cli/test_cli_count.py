@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 HEAD = (
-    "file,status,count,count_expected,count_lo90,count_hi90,p_correct,needs_review,reason,n_tiles,"
+    "file,status,count,count_expected,count_lo90,count_hi90,p_correct,watershed,log,needs_review,reason,n_tiles,"
     "model,model_sha256"
 )
 
@@ -131,7 +131,7 @@ def test_when_all_fail_it_is_exit_3_and_the_rows_are_there(run, said, tmp_path):
             "--fit is resize, crop, pad; got 'strech'",
         ),
         (["{pictures}", "--model", "{run}", "--invert", "yes"], 2, "--invert is auto, always, never"),
-        (["{pictures}"], 2, "Counting needs pictures and a model"),
+        ([], 2, "Counting needs pictures"),
         (["{pictures}", "--modle", "{run}"], 2, "Did you mean '--model'?"),
         (["{tmp}/pictuers", "--model", "{run}"], 3, "Did you mean 'pictures'?"),
         (["{tmp}/empty", "--model", "{run}"], 3, "there is none in"),

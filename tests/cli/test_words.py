@@ -60,7 +60,7 @@ def test_scenes_are_spelled_as_models_are():
 
 
 def test_a_folder_is_learned_by_the_model_that_counts_folders(tmp_path):
-    assert parsed(["--scenes", str(tmp_path)]).recipe.name == "dair"
+    assert parsed(["--scenes", str(tmp_path)]).recipe.name == "catalogue"
     assert parsed(["--scenes", str(tmp_path), "--model", "air"]).recipe.name == "air"
 
 
@@ -93,8 +93,9 @@ val, count = partial(parse, Val, "val"), partial(parse, Count, "count")
         (parsed, ["--fit", "strech"], "--fit"),
         (val, [], "RUN"),
         (val, ["run", "--scenes-n", "0"], "`scenes_n` is from 1"),
-        (count, [], "Counting needs pictures and a model"),
-        (count, ["a.png"], "Counting needs pictures and a model"),
+        (count, [], "Counting needs pictures"),
+        (count, ["a", "b"], "which are one folder"),
+        (count, ["a", "--looks", "3"], "are for models such as dair"),
     ],
 )
 def test_complaints_are_usage_errors_that_name_the_option(read, words, message, capsys):

@@ -15,7 +15,7 @@ from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
 from subitize.evaluation.overlays import overlay_paths
-from subitize.evaluation.pictures import Counted
+from subitize.evaluation.pictures import Counted, scores_of
 
 PREPROCESSOR = Preprocessor(24, 24)
 NAMES = ("=a.png", "b\nb.jpg", 'c"c.png', "d/e.png", "d/bad.png", "f.tif", "g\r.png")
@@ -30,7 +30,8 @@ def counted(name: str) -> Counted:
     posterior = np.full(3, 0.05)
     posterior[number] = 0.9
     boxes = np.arange(4.0 * number).reshape(number, 4) / len(name)
-    return Counted(name, picture=np.zeros((9, 9, 3)), posterior=posterior, boxes=boxes, ms=float(len(name)))
+    seen = {"posterior": posterior, "boxes": boxes, "scores": scores_of(posterior)}
+    return Counted(name, picture=np.zeros((9, 9, 3)), **seen, ms=float(len(name)))
 
 
 def draw(found: Counted) -> Image.Image:

@@ -14,7 +14,7 @@ from subitize.core.errors import NoInputError
 from subitize.core.image_io import read_picture
 from subitize.core.preprocess import FITS, INVERTS, Preprocessor, brightness
 from subitize.evaluation.doubts import colour_is_lost, doubts, fullest
-from subitize.evaluation.pictures import Counted, count_picture, count_pictures
+from subitize.evaluation.pictures import Counted, count_picture, count_pictures, scores_of
 from subitize.scenes import Folder
 
 SURE, UNSURE, FULL = np.array([0.01, 0.98, 0.01]), np.array([0.2, 0.6, 0.2]), np.array([0, 0.01, 0.99])
@@ -59,7 +59,7 @@ def test_numbers_of_a_posterior():
     seen = Counted("a", picture=np.zeros((9, 9, 3)), posterior=np.array([0.05, 0.15, 0.7, 0.1]))
     assert (seen.count, seen.interval, seen.failed) == (2, (1, 3), False)
     assert seen.expected == pytest.approx(1.85)
-    np.testing.assert_allclose(seen.scores, [0.95, 0.8])
+    np.testing.assert_allclose(scores_of(seen.posterior), [0.95, 0.8])
 
 
 def write_pictures(folder: Path, n: int) -> None:

@@ -4,8 +4,12 @@ A learner is two pure functions. So a run that is stopped after any step and res
 its weights survive the disk; and what it can do besides, read off its protocols, gives what it promises.
 """
 
+import atexit
 import dataclasses
+import functools
 import json
+import runpy
+import tempfile
 from pathlib import Path
 
 import jax
@@ -27,6 +31,7 @@ from subitize.training.weights import read_weights, save_weights
 SMALL = {
     "air": "air(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
     "dair": "dair(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
+    "catalogue": "catalogue(diameter=18.0, ground='dark', channel='grey', brightness=0.4)",
     "published": "published(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
     "draw": "draw(glimpses=2, hidden=4, code=2)",
     "subitizing_vae": "subitizing_vae(code=2, features=4)",
@@ -34,6 +39,7 @@ SMALL = {
     "count_classifier": "count_classifier(max_objects=2, features=4)",
 }
 SCENES = {"scenes": "sprites", "counts": (0, 1), "canvas": 20, "size": 8.0, "channels": 1, "batch": 3}
+EXAMPLES = Path(__file__).parents[2] / "examples"
 FAST = {"steps": 4, "chunk": 2, "save_every": 1}
 
 
@@ -44,7 +50,18 @@ def single_precision():
 
 
 def recipe_of(name: str) -> Recipe:
-    return Recipe.of(SMALL[name], **SCENES, **FAST)
+    scenes = {"scenes": str(fields()), "batch": 3} if name == "catalogue" else SCENES
+    return Recipe.of(SMALL[name], **scenes, **FAST)
+
+
+@functools.cache
+def fields() -> Path:
+    """A folder of two small pictures of many things, which is gone when the tests end."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    out = Path(folder.name) / "fields"
+    runpy.run_path(str(EXAMPLES / "write_fields.py"))["write"](out, "touching", 2, seed=0, side=192)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +72,7 @@ def trained(tmp_path_factory):
     def one(name: str):
         if name not in known:
             recipe = recipe_of(name)
-            world = recipe.data.load("train")
+            world = recipe.scenes("train")
             learner = recipe.learner(world.spec)
             state = fit(learner, world, recipe.plan(), tmp_path_factory.mktemp(name))
             known[name] = recipe, world, learner, state

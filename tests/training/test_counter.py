@@ -152,7 +152,7 @@ def test_pictures_that_cannot_be_read_are_told_of(tmp_path, untrained):
     for i in range(12):
         Image.fromarray(np.full((24, 24), 20 * i, np.uint8)).save(tmp_path / f"{i}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    said, recipe = [], Recipe.of(scenes=str(tmp_path), canvas=24, object_size=9.0)
+    said, recipe = [], Recipe.of("dair", scenes=str(tmp_path), canvas=24, object_size=9.0)
     train(recipe, tmp_path / "run", watch=said.append)
     assert any("left out 1" in row["event"] and "broken.png" in row["event"] for row in said)
     assert len(json.loads((tmp_path / "run" / "provenance.json").read_text())["pictures"]) == 64
@@ -223,8 +223,7 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     for i in range(30):
         Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
-    recipe = Recipe.of(scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
-    assert recipe.name == "dair", "a folder is learned by what was seen to count folders right"
+    recipe = Recipe.of("dair", scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
     complete, _ = completed(recipe, scenes.load("pictures", "train", canvas=20))
     assert complete.data.scenes == str(tmp_path / "pictures")
     assert complete.model.sums == 0

@@ -27,7 +27,7 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path):
         if heard[-1].startswith("window:"):
             raise EnoughHeard
 
-    recipe = Recipe.of(scenes=str(pictures), canvas=40, max_objects=1, steps=1)
+    recipe = Recipe.of("dair", scenes=str(pictures), canvas=40, max_objects=1, steps=1)
     with pytest.raises(EnoughHeard):
         train(recipe, tmp_path / "run", watch=watch)
     assert "left out files that are no pictures by their suffix: 1 .txt" in heard

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -27,15 +27,23 @@ from subitize.core.errors import (
     did_you_mean,
     printable,
 )
+from subitize.core.files import OWN_MODEL
+
+if TYPE_CHECKING:
+    from subitize.training.run import Run
+
+FAILED, UNTRUSTED = "run_failed", 8  # what a run says that went wrong, and the exit code for it
 
 
 @dataclasses.dataclass(frozen=True)
 class Count:
     """Count what is in pictures: files, and folders with all that is in them.
 
+    Without `--model` it learns from the folder first, without labels. What it learned is kept in OUT/model.
+
     Args:
         paths: files and folders.
-        model: folder of the run to use.
+        model: folder of the run to use; if not given, one is trained on the folder.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         resume: go on with the count in --out that was stopped, with all else as it was.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
@@ -57,10 +65,18 @@ class Count:
     debug: bool = False
 
     def __post_init__(self):
-        if not self.paths or self.model is None:
+        if not self.paths:
+            raise UsageError("Counting needs pictures. Write `subitize count FOLDER`.")
+        if self.model is None and len(self.paths) > 1:
             raise UsageError(
-                "Counting needs pictures and a model. Write `subitize count PATH... --model RUN`, with a RUN "
-                "that `subitize train` made."
+                "Without --model it learns from the pictures that it counts, which are one folder; "
+                f"got {len(self.paths)} paths. Give a folder that holds them all, or --model RUN."
+            )
+        of_others = self.max_objects, self.looks, self.fit, self.invert
+        if self.model is None and of_others != (None, 1, None, None):
+            raise UsageError(
+                "--max-objects, --looks, --fit and --invert are for models such as dair. Give one by --model, or"
+                " leave them out: without --model it takes pictures of any size and any count."
             )
         check_bounds(self)
         if self.resume and self.out is None:
@@ -86,9 +102,12 @@ def main(words: Sequence[str]) -> int:
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
-    run = open_run(str(options.model), options.max_objects, options.looks)
-    found = find_pictures(options.paths)
     out = (options.out or new_folder("count")).absolute()
+    if options.model is None:
+        run = learned(options.paths[0], out, resume=options.resume)
+    else:
+        run = open_run(str(options.model), options.max_objects, options.looks)
+    found = find_pictures(options.paths)
     for remark in found.remarks():
         say(remark)
     preprocessor = preprocessor_of(run, options.fit, options.invert)
@@ -98,7 +117,25 @@ def main(words: Sequence[str]) -> int:
     print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
     if not done:
         raise none_counted(counts.failures, out)
+    if FAILED in run.flags:
+        say(
+            "the run says of itself that it failed: do not trust its counts. Train longer, or count by "
+            "another --model."
+        )
+        return UNTRUSTED
     return 4 if failed else 0
+
+
+def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
+    """The run that learns from a folder, kept beside the counts; one that was stopped goes on."""
+    from subitize.evaluation.count_request import check_new
+    from subitize.training import Recipe, train
+
+    kept = out / OWN_MODEL
+    if not (resume and kept.is_dir()):
+        check_new(out, resume=resume)
+    with Watch("learn") as watch:
+        return train(Recipe.of(scenes=str(folder)), kept, watch=watch)
 
 
 def none_counted(failures: Counter[str], out: Path) -> SubitizeError:

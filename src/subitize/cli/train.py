@@ -37,7 +37,7 @@ def options_for(usual: Recipe) -> type:
             optimizer: how it follows its gradient.
             loop: how long, how often, from which seed.
             model: a name that `subitize show` lists, with its options as in "dair(max_objects=5)". If not
-                given, air for generated scenes and dair for a folder of pictures.
+                given, air for generated scenes and catalogue for a folder of pictures.
             out: folder of the run; runs/<scenes>-NNN here if not given.
             resume: auto goes on where the run in this folder stopped; never asks for an empty folder.
             deterministic: one core and fixed order of sums, so that equal machines make equal weights.

@@ -12,6 +12,7 @@ from subitize.core.errors import UsageError
 
 LOCK = ".lock"  # file in the folder of a run or a count, held by the process that works there
 PARTIAL = ".partial"  # suffix of a file while it is written; a process killed then leaves it behind
+OWN_MODEL = "model"  # the run in the folder of a count that learned for itself
 CHECKPOINTS = "checkpoints"  # the folder of them in a run
 
 

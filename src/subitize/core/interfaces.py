@@ -17,6 +17,7 @@ so that nothing in it knows how its randomness will be differentiated (`subitize
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -73,6 +74,24 @@ class Look(NamedTuple):
     what: Float[Array, "steps what"]
     patches: Float[Array, "steps height width channels"]
     reconstruction: Float[Array, "height width channels"]
+
+
+class Answer(NamedTuple):
+    """How many objects are in one picture of any size, and where.
+
+    Attributes:
+        posterior: q(0) … q(N); its most probable count is the answer.
+        boxes: x0, y0, x1, y1 of each object in the picture's own pixels, edges.
+        scores: how sure it is of each object, from 0 to 1.
+        reasons: codes of what speaks against believing it.
+        rivals: what other methods count, by their names.
+    """
+
+    posterior: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    reasons: tuple[str, ...] = ()
+    rivals: Mapping[str, int] = MappingProxyType({})
 
 
 @runtime_checkable
@@ -183,6 +202,15 @@ class Counter(Protocol):
 
     def extended(self, params: PyTree, max_objects: int | None, looks: int) -> PyTree:
         """Weights that take another number of steps, or look more than once."""
+        ...
+
+
+@runtime_checkable
+class PictureCounter(Protocol):
+    """A learner whose weights count what is in pictures of any size, which it prepares itself."""
+
+    def answer(self, params: PyTree, pixels: np.ndarray) -> Answer:
+        """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""
         ...
 
 

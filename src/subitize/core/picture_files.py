@@ -13,6 +13,7 @@ to a file is a picture of its own, under its own name.
 """
 
 import dataclasses
+import hashlib
 import itertools
 import os
 from collections import Counter
@@ -153,3 +154,16 @@ def some(things: Iterable[str]) -> str:
     told = list(things)
     more = len(told) - NAMED_AT_MOST
     return ", ".join(told[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def state_of(files: Iterable[tuple[Path, str]]) -> str:
+    """SHA-256 over the name, size and last change of each file."""
+    digest = hashlib.sha256()
+    for file, name in files:
+        try:
+            status = os.stat(file)
+            state = f"{status.st_size} {status.st_mtime_ns}"
+        except OSError:
+            state = "missing"
+        digest.update(f"{name}\0{state}\0".encode())
+    return digest.hexdigest()

@@ -154,7 +154,7 @@ def open_count(
     folder: Path,
     run: Run,
     files: Sequence[tuple[Path, str]],
-    preprocessor: Preprocessor,
+    preprocessor: Preprocessor | None,
     draw: Callable[[Counted], Image.Image],
     *,
     resume: bool = False,

@@ -4,16 +4,14 @@
 hash of the names, sizes and last changes of all files. A count goes on only where nothing of it differs.
 """
 
-import hashlib
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from subitize.core.errors import UsageError, printable
-from subitize.core.files import LOCK
-from subitize.core.picture_files import COUNTS_TABLE
+from subitize.core.files import LOCK, OWN_MODEL
+from subitize.core.picture_files import COUNTS_TABLE, state_of
 from subitize.core.preprocess import Preprocessor
 from subitize.training.run import Run
 
@@ -21,45 +19,51 @@ REQUEST = "count.json"
 
 
 def request_of(
-    run: Run, files: Sequence[tuple[Path, str]], preprocessor: Preprocessor
+    run: Run, files: Sequence[tuple[Path, str]], preprocessor: Preprocessor | None
 ) -> dict[str, str | int]:
     """All that decides the rows of a count."""
     return {
         "model": run.path.name,
         "model_sha256": run.digest,
+        **({} if preprocessor is None else on_canvas(run, preprocessor)),
+        "files": len(files),
+        "files_sha256": state_of(files),
+    }
+
+
+def on_canvas(run: Run, preprocessor: Preprocessor) -> dict[str, str | int]:
+    """How a model of one canvas looks, and how pictures are brought to it."""
+    return {
         "max_objects": run.model.settings.max_objects,
         "looks": run.model.settings.looks,
         "fit": preprocessor.fit,
         "invert": preprocessor.invert,
-        "files": len(files),
-        "files_sha256": fingerprint(files),
     }
 
 
-def fingerprint(files: Iterable[tuple[Path, str]]) -> str:
-    """SHA-256 over the name, size and last change of each file."""
-    digest = hashlib.sha256()
-    for file, name in files:
-        try:
-            status = os.stat(file)
-            state = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:
-            state = "missing"
-        digest.update(f"{name}\0{state}\0".encode())
-    return digest.hexdigest()
-
-
-def check_folder(folder: Path, request: Mapping[str, str | int], *, resume: bool) -> None:
-    """Refuse a folder that holds anything but what may be gone on with."""
+def check_new(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds anything, unless a count was begun in it that may go on."""
     if not folder.exists() or (folder.is_dir() and all(path.name == LOCK for path in folder.iterdir())):
         return
-    shown = printable(folder)
     if not resume or not (folder / REQUEST).is_file():
         names = (folder.with_name(f"{folder.name}-{number}") for number in range(2, 1_000_000))
         free = printable(next(name for name in names if not name.exists()))
-        begun = (folder / REQUEST).is_file() and not (folder / COUNTS_TABLE).exists()
+        unfinished = (folder / REQUEST).is_file() or (folder / OWN_MODEL).is_dir()
+        begun = unfinished and not (folder / COUNTS_TABLE).exists()
         hint = ", or go on with the count in it by --resume" if begun else ""
-        raise UsageError(f"{shown} is there and not empty; nothing is overwritten. Use --out {free}{hint}.")
+        raise UsageError(
+            f"{printable(folder)} is there and not empty; nothing is overwritten. Use --out {free}{hint}."
+        )
+
+
+def check_folder(folder: Path, request: Mapping[str, str | int], *, resume: bool) -> None:
+    """Refuse a folder that holds anything but a count to go on with, or a model that was just learned."""
+    if folder.is_dir() and all(path.name in (LOCK, OWN_MODEL) for path in folder.iterdir()):
+        return
+    check_new(folder, resume=resume)
+    if not folder.exists():
+        return
+    shown = printable(folder)
     if (folder / COUNTS_TABLE).exists():
         raise UsageError(f"The count in {shown} is finished. To count again, choose another --out.")
     began_with = read_request(folder / REQUEST)

@@ -8,13 +8,14 @@ disturb the others.
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from subitize.core.errors import printable
+from subitize.core.errors import UsageError, printable
 from subitize.core.image_io import Picture, PictureError, read_picture
+from subitize.core.interfaces import Answer, PictureCounter
 from subitize.core.picture_files import find_pictures
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
 from subitize.evaluation.counting import intervals
@@ -32,7 +33,9 @@ class Counted:
         sentence: why there is no count, for people; empty if there is one.
         picture: [height, width, 3], as it is on disk; without pixels if there is no count.
         posterior: q(0) … q(N).
-        boxes: x0, y0, x1, y1 of each object's window in the picture's own pixels, cut off at its edges.
+        boxes: x0, y0, x1, y1 of each object in the picture's own pixels, cut off at its edges.
+        scores: how sure it is of each object, from 0 to 1.
+        rivals: what other methods count, by their names.
         ms: milliseconds for reading it and looking at it.
     """
 
@@ -42,6 +45,8 @@ class Counted:
     picture: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 3)))
     posterior: np.ndarray = dataclasses.field(default_factory=lambda: np.ones(1))
     boxes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 4)))
+    scores: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    rivals: Mapping[str, int] = dataclasses.field(default_factory=dict)
     ms: float = 0.0
 
     @property
@@ -70,11 +75,6 @@ class Counted:
         """Whether a person should look: any reason for doubt, except that an empty picture is blank."""
         return self.reason not in ("", "blank") or (self.reason == "blank" and self.count > 0)
 
-    @property
-    def scores(self) -> np.ndarray:
-        """Probability that object 1, 2, … is there: that of counts at least as high."""
-        return self.posterior[::-1].cumsum()[::-1][1:][: self.count]
-
 
 def count_pictures(
     run: Run, paths: Iterable[str | Path], fit: str | None = None, invert: str | None = None
@@ -95,7 +95,7 @@ def count_pictures(
 
 
 def count_files(
-    run: Run, files: Iterable[tuple[str | Path | bytes, str]], preprocessor: Preprocessor
+    run: Run, files: Iterable[tuple[str | Path | bytes, str]], preprocessor: Preprocessor | None
 ) -> Iterator[Counted]:
     """Count what is in files, or in the bytes of some, each with its name."""
     warm_up(run)
@@ -123,35 +123,72 @@ def count_picture(
     return dataclasses.replace(found, ms=1000 * (time.perf_counter() - begun))
 
 
-def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor) -> Counted:
+def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor | None) -> Counted:
     """What is seen in a picture that was read."""
+    if isinstance(run.learner, PictureCounter):
+        said = run.learner.answer(run.model, picture.pixels)
+        said = said._replace(reasons=(*picture.remarks, *said.reasons))
+    else:
+        assert preprocessor is not None, "a model of one canvas is brought pictures"
+        said = answer_on_canvas(run, picture, preprocessor)
+    if not (np.isfinite(said.posterior).all() and np.isfinite(said.boxes).all()):
+        sentence = "the model's answer is not a number; its weights cannot be used. Train it again."
+        return Counted(name, "no_answer", f"{printable(name)}: {sentence}")
+    return Counted(
+        name,
+        reason=";".join([*said.reasons, *run.flags]),
+        picture=to_channels(picture.pixels, 3),
+        posterior=said.posterior,
+        boxes=said.boxes,
+        scores=said.scores,
+        rivals=said.rivals,
+    )
+
+
+def answer_on_canvas(run: Run, picture: Picture, preprocessor: Preprocessor) -> Answer:
+    """What a model that looks at pictures of one size sees in a picture."""
     pixels = picture.pixels
     seen = brightness(preprocessor(pixels))
     look = run.look(seen[None])
     posterior, count = np.asarray(look.posterior[0], np.float64), int(look.count[0])
-    boxes = np.asarray(look.boxes[0, :count])
-    if not (np.isfinite(posterior).all() and np.isfinite(boxes).all()):
-        sentence = "the model's answer is not a number; its weights cannot be used. Train it again."
-        return Counted(name, "no_answer", f"{printable(name)}: {sentence}")
     lost = (*picture.remarks, *(["colour_lost"] if colour_is_lost(pixels, seen) else []))
     repainted, window = np.asarray(look.reconstruction[0]), round(run.model.settings.object_size)
-    return Counted(
-        name,
-        reason=";".join([*doubts(seen, repainted, posterior, window, lost), *run.flags]),
-        picture=to_channels(pixels, 3),
-        posterior=posterior,
-        boxes=preprocessor.placement(pixels.shape).to_picture(boxes),
+    return Answer(
+        posterior,
+        boxes=preprocessor.placement(pixels.shape).to_picture(np.asarray(look.boxes[0, :count])),
+        scores=scores_of(posterior),
+        reasons=tuple(doubts(seen, repainted, posterior, window, lost)),
     )
 
 
-def preprocessor_of(run: Run, fit: str | None = None, invert: str | None = None) -> Preprocessor:
-    """What brings pictures to a run's canvas; as in its training where nothing else is asked for."""
+def scores_of(posterior: np.ndarray) -> np.ndarray:
+    """Probability that object 1, 2, … of the most probable count is there: of counts at least as high."""
+    return posterior[::-1].cumsum()[::-1][1:][: int(posterior.argmax())]
+
+
+def preprocessor_of(run: Run, fit: str | None = None, invert: str | None = None) -> Preprocessor | None:
+    """What brings pictures to a run's canvas, as in its training where nothing else is asked for.
+
+    None for a model that takes pictures of any size.
+
+    Raises:
+        UsageError: such a model is asked to fit or to invert.
+    """
+    if isinstance(run.learner, PictureCounter):
+        if fit is not None or invert is not None:
+            raise UsageError(
+                f"A run of {run.recipe.name} takes pictures of any size and knows its ground; it has no "
+                "`fit` and no `invert`. Leave them out."
+            )
+        return None
     s = run.model.settings
     fit, invert = fit or run.recipe.data.fit or "resize", invert or run.recipe.data.invert or "auto"
     return Preprocessor(s.height, s.width, s.channels, fit, invert)
 
 
 def warm_up(run: Run) -> None:
-    """Compile now, so that no picture's time includes it."""
+    """Compile now, so that no picture's time includes it; not where that depends on a picture's size."""
+    if isinstance(run.learner, PictureCounter):
+        return
     s = run.model.settings
     run.look(np.zeros((1, s.height, s.width, s.channels), np.float32))

@@ -1,7 +1,7 @@
 """What does a count look like as rows of tables?
 
     counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,p_correct,
-                                       needs_review,reason,n_tiles,model,model_sha256
+                                       watershed,log,needs_review,reason,n_tiles,model,model_sha256
     objects.csv    one row per object: file,id,x,y,w,h,score     in the picture's own pixels
     timings.csv    one row per file:   file,ms                   of the clock, and so never twice the same
 
@@ -20,9 +20,10 @@ from collections.abc import Iterable, Sequence
 from subitize.evaluation.pictures import Counted
 from subitize.training.run import Run
 
+RIVALS = ("watershed", "log")  # what these count, where a model asks them
 COUNTS = (
     *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "p_correct"),
-    *("needs_review", "reason", "n_tiles", "model", "model_sha256"),
+    *(*RIVALS, "needs_review", "reason", "n_tiles", "model", "model_sha256"),
 )
 OBJECTS = ("file", "id", "x", "y", "w", "h", "score")
 TIMINGS = ("file", "ms")
@@ -33,10 +34,11 @@ def count_row(counted: Counted, run: Run) -> list[object]:
     """The line of counts.csv for one picture."""
     file, model = as_cell(counted.file), [as_cell(run.path.name), run.digest]
     if counted.failed:
-        return [file, "failed", *[""] * 5, "true", counted.reason, 0, *model]
+        return [file, "failed", *[""] * (5 + len(RIVALS)), "true", counted.reason, 0, *model]
     numbers = [counted.count, f"{counted.expected:.3f}", *counted.interval, f"{counted.posterior.max():.4f}"]
+    rivals = [counted.rivals.get(name, "") for name in RIVALS]
     review = "true" if counted.needs_review else "false"
-    return [file, "ok", *numbers, review, counted.reason, 1, *model]
+    return [file, "ok", *numbers, *rivals, review, counted.reason, 1, *model]
 
 
 def object_rows(counted: Counted) -> list[list[object]]:

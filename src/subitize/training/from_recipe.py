@@ -77,7 +77,7 @@ def train(
         raise UsageError(f"`resume` is auto or never; got {resume!r}.")
     folder = Path(out) if out is not None else new_folder(recipe.data.scenes)
     refuse_foreign(folder)
-    train_scenes, held_out = recipe.data.load("train"), recipe.data.load("test")
+    train_scenes, held_out = recipe.scenes("train"), recipe.scenes("test")
     recipe, reasons = completed(recipe, train_scenes, begun_recipe(folder), watch)
     learner = recipe.learner(train_scenes.spec)
     inspect = monitor_of(recipe, learner, train_scenes, held_out)

@@ -48,7 +48,7 @@ OLD_FIELDS = frozenset(  # of a recipe from before there were sections
     )
 )
 Section = TypeVar("Section", bound=Dataclass)
-MODEL_OF_SCENES, MODEL_OF_FOLDER = "air", "dair"  # where nothing else is asked for
+MODEL_OF_SCENES, MODEL_OF_FOLDER = "air", "catalogue"  # where nothing else is asked for
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Recipe:
 
         Args:
             model: a name of the registry, with options as in "dair(max_objects=5)", or settings. If None,
-                air for generated scenes and dair for a folder of pictures.
+                air for generated scenes and catalogue for a folder of pictures.
             options: such as steps, scenes, max_objects.
 
         Raises:
@@ -182,7 +182,8 @@ class Recipe:
         if model is None:
             model = default_model(str(options.get("scenes", Data.scenes)))
         settings = trainable(model) if isinstance(model, str) else model
-        return Recipe(settings, *sections(settings)).replace(**options)
+        parts: JSON = dict(zip(SECTIONS, (settings, *sections(settings)), strict=True))
+        return Recipe(**with_options(parts, options))
 
     def replace(self, **options: object) -> "Recipe":
         """The recipe with some options changed, by their names.
@@ -190,15 +191,7 @@ class Recipe:
         Raises:
             UsageError: there is no such option, or its value is out of range.
         """
-        homes, changes = self.homes(), {name: {} for name in SECTIONS}
-        for name, value in options.items():
-            if name not in homes:
-                raise UsageError(
-                    f"A recipe of {self.name} has no option `{name}`.{did_you_mean(name, homes)}"
-                )
-            changes[homes[name]][name] = value
-        parts = {home: dataclasses.replace(getattr(self, home), **own) for home, own in changes.items()}
-        return Recipe(**parts)
+        return Recipe(**with_options({name: getattr(self, name) for name in SECTIONS}, options))
 
     @property
     def name(self) -> str:
@@ -214,6 +207,15 @@ class Recipe:
         for section in SECTIONS:
             own = getattr(self, section)
             yield from ((section, each.name, getattr(own, each.name)) for each in dataclasses.fields(own))
+
+    def scenes(self, split: str) -> AbstractScenes:
+        """The training or the held-out half of what its model learns from.
+
+        Raises:
+            UsageError, NoInputError: see `subitize.scenes.load`.
+        """
+        own = getattr(self.model, "scenes", None)
+        return self.data.load(split) if own is None else own(self.data, split)
 
     def learner(self, data: DataSpec) -> Learner:
         """The learner of pictures of these shapes; the same for every seed, so that it is compiled once."""
@@ -270,6 +272,19 @@ class Recipe:
 SECTIONS = ("model", "data", "optimizer", "loop")
 OTHERS = {"data": Data, "optimizer": Optimizer, "loop": Loop}  # sections that every recipe has alike
 COMMAND_ONLY = frozenset(("model", "settings", "out", "resume", "deterministic", "debug", *OTHERS))
+
+
+def with_options(parts: JSON, options: JSON) -> JSON:
+    """The sections of a recipe with some options changed, by their names."""
+    homes = {each.name: home for home, part in parts.items() for each in dataclasses.fields(part)}
+    changes: dict[str, JSON] = {home: {} for home in parts}
+    for name, value in options.items():
+        if name not in homes:
+            raise UsageError(
+                f"A recipe of {name_of(parts['model'])} has no option `{name}`.{did_you_mean(name, homes)}"
+            )
+        changes[homes[name]][name] = value
+    return {home: dataclasses.replace(part, **changes[home]) for home, part in parts.items()}
 
 
 def refuse_ambiguous(settings: Trainable) -> None:

@@ -53,7 +53,7 @@ class Run:
 
     def scenes(self, split: str = "test") -> AbstractScenes:
         """The world it was trained on, or its held-out half."""
-        return self.recipe.data.load(split)
+        return self.recipe.scenes(split)
 
     def records(self) -> list[JSON]:
         """Rows of the training record."""
@@ -73,8 +73,8 @@ class Run:
         if isinstance(self.learner, Counter):
             return self.learner
         raise UsageError(
-            f"Counting needs a model that counts; the run {self.path} is of '{self.recipe.name}'. Train one "
-            "with `subitize train`, whose default counts."
+            f"This needs a model that counts objects one after the other, such as air; the run {self.path} "
+            f"is of '{self.recipe.name}'. Train one with `subitize train --model air`."
         )
 
     def look(self, images: np.ndarray) -> Look:

@@ -1,0 +1,139 @@
+"""How many are there, in folders of many things: drawn ones of five kinds, or real ones with their truth?
+
+For each folder and seed a catalogue learns from the folder, without labels, and counts it. The error of a
+folder is the sum of |count - truth| over its pictures, over the sum of truth.
+
+    python benchmarks/fields.py --seeds 3                     drawn folders, of seeds that no version has seen
+    python benchmarks/fields.py --real pictures --seeds 2     folders below $SUBITIZE_DATA/pictures
+"""
+
+import csv
+import json
+import os
+import runpy
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from common import arguments, measure_missing, options, subitize
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "write_fields.py"
+FIRST_SEED = 100  # of drawn folders
+PICTURES = 8
+NEAR = 0.5  # diameters of a typical object within which a find is a match
+
+
+def main() -> None:
+    """Count each folder with each seed, and write the result after each."""
+    args = arguments(__doc__, seeds=3, first=FIRST_SEED, real="", only="", steps=0)
+    draw = runpy.run_path(str(EXAMPLE))
+    kinds = real_folders(args.real) if args.real else draw["KINDS"]
+    kinds = [kind for kind in kinds if not args.only or kind in args.only.split(",")][
+        : 1 if args.tiny else None
+    ]
+    seeds = range(args.first, args.first + (1 if args.tiny else args.seeds))
+    name = f"fields_{args.real}" if args.real else "fields"
+    given = {"steps": 4, "chunk": 2} if args.tiny else {"steps": args.steps} if args.steps else {}
+
+    def measure(folder: str, seed: int) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as temporary:
+            if args.real:
+                path = real(args.real) / folder
+                truth = json.loads((path / "truth.json").read_text())
+            else:
+                path = Path(temporary) / folder
+                small = {"number": 1, "side": 192} if args.tiny else {"number": PICTURES}
+                draw["write"](path, folder, seed=seed, **small)
+                truth = dict(csv.reader(path.with_suffix(".csv").read_text().splitlines()[1:]))
+            return counted(path, truth, Path(temporary) / "out", seed=seed, **given)
+
+    measure_missing(
+        args.out, name, [{"folder": k, "seed": s} for k in kinds for s in seeds], measure, summary
+    )
+
+
+def real(name: str) -> Path:
+    """The folder of real folders."""
+    return Path(os.environ["SUBITIZE_DATA"]) / name
+
+
+def real_folders(name: str) -> list[str]:
+    """Those of the real folders that hold their truth."""
+    return sorted(path.parent.name for path in real(name).glob("*/truth.json"))
+
+
+def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> dict[str, Any]:
+    """What the command makes of a folder, beside the truth."""
+    run = out.with_name("run")
+    learning, _ = subitize("train", *options(scenes=folder, out=run, **recipe))
+    counting, _ = subitize("count", str(folder), *options(model=run, out=out))
+    with (out / "counts.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with (out / "objects.csv").open(newline="", encoding="utf-8") as file:
+        objects = list(csv.DictReader(file))
+    known = json.loads((run / "recipe.json").read_text())["model"]
+    right = {name: len(value) if isinstance(value, list) else int(value) for name, value in truth.items()}
+    total = sum(right.values())
+    found = {
+        who: [int(row[who]) - right[row["file"]] for row in rows] for who in ("count", "watershed", "log")
+    }
+    inside = [int(row["count_lo90"]) <= right[row["file"]] <= int(row["count_hi90"]) for row in rows]
+    width = [int(row["count_hi90"]) - int(row["count_lo90"]) for row in rows]
+    reviewed = [row["needs_review"] == "true" for row in rows]
+    far = [abs(error) > 0.2 * right[row["file"]] for error, row in zip(found["count"], rows, strict=True)]
+    return {
+        "objects": total,
+        "error": share(found["count"], total),
+        "bias": sum(found["count"]) / total,
+        "watershed": share(found["watershed"], total),
+        "log": share(found["log"], total),
+        "f1": f1(objects, truth, known["diameter"]),
+        "covered": float(np.mean(inside)),
+        "width": sum(width) / total,
+        "to_review": sum(reviewed),
+        "far_without_review": sum(f and not r for f, r in zip(far, reviewed, strict=True)),
+        "errors": found["count"],
+        "learning_seconds": round(learning),
+        "counting_seconds": round(counting),
+    }
+
+
+def share(errors: list[int], total: int) -> float:
+    """Sum of absolute errors over the sum of truth."""
+    return sum(map(abs, errors)) / total
+
+
+def f1(objects: list[dict[str, str]], truth: dict[str, Any], diameter: float) -> float | None:
+    """F1 of one-to-one matches; None where places are not known."""
+    if not all(isinstance(value, list) for value in truth.values()):
+        return None
+    matches = finds = marks = 0
+    for name, known in truth.items():
+        own = [o for o in objects if o["file"] == name]
+        found = np.array(
+            [[float(o["x"]) + float(o["w"]) / 2, float(o["y"]) + float(o["h"]) / 2] for o in own]
+        )
+        places = np.array(known)[:, :2]
+        finds, marks = finds + len(found), marks + len(places)
+        if len(found):
+            near = np.linalg.norm(found[:, None] - places, axis=-1) < NEAR * diameter
+            matches += int(near[linear_sum_assignment(near, maximize=True)].sum())
+    return 2 * matches / (finds + marks)
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds for each folder, and how often intervals hold."""
+    columns = ("error", "bias", "watershed", "log", "f1", "covered", "width")
+    result = {}
+    for folder in dict.fromkeys(run["folder"] for run in runs):
+        own = [run for run in runs if run["folder"] == folder]
+        values = {c: [run[c] for run in own if run[c] is not None] for c in columns}
+        result[folder] = {c: round(float(np.mean(v)), 4) for c, v in values.items() if v}
+    return result
+
+
+if __name__ == "__main__":
+    main()

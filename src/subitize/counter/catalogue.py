@@ -1,0 +1,114 @@
+"""The catalogue: options, learner and diagnosis of what counts many objects at a glance.
+
+Importing the options imports nothing heavy, so that help and recipes stay quick.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from subitize.core.bounds import Bound, check_bounds
+from subitize.core.errors import UsageError
+from subitize.core.json import JSON
+
+if TYPE_CHECKING:
+    from subitize.core.interfaces import DataSpec
+    from subitize.core.optimizer import Optimizer
+    from subitize.counter.catalogue_learner import CatalogueLearner
+    from subitize.counter.composed_scenes import ComposedScenes
+    from subitize.models.catalogue.posterior import Posterior
+    from subitize.training.from_recipe import Watch
+    from subitize.training.recipe import Data, Recipe
+else:
+    DataSpec = Optimizer = CatalogueLearner = ComposedScenes = Posterior = Watch = Data = Recipe = Any
+
+
+@dataclass(frozen=True)
+class CatalogueOptions:
+    """Many objects at a glance, in pictures of any size; learned from scenes composed of the folder's own.
+
+    Args:
+        diameter: of a typical object, in pixels of the pictures; measured if None.
+        ground: dark, if objects are brighter than it, or bright; measured if None.
+        channel: what of the colours to look at: grey, red, green, blue, or colourful, the largest minus the
+            smallest of the three; chosen if None.
+        brightness: of a typical object over its ground, as a share of the pictures' range; measured if None.
+    """
+
+    diameter: float | None = None
+    ground: Literal["dark", "bright"] | None = None
+    channel: Literal["grey", "red", "green", "blue", "colourful"] | None = None
+    brightness: float | None = None
+    bounds: ClassVar[dict] = {
+        "diameter": Bound(2, 10_000, "in pixels"),
+        "brightness": Bound(1e-6, 1, "a share of the range of a picture"),
+    }
+    defaults: ClassVar[dict] = {
+        "steps": 1200, "batch": 12, "learning_rate": 2e-3, "hold": 0.3, "final_rate": 0.03, "clip": 10.0,
+        "save_every": 400, "look_every": 1200,
+    }  # fmt: skip
+    supervised: ClassVar[bool] = True  # batches carry the truth of composed scenes; nobody's labels
+
+    def __post_init__(self):
+        check_bounds(self)
+
+    def check(self, data: Data) -> None:
+        """Refuse scenes that are no folder.
+
+        Raises:
+            UsageError: they are generated.
+        """
+        if not data.is_folder:
+            raise UsageError(
+                f"A catalogue composes scenes of the pictures of a folder; '{data.scenes}' is none. Give the "
+                "path of a folder by --scenes, or use `--model air`."
+            )
+        brought = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
+        if given := [name for name in brought if getattr(data, name) is not None]:
+            raise UsageError(
+                f"A catalogue takes pictures of any size as they are; `{given[0]}` is for models that bring "
+                "them to one canvas. Leave it out, or use `--model dair`."
+            )
+
+    def scenes(self, data: Data, split: str) -> ComposedScenes:
+        """What it learns from: scenes composed of the folder's objects.
+
+        Raises:
+            NoInputError: there is no picture that can be read, or no object in them that lies alone.
+        """
+        from subitize.counter.composed_scenes import composed_scenes
+        from subitize.models.catalogue.normalize import Known
+
+        dark = None if self.ground is None else self.ground == "bright"
+        return composed_scenes(data.scenes, split, Known(self.diameter, dark, self.brightness), self.channel)
+
+    def derived(
+        self, data: Data, scenes: ComposedScenes, seed: int, watch: Watch
+    ) -> tuple["CatalogueOptions", dict[str, str]]:
+        """The options with what was measured in the pictures."""
+        n = scenes.harvest.normalizer
+        ground = "bright" if n.dark else "dark"
+        found = CatalogueOptions(n.diameter, ground, scenes.harvest.channel, n.brightness)  # pyright: ignore[reportArgumentType]
+        return found, {}
+
+    def remark(self, scenes: ComposedScenes) -> str:
+        """What it sees in the folder."""
+        harvest, channel = (
+            scenes.harvest,
+            "" if self.channel == "grey" else f", in the channel {self.channel}",
+        )
+        return (
+            f"sees {len(harvest.objects)} lone objects in {len(harvest.files)} pictures, about "
+            f"{self.diameter:.1f} pixels across, on a {self.ground} ground{channel}"
+        )
+
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> CatalogueLearner:
+        """The learner."""
+        from subitize.counter.catalogue_learner import catalogue_learner
+
+        return catalogue_learner(self, optimizer, steps)
+
+    def diagnosed(self, params: Posterior, recipe: Recipe, scenes: ComposedScenes) -> JSON:
+        """What speaks for and against a trained model, to be kept with its weights."""
+        from subitize.counter.catalogue_learner import diagnosis
+
+        return diagnosis(params, scenes)

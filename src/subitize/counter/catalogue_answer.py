@@ -1,0 +1,85 @@
+"""How is what is named in a picture told: how many there may be, where each lies, and what is doubtful?
+
+Reasons for doubt, as codes:
+
+    rivals_disagree     watershed and Laplacian of Gaussian both are more than a fifth away, on one side
+    low_confidence      the interval is wider than half of the count
+    too_dense           objects fill more than 60 % of the picture: its ground cannot be found
+    blank               nothing stands out: explains a count of 0
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+from scipy.stats import norm
+from skimage.segmentation import watershed
+
+from subitize.core.image_io import NOTHING
+from subitize.models.catalogue.detect import Detected
+from subitize.models.catalogue.normalize import DIAMETER, LEAST, components, depth
+
+DENSE = 0.6  # share of a picture above which there is too little ground
+FAR = 0.2  # of a count: farther away a rival disagrees
+CLOSE = 1  # object by which a rival may always differ
+NARROW, WIDE = 4, 0.5  # objects, and share of a count: a wider interval is no answer
+
+
+def posterior_of(found: Detected, rivals: Sequence[int]) -> np.ndarray:
+    """q(0) … q(N) of the count: a normal distribution around the objects that are named, in whole numbers.
+
+    Its variance is that of the catalogues, at other sizes too, and that of the count and its rivals.
+    """
+    count = len(found.centres)
+    variance = np.square(found.counts - found.counts.mean()).mean() + np.var((count, *rivals))
+    deviation = max(np.sqrt(variance), 1e-3)
+    edges = np.arange(count + int(np.ceil(4 * deviation)) + 2) - 0.5
+    below = norm.cdf(edges, count, deviation)
+    mass = np.diff(below)
+    mass[0] += below[0]
+    # the mode is the answer, also where the tail below zero is gathered at zero
+    mass[count] = max(mass[count], mass.max() * (1 + 1e-9))
+    return mass / mass.sum()
+
+
+def boxes_of(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The smallest box x0, y0, x1, y1 around what belongs to each centre, in normalized pixels; [n, 4]."""
+    if not len(centres):
+        return np.zeros((0, 4))
+    labels = outlines(pixels, centres)
+    half, result = DIAMETER / 2, []
+    for centre, place in zip(centres, ndimage.find_objects(labels, len(centres)), strict=True):
+        if place is None:  # nothing stands out there
+            result.append([centre[1] - half, centre[0] - half, centre[1] + half, centre[0] + half])
+        else:
+            result.append([place[1].start, place[0].start, place[1].stop, place[0].stop])
+    return np.array(result, float)
+
+
+def outlines(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """What belongs to each centre, as labels from 1 on: what stands out, flooded from the centres."""
+    standing, _ = components(pixels, blur=0.7, least=LEAST)
+    seeds = np.zeros(pixels.shape, int)
+    rows, columns = np.clip(centres, 0, np.array(pixels.shape) - 1).astype(int).T
+    seeds[rows, columns] = 1 + np.arange(len(centres))
+    return watershed(-depth(standing > 0), seeds, mask=(standing > 0) | (seeds > 0))
+
+
+def doubts_of(
+    grey: np.ndarray, pixels: np.ndarray, posterior: np.ndarray, rivals: Sequence[int]
+) -> tuple[str, ...]:
+    """Codes of what speaks against believing a count."""
+    if np.ptp(grey) <= NOTHING:
+        return ("blank",)
+    count, found = int(posterior.argmax()), []
+    allowed = max(CLOSE, FAR * count)
+    away = np.array(rivals) - count
+    if (away > allowed).all() or (away < -allowed).all():
+        found.append("rivals_disagree")
+    cumulative = posterior.cumsum()
+    width = np.searchsorted(cumulative, 0.95) - np.searchsorted(cumulative, 0.05)
+    if width > max(NARROW, WIDE * count):
+        found.append("low_confidence")
+    if (pixels > 0.5).mean() > DENSE:
+        found.append("too_dense")
+    return tuple(found)

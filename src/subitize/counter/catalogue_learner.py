@@ -1,0 +1,91 @@
+"""The learner that counts at a glance, and what a trained one knows against itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from subitize.core.interfaces import Answer, Batch
+from subitize.core.json import JSON
+from subitize.core.optimizer import Optimizer
+from subitize.counter.catalogue import CatalogueOptions
+from subitize.counter.catalogue_answer import boxes_of, doubts_of, posterior_of
+from subitize.counter.composed_scenes import FEW, ComposedScenes
+from subitize.gradients import expectation
+from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.models.catalogue.channel import grey_of
+from subitize.models.catalogue.detect import detect
+from subitize.models.catalogue.normalize import DIAMETER, Normalizer
+from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
+from subitize.models.catalogue.rivals import blobs, segmented
+
+WRONG = 0.05  # share of lone objects that a run may count twice or miss
+NEAR = 0.5  # diameters: a centre so near is that of the lone object
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CatalogueLearner(GradientLearner):
+    """A gradient learner whose weights, a `Posterior`, count what is in pictures of any size.
+
+    Args:
+        normalizer: brings pictures to normalized ones.
+        channel: what of their colours is looked at.
+    """
+
+    normalizer: Normalizer
+    channel: str
+
+    def answer(self, params: Posterior, pixels: np.ndarray) -> Answer:
+        """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""
+        grey = grey_of(pixels, self.channel)
+        normal = self.normalizer(grey)
+        found = detect(params, normal.pixels)
+        rivals = {"watershed": len(segmented(normal.pixels).centres), "log": len(blobs(normal.pixels))}
+        posterior = posterior_of(found, tuple(rivals.values()))
+        boxes = boxes_of(normal.pixels, found.centres) / np.tile(normal.scale[::-1], 2)
+        limits = np.tile(grey.shape[::-1], 2)
+        reasons = doubts_of(grey, normal.pixels, posterior, tuple(rivals.values()))
+        return Answer(posterior, np.clip(boxes, 0, limits), found.named, reasons, rivals)
+
+
+def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: int) -> CatalogueLearner:
+    """The learner of options with nothing left to derive."""
+    assert options.diameter is not None, "a training derives what its options leave open"
+    assert options.brightness is not None, "a training derives what its options leave open"
+    return CatalogueLearner(
+        build=lambda key, batch: Posterior(key=key),
+        loss=expectation(program),
+        optimizer=optimizer.transformation(steps),
+        learning_rate=optimizer.learning_rate,
+        transform=BatchTransform(lambda batch: (), labelled, lambda *_: ()),
+        normalizer=Normalizer(options.diameter, options.ground == "bright", options.brightness),
+        channel=options.channel or "grey",
+    )
+
+
+def program(
+    posterior: Posterior, example: tuple[Float[Array, "height width 1"], Array], draw: object
+) -> Float[Array, ""]:
+    """-log q(catalogue | picture) of a composed scene, in nats: nothing in it is drawn."""
+    image, labels = example
+    return negative_log_likelihood(posterior, image[..., 0], labels)
+
+
+def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
+    """Each scene with its truth."""
+    assert batch.labels is not None, "composed scenes know their truth"
+    return batch.image, batch.labels
+
+
+def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
+    """What speaks for and against a trained model: lone objects that it counts twice, or misses."""
+    harvest, near = scenes.harvest, []
+    for number, picture in enumerate(harvest.pictures):
+        lone = np.array([each.centre for each in harvest.objects if each.picture == number])
+        if len(lone):
+            gaps = np.linalg.norm(lone[:, None] - detect(params, picture).centres, axis=-1)
+            near.append((gaps < NEAR * DIAMETER).sum(1))
+    named = np.concatenate(near)
+    doubled, missed = float((named > 1).mean()), float((named == 0).mean())
+    flags = ["run_failed"] * (doubled + missed > WRONG) + ["few_examples"] * (len(named) < FEW)
+    return {"lone_objects": len(named), "doubled": doubled, "missed": missed, "flags": flags}

@@ -1,0 +1,210 @@
+"""How does a folder of pictures become scenes composed of its own objects?
+
+The folder is read, or enough of it: at most `PICTURES` of its pictures, evenly spread over their names. They
+are normalized, and lone objects and bare ground are harvested (`subitize.models.catalogue`).
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from subitize.core.errors import NoInputError, printable
+from subitize.core.image_io import PictureError, read_picture
+from subitize.core.interfaces import Batch
+from subitize.core.json import JSON
+from subitize.core.picture_files import find_pictures, state_of
+from subitize.models.catalogue.channel import chosen_channel, grey_of
+from subitize.models.catalogue.compose import Bank, bank_of, example
+from subitize.models.catalogue.harvest import AREA, CROP, Lone, lone_objects
+from subitize.models.catalogue.normalize import Known, Normalizer, appearance
+from subitize.scenes.base import AbstractScenes, Scene
+
+PICTURES = 40  # that are learned from
+PIXELS = 40_000_000  # of them all together, about
+FEWEST, FEW = 3, 15  # lone objects: below the first nothing is learned, below the second all is doubtful
+RESIZED = (0.6, 1.4)  # how far the area of lone objects may correct the diameter
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Harvest:
+    """What a folder's pictures gave.
+
+    Attributes:
+        files: names of the pictures that were read.
+        skipped: (name, why) of each that could not be read.
+        remarks: lines on what else was left out.
+        channel: what of their colours is looked at.
+        normalizer: brings pictures to normalized ones.
+        pictures: the normalized ones.
+        objects: lone objects in them.
+    """
+
+    files: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    channel: str
+    normalizer: Normalizer
+    pictures: tuple[np.ndarray, ...]
+    objects: tuple[Lone, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the normalized pictures."""
+        return hashlib.sha256(b"".join(each.tobytes() for each in self.pictures)).hexdigest()
+
+
+class ComposedScenes(AbstractScenes):
+    """Scenes composed of a folder's own objects and grounds.
+
+    Args:
+        harvest: what the folder's pictures gave.
+        path: the folder.
+        split: "train" or "test": other scenes of the same objects.
+    """
+
+    bank: Bank
+    harvest: Harvest = eqx.field(static=True)
+    path: str = eqx.field(static=True)
+    split: str = eqx.field(static=True)
+    height: ClassVar[int] = CROP
+    width: ClassVar[int] = CROP
+    channels: ClassVar[int] = 1
+    counts: ClassVar[tuple[int, ...]] = ()
+    has_truth: ClassVar[bool] = False
+    family: ClassVar[str] = "composed"
+
+    def __init__(self, harvest: Harvest, path: str, split: str):
+        self.bank = bank_of(harvest.pictures, harvest.objects, 0)
+        self.harvest, self.path, self.split = harvest, path, split
+
+    @property
+    def name(self) -> str:
+        """The path of the folder."""
+        return self.path
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the pictures it is made of."""
+        return self.harvest.digest
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """(name, why) of each file that could not be read."""
+        return self.harvest.skipped
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Lines on what else in the folder was left out."""
+        return self.harvest.remarks
+
+    def options(self) -> JSON:
+        """None: the folder says it all."""
+        return {}
+
+    def scene(self, key: PRNGKeyArray) -> Scene:
+        """One composed scene."""
+        image, labels = example(self.bank, jr.fold_in(key, self.split == "test"))
+        count = labels[..., 0].sum().astype(int)
+        return Scene(image[..., None], count, jnp.zeros((0, 4)), jnp.zeros(0, int))
+
+    def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
+        """Composed scenes, labelled per cell: present, row, column, and whether that is known."""
+        root = jr.fold_in(jr.key(seed), self.split == "test")
+        # one after the other: side by side, every slice would become a gather
+        image, labels = jax.lax.map(lambda index: example(self.bank, jr.fold_in(root, index)), indices)
+        return Batch(image[..., None], indices, labels)
+
+
+def composed_scenes(path: str, split: str, given: Known, channel: str | None) -> ComposedScenes:
+    """The scenes of a folder.
+
+    Args:
+        path: of the folder.
+        split: "train" or "test".
+        given: what is known of its objects; the rest is measured.
+        channel: what of the colours to look at; chosen if None.
+
+    Raises:
+        NoInputError: there is no picture that can be read, or next to nothing in them lies alone.
+    """
+    return ComposedScenes(harvested(path, given, channel), path, split)
+
+
+def harvested(path: str, given: Known, channel: str | None) -> Harvest:
+    """What a folder's pictures give; they are read once while they stay as they are."""
+    return harvest_of(path, state_of(find_pictures([Path(path)]).files), given, channel)
+
+
+@lru_cache(maxsize=1)
+def harvest_of(path: str, state: str, given: Known, channel: str | None) -> Harvest:
+    """What a folder's pictures give, as long as their state is this one."""
+    found = find_pictures([Path(path)])
+    pictures, skipped = read_some(found.files)
+    if not pictures:
+        raise NoInputError(
+            f"Pictures are needed, but none in {printable(path)} can be read; the first: {skipped[0][1]}"
+        )
+    channel = channel or chosen_channel(list(pictures.values()))
+    greys = [grey_of(each, channel) for each in pictures.values()]
+    normalizer, normalized, objects = measured(greys, given)
+    if len(objects) < FEWEST:
+        raise NoInputError(
+            f"Some objects must lie alone somewhere in {printable(path)}, since scenes are composed of them; "
+            f"{len(objects)} were found. Add pictures in which objects lie apart, or use `--model dair`."
+        )
+    remarks = (*found.remarks(), *learned_from(len(pictures), len(found.files)))
+    return Harvest(tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects))
+
+
+def read_some(
+    files: Sequence[tuple[Path, str]],
+) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
+    """Pictures by their names, as many as are learned from, and (name, why) of those that cannot be read."""
+    pictures, skipped = {}, []
+    for file, name in spread(files):
+        if sum(each.size for each in pictures.values()) > PIXELS:
+            break
+        try:
+            pictures[name] = read_picture(file).pixels
+        except PictureError as error:
+            skipped.append((name, str(error)))
+    return pictures, tuple(skipped)
+
+
+def learned_from(read: int, there: int) -> list[str]:
+    """A line on how many pictures are learned from, if not all are."""
+    return [f"learns from {read} of {there} pictures"] * (read < there)
+
+
+def spread(files: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
+    """At most `PICTURES` of the files, evenly spread."""
+    if len(files) <= PICTURES:
+        return list(files)
+    return [files[i] for i in np.linspace(0, len(files) - 1, PICTURES).round().astype(int)]
+
+
+def measured(greys: Sequence[np.ndarray], given: Known) -> tuple[Normalizer, list[np.ndarray], list[Lone]]:
+    """The normalizer of grey pictures, the normalized ones, and the lone objects in them.
+
+    The first diameter is that of the largest disc inside an object; then that of a disc of its area.
+    """
+    normalizer = appearance(greys, given)
+    pictures = [normalizer(grey).pixels for grey in greys]
+    objects = lone_objects(pictures)
+    if given.diameter is None and objects:
+        area = float(np.median([each.area for each in objects]))
+        factor = float(np.clip((AREA / area) ** 0.5, *RESIZED))
+        normalizer = dataclasses.replace(normalizer, diameter=normalizer.diameter / factor)
+        pictures = [normalizer(grey).pixels for grey in greys]
+        objects = lone_objects(pictures)
+    return normalizer, pictures, objects

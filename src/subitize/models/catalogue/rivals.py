@@ -1,0 +1,62 @@
+"""How many objects do the classical methods see in a normalized picture?
+
+    watershed   Otsu's threshold, the distance to its edge, one object a peak of that, flooded from the peaks
+    log         peaks of the Laplacian of Gaussian over scales around the size of an object
+
+Both are scikit-image's. They know the size of the objects and have no ground to fight with, as the catalogue.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from skimage.feature import blob_log, peak_local_max
+from skimage.segmentation import watershed
+
+from subitize.models.catalogue.normalize import DIAMETER, LEAST, SPECK, components, depth
+
+APART = 0.7  # least distance of two peaks, over the inner radius of an object
+BRIGHT = 0.15  # least response of the Laplacian, over the brightness of an object
+
+
+class Segmented(NamedTuple):
+    """What the watershed makes of a picture.
+
+    Attributes:
+        labels: 0 for ground, 1, 2, … for objects; [height, width].
+        centres: (row, column) of each object.
+    """
+
+    labels: np.ndarray
+    centres: np.ndarray
+
+
+def segmented(pixels: np.ndarray) -> Segmented:
+    """The watershed of a normalized picture."""
+    found, number = components(pixels, blur=1.0, least=LEAST)
+    if not number:
+        return Segmented(found, np.zeros((0, 2)))
+    areas = ndimage.sum_labels(found > 0, found, range(1, number + 1))
+    found = np.where(np.isin(found, 1 + np.flatnonzero(areas >= SPECK)), found, 0)
+    smooth = ndimage.gaussian_filter(depth(found > 0), 1)
+    apart = round(APART * DIAMETER / 2)
+    peaks = peak_local_max(smooth, min_distance=apart, labels=found, exclude_border=False)
+    seeds = np.zeros(pixels.shape, int)
+    seeds[tuple(peaks.T)] = 1 + np.arange(len(peaks))
+    labels = watershed(-smooth, seeds, mask=found > 0)
+    centres = ndimage.center_of_mass(labels > 0, labels, range(1, len(peaks) + 1)) if len(peaks) else []
+    return Segmented(labels, np.array(centres).reshape(-1, 2) + 0.5)
+
+
+def blobs(pixels: np.ndarray) -> np.ndarray:
+    """Centres (row, column) of the blobs that the Laplacian of Gaussian finds in a normalized picture."""
+    sigma = DIAMETER / 2 / np.sqrt(2)
+    found = blob_log(
+        pixels.astype(np.float32),
+        min_sigma=0.7 * sigma,
+        max_sigma=1.4 * sigma,
+        num_sigma=4,
+        threshold=BRIGHT,
+        exclude_border=False,
+    )
+    return found[:, :2] + 0.5
