@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from subitize.core import image_io
-from subitize.core.image_io import PictureError, read_picture
+from subitize.core.image_io import STRANGE_SUFFIXES, Page, PictureError, pages_in, read_picture
 from subitize.core.preprocess import to_channels
 
 GREY = np.linspace(0, 255, 12 * 16).reshape(12, 16).astype(np.uint8)
@@ -315,17 +315,79 @@ def test_a_wide_file_that_hardly_uses_its_range_is_told(tmp_path, picture, remar
     assert read_picture(tmp_path / "a.tif").remarks == remarks
 
 
-def test_what_only_transparency_shows_is_told(tmp_path):
-    sheet = np.zeros((12, 16, 4), np.uint8)
-    for name, colour, alpha, remarks in (
-        ("black marks", 0, GREY, ("lost_in_transparency",)),
-        ("white marks", 255, GREY, ()),
-        ("nothing", 0, 0, ()),
-        ("a black sheet", 0, 255, ()),
+def test_a_transparent_sheet_lies_on_the_ground_on_which_its_marks_are_seen(tmp_path):
+    sheet, grey = np.zeros((12, 16, 4), np.uint8), GREY / np.float32(255)
+    for name, colour, alpha, seen in (
+        ("black marks", 0, GREY, 1 - grey),
+        ("white marks", 255, GREY, grey),
+        ("dark marks", 51, GREY, 1 - 0.8 * grey),
+        ("nothing", 0, 0, 0 * grey),
+        ("a black sheet", 0, 255, 0 * grey),
     ):
         sheet[..., :3], sheet[..., 3] = colour, alpha
         Image.fromarray(sheet).save(tmp_path / "a.png")
-        assert read_picture(tmp_path / "a.png").remarks == remarks, name
+        found = read_picture(tmp_path / "a.png")
+        assert found.remarks == ()
+        np.testing.assert_allclose(found.pixels, np.repeat(seen[..., None], 3, -1), atol=1e-6, err_msg=name)
+
+
+def of_pages(path: Path, sides=(12, 12, 12)) -> Path:
+    """A file of pages; page i has the value i + 1 in its row i."""
+    pages = []
+    for i, side in enumerate(sides):
+        values = np.zeros((side, 16), np.uint8)
+        values[i] = 51 * (i + 1)
+        pages.append(Image.fromarray(values))
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gif", "png", "webp"])
+def test_each_page_of_a_file_is_read(tmp_path, suffix):
+    file = of_pages(tmp_path / f"a.{suffix}")
+    assert pages_in(file) == 3
+    for i in range(3):
+        page = read_picture(Page(file, i))
+        brightest = page.pixels.max(-1).mean(1).argmax()
+        assert brightest == i
+        assert page.remarks == ()
+    most = read_picture(Page(file, None)).pixels.max(-1).mean(1)
+    assert (most[:3] > 0.15).all()
+    assert (most[3:] < 0.1).all()
+
+
+def test_a_page_that_is_gone_and_pages_of_several_sizes_are_told(tmp_path):
+    file = of_pages(tmp_path / "a.tif", (12, 14))
+    with pytest.raises(PictureError, match="page 3 is needed, and it has 2") as error:
+        read_picture(Page(file, 2))
+    assert error.value.reason == "no_such_page"
+    with pytest.raises(PictureError, match="differ in size") as error:
+        read_picture(Page(file, None))
+    assert error.value.reason == "pages_differ"
+    assert read_picture(Page(file, 1)).pixels.shape == (14, 16, 1)
+
+
+def test_what_cannot_be_read_has_one_page(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"II*")
+    assert pages_in(tmp_path / "a.tif") == 1
+    assert pages_in(tmp_path / "none.tif") == 1
+
+
+@pytest.mark.parametrize("suffix", STRANGE_SUFFIXES)
+def test_formats_that_are_not_read_are_named(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(b"what only its own program knows")
+    with pytest.raises(PictureError, match="this format is not read: ") as error:
+        read_picture(tmp_path / f"a{suffix}")
+    assert error.value.reason == "unknown_format"
+
+
+@pytest.mark.parametrize("suffix", ["jp2", "avif"])
+def test_further_formats_are_read(tmp_path, suffix):
+    values = np.zeros((32, 48), np.uint8)
+    values[8:24, 16:32] = 200
+    Image.fromarray(values).convert("RGB").save(tmp_path / f"a.{suffix}", quality=95)
+    found = read_picture(tmp_path / f"a.{suffix}").pixels.mean(-1)
+    np.testing.assert_allclose(found, values / 255, atol=0.1)
 
 
 def test_reading_and_preparing_pictures_does_not_import_jax():

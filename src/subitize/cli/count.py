@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -51,6 +51,8 @@ class Count:
         looks: how often to look at each picture, to find what explains it better; `dair` only.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
+        pages: what to count in a file of several pages: each page, the first one, or max, the brightest that
+            any page has in each pixel.
         debug: show the traceback of an error.
     """
 
@@ -62,6 +64,7 @@ class Count:
     looks: int = 1
     fit: str | None = None
     invert: str | None = None
+    pages: Literal["each", "first", "max"] = "each"
     debug: bool = False
 
     def __post_init__(self):
@@ -75,8 +78,8 @@ class Count:
         of_others = self.max_objects, self.looks, self.fit, self.invert
         if self.model is None and of_others != (None, 1, None, None):
             raise UsageError(
-                "--max-objects, --looks, --fit and --invert are for models such as dair. Give one by --model, or"
-                " leave them out: without --model it takes pictures of any size and any count."
+                "--max-objects, --looks, --fit and --invert are for models such as dair. Give one by --model,"
+                " or leave them out: without --model it takes pictures of any size and any count."
             )
         check_bounds(self)
         if self.resume and self.out is None:
@@ -95,7 +98,7 @@ class Stopped(SubitizeError):
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Count, "count", words)
-    from subitize.core.picture_files import find_pictures
+    from subitize.core.picture_files import find_pictures, paged
     from subitize.core.preprocess import FITS, INVERTS
     from subitize.evaluation.pictures import preprocessor_of
     from subitize.training.run import new_folder, open_run
@@ -111,7 +114,8 @@ def main(words: Sequence[str]) -> int:
     for remark in found.remarks():
         say(remark)
     preprocessor = preprocessor_of(run, options.fit, options.invert)
-    counts = count(run, found.files, preprocessor, out, resume=options.resume)
+    files = paged(found.files, options.pages)
+    counts = count(run, files, preprocessor, out, resume=options.resume)
     failed = counts.failures.total()
     done = counts.done - failed
     print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
@@ -146,7 +150,7 @@ def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
     return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")
 
 
-def count(run: Any, files: Sequence[tuple[Path, str]], preprocessor: Any, out: Path, *, resume: bool) -> Any:
+def count(run: Any, files: Sequence[tuple[Any, str]], preprocessor: Any, out: Path, *, resume: bool) -> Any:
     """Count files into a folder, with progress; returns the `CountFolder`."""
     from subitize.evaluation.count_folder import open_count
     from subitize.evaluation.pictures import count_files

@@ -1,7 +1,7 @@
 """Which files are pictures to count, or to learn from, and what was left out?
 
 A file named explicitly is always tried. A folder gives every file in it with a picture's suffix, those in
-folders inside it included. Left out are
+folders inside it included, and those of formats that are known but not read, which will be said. Left out are
 
     hidden files and folders    as everywhere
     links to folders            they may lead round in a circle
@@ -22,11 +22,13 @@ from pathlib import Path
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean, printable
 from subitize.core.files import CHECKPOINTS, PARTIAL
-from subitize.core.image_io import SUFFIXES
+from subitize.core.image_io import STRANGE_SUFFIXES, SUFFIXES, Page, pages_in
 
 COUNTS_TABLE, OVERLAYS = "counts.csv", "overlays"  # of a count
 RUN_RECIPE, RUN_FILES = "recipe.json", ("records.jsonl", "provenance.json", "weights.safetensors")
 OUTPUT_FOLDERS = (OVERLAYS, "pictures", CHECKPOINTS)  # inside a count or a run
+PAGES = ("each", "first", "max")
+PAGED = (".tif", ".tiff", ".gif", ".png", ".webp", ".avif")  # files that may have more than one page
 NAMED_AT_MOST = 5  # folders or suffixes in a remark
 
 
@@ -127,7 +129,7 @@ def walk(folder: Path, found: FoundPictures) -> Iterator[Path]:
         for name in files:
             if name.startswith("."):
                 continue
-            if name.lower().endswith(SUFFIXES):
+            if name.lower().endswith((*SUFFIXES, *STRANGE_SUFFIXES)):
                 yield here / name
             else:
                 found.others[os.path.splitext(name)[1].lower() or "without one"] += 1
@@ -156,12 +158,31 @@ def some(things: Iterable[str]) -> str:
     return ", ".join(told[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-def state_of(files: Iterable[tuple[Path, str]]) -> str:
+def paged(files: Iterable[tuple[Path, str]], pages: str) -> list[tuple[Path | Page, str]]:
+    """What to read of each file, with its name; pages of a file with several are called NAME#1, NAME#2, ….
+
+    Args:
+        files: pairs of a file and its name.
+        pages: each; the first of a file; or max, the brightest that any page has in each pixel.
+    """
+    result: list[tuple[Path | Page, str]] = []
+    for file, name in files:
+        number = pages_in(file) if pages != "first" and file.suffix.lower() in PAGED else 1
+        if number == 1:
+            result.append((file, name))
+        elif pages == "max":
+            result.append((Page(file, None), name))
+        else:
+            result.extend((Page(file, page), f"{name}#{page + 1}") for page in range(number))
+    return result
+
+
+def state_of(sources: Iterable[tuple[Path | Page, str]]) -> str:
     """SHA-256 over the name, size and last change of each file."""
     digest = hashlib.sha256()
-    for file, name in files:
+    for source, name in sources:
         try:
-            status = os.stat(file)
+            status = os.stat(source.file if isinstance(source, Page) else source)
             state = f"{status.st_size} {status.st_mtime_ns}"
         except OSError:
             state = "missing"

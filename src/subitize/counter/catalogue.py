@@ -43,8 +43,8 @@ class CatalogueOptions:
         "brightness": Bound(1e-6, 1, "a share of the range of a picture"),
     }
     defaults: ClassVar[dict] = {
-        "steps": 1200, "batch": 12, "learning_rate": 2e-3, "hold": 0.3, "final_rate": 0.03, "clip": 10.0,
-        "save_every": 400, "look_every": 1200,
+        "steps": 2400, "batch": 12, "learning_rate": 2e-3, "hold": 0.3, "final_rate": 0.03, "clip": 10.0,
+        "save_every": 600, "look_every": 2400,
     }  # fmt: skip
     supervised: ClassVar[bool] = True  # batches carry the truth of composed scenes; nobody's labels
 

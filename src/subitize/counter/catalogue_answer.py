@@ -5,9 +5,14 @@ Reasons for doubt, as codes:
     rivals_disagree     watershed and Laplacian of Gaussian both are more than a fifth away, on one side
     low_confidence      the interval is wider than half of the count
     too_dense           objects fill more than 60 % of the picture: its ground cannot be found
-    blank               nothing stands out: explains a count of 0
+    fainter             what stands out is less than a third as bright as the folder's objects
+    colour_lost         nothing stands out, but in another channel something would: train with --channel
+    other_ground        nothing stands out, but what is darker (or brighter) than its ground would, where the
+                        folder's objects are brighter (or darker): train with --ground
+    blank               the values of the file are all the same, or nearly: explains a count of 0
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +21,17 @@ from scipy.stats import norm
 from skimage.segmentation import watershed
 
 from subitize.core.image_io import NOTHING
+from subitize.models.catalogue.channel import CHANNELS, grey_of
 from subitize.models.catalogue.detect import Detected
-from subitize.models.catalogue.normalize import DIAMETER, LEAST, components, depth
+from subitize.models.catalogue.harvest import AREA, SMALLEST
+from subitize.models.catalogue.normalize import (
+    DIAMETER,
+    LEAST,
+    Normalized,
+    Normalizer,
+    components,
+    depth,
+)
 
 DENSE = 0.6  # share of a picture above which there is too little ground
 FAR = 0.2  # of a count: farther away a rival disagrees
@@ -66,20 +80,51 @@ def outlines(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def doubts_of(
-    grey: np.ndarray, pixels: np.ndarray, posterior: np.ndarray, rivals: Sequence[int]
+    grey: np.ndarray, normal: Normalized, posterior: np.ndarray, rivals: Sequence[int]
 ) -> tuple[str, ...]:
-    """Codes of what speaks against believing a count."""
-    if np.ptp(grey) <= NOTHING:
+    """Codes of what speaks against believing a count.
+
+    Args:
+        grey: the picture as it is, [height, width].
+        normal: the same, normalized.
+        posterior: q(0) … q(N).
+        rivals: what other methods count.
+    """
+    count, found = int(posterior.argmax()), ["fainter"] if normal.fainter else []
+    if np.ptp(grey) <= NOTHING and not found:
         return ("blank",)
-    count, found = int(posterior.argmax()), []
-    allowed = max(CLOSE, FAR * count)
     away = np.array(rivals) - count
+    allowed = max(CLOSE, FAR * count)
     if (away > allowed).all() or (away < -allowed).all():
         found.append("rivals_disagree")
-    cumulative = posterior.cumsum()
-    width = np.searchsorted(cumulative, 0.95) - np.searchsorted(cumulative, 0.05)
-    if width > max(NARROW, WIDE * count):
+    low, high = np.searchsorted(posterior.cumsum(), (0.05, 0.95))
+    if high - low > max(NARROW, WIDE * count):
         found.append("low_confidence")
-    if (pixels > 0.5).mean() > DENSE:
+    if (normal.pixels > 0.5).mean() > DENSE:
         found.append("too_dense")
     return tuple(found)
+
+
+def overlooked(pixels: np.ndarray, channel: str, normalizer: Normalizer) -> tuple[str, ...]:
+    """Codes of why nothing may stand out of a picture in which there is something.
+
+    Args:
+        pixels: the picture, [height, width, 1 | 3].
+        channel: what of its colours was looked at.
+        normalizer: with which it was looked at.
+    """
+    found = []
+    coloured = pixels.shape[-1] == 3 and np.ptp(pixels, axis=-1).max() > NOTHING
+    others = [name for name in CHANNELS if name != channel] if coloured else []
+    if any(stands_out(normalizer(grey_of(pixels, name)).pixels) for name in others):
+        found.append("colour_lost")
+    turned = dataclasses.replace(normalizer, dark=not normalizer.dark)
+    if stands_out(turned(grey_of(pixels, channel)).pixels):
+        found.append("other_ground")
+    return tuple(found)
+
+
+def stands_out(pixels: np.ndarray) -> bool:
+    """Whether something as large as an object stands out of a normalized picture."""
+    labels, _ = components(pixels, blur=0.7, least=LEAST)
+    return bool(np.bincount(labels.ravel())[1:].max(initial=0) > SMALLEST * AREA)

@@ -9,7 +9,7 @@ from subitize.core.interfaces import Answer, Batch
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.counter.catalogue import CatalogueOptions
-from subitize.counter.catalogue_answer import boxes_of, doubts_of, posterior_of
+from subitize.counter.catalogue_answer import boxes_of, doubts_of, overlooked, posterior_of
 from subitize.counter.composed_scenes import FEW, ComposedScenes
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
@@ -44,7 +44,9 @@ class CatalogueLearner(GradientLearner):
         posterior = posterior_of(found, tuple(rivals.values()))
         boxes = boxes_of(normal.pixels, found.centres) / np.tile(normal.scale[::-1], 2)
         limits = np.tile(grey.shape[::-1], 2)
-        reasons = doubts_of(grey, normal.pixels, posterior, tuple(rivals.values()))
+        reasons = doubts_of(grey, normal, posterior, tuple(rivals.values()))
+        if not len(found.centres):
+            reasons = (*reasons, *overlooked(pixels, self.channel, self.normalizer))
         return Answer(posterior, np.clip(boxes, 0, limits), found.named, reasons, rivals)
 
 

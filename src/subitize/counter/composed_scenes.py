@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -22,13 +22,14 @@ from subitize.core.errors import NoInputError, printable
 from subitize.core.image_io import PictureError, read_picture
 from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
-from subitize.core.picture_files import find_pictures, state_of
+from subitize.core.picture_files import find_pictures, paged, state_of
 from subitize.models.catalogue.channel import chosen_channel, grey_of
 from subitize.models.catalogue.compose import Bank, bank_of, example
 from subitize.models.catalogue.harvest import AREA, CROP, Lone, lone_objects
 from subitize.models.catalogue.normalize import Known, Normalizer, appearance
 from subitize.scenes.base import AbstractScenes, Scene
 
+Source = TypeVar("Source")
 PICTURES = 40  # that are learned from
 PIXELS = 40_000_000  # of them all together, about
 FEWEST, FEW = 3, 15  # lone objects: below the first nothing is learned, below the second all is doubtful
@@ -142,12 +143,15 @@ def composed_scenes(path: str, split: str, given: Known, channel: str | None) ->
 
 def harvested(path: str, given: Known, channel: str | None) -> Harvest:
     """What a folder's pictures give; they are read once while they stay as they are."""
-    return harvest_of(path, state_of(find_pictures([Path(path)]).files), given, channel)
+    found = find_pictures([Path(path)])
+    return harvest_of(path, state_of(found.files), tuple(found.remarks()), given, channel)
 
 
 @lru_cache(maxsize=1)
-def harvest_of(path: str, state: str, given: Known, channel: str | None) -> Harvest:
-    """What a folder's pictures give, as long as their state is this one."""
+def harvest_of(
+    path: str, state: str, left_out: tuple[str, ...], given: Known, channel: str | None
+) -> Harvest:
+    """What a folder's pictures give, as long as their state, and what else is there, are these."""
     found = find_pictures([Path(path)])
     pictures, skipped = read_some(found.files)
     if not pictures:
@@ -162,7 +166,7 @@ def harvest_of(path: str, state: str, given: Known, channel: str | None) -> Harv
             f"Some objects must lie alone somewhere in {printable(path)}, since scenes are composed of them; "
             f"{len(objects)} were found. Add pictures in which objects lie apart, or use `--model dair`."
         )
-    remarks = (*found.remarks(), *learned_from(len(pictures), len(found.files)))
+    remarks = (*left_out, *learned_from(len(pictures), len(found.files)))
     return Harvest(tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects))
 
 
@@ -171,7 +175,7 @@ def read_some(
 ) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
     """Pictures by their names, as many as are learned from, and (name, why) of those that cannot be read."""
     pictures, skipped = {}, []
-    for file, name in spread(files):
+    for file, name in spread(paged(spread(files), "each")):
         if sum(each.size for each in pictures.values()) > PIXELS:
             break
         try:
@@ -186,8 +190,8 @@ def learned_from(read: int, there: int) -> list[str]:
     return [f"learns from {read} of {there} pictures"] * (read < there)
 
 
-def spread(files: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
-    """At most `PICTURES` of the files, evenly spread."""
+def spread(files: Sequence[Source]) -> list[Source]:
+    """At most `PICTURES` of the sources, evenly spread."""
     if len(files) <= PICTURES:
         return list(files)
     return [files[i] for i in np.linspace(0, len(files) - 1, PICTURES).round().astype(int)]

@@ -22,6 +22,7 @@ from typing import Any
 from PIL import Image
 
 from subitize.core.files import PARTIAL, alone, sync_folder, write_atomically
+from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_request import REQUEST, check_folder, request_of
@@ -153,7 +154,7 @@ class Table:
 def open_count(
     folder: Path,
     run: Run,
-    files: Sequence[tuple[Path, str]],
+    files: Sequence[tuple[Path | Page, str]],
     preprocessor: Preprocessor | None,
     draw: Callable[[Counted], Image.Image],
     *,

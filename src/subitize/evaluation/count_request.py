@@ -11,6 +11,7 @@ from typing import Any
 
 from subitize.core.errors import UsageError, printable
 from subitize.core.files import LOCK, OWN_MODEL
+from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, state_of
 from subitize.core.preprocess import Preprocessor
 from subitize.training.run import Run
@@ -19,7 +20,7 @@ REQUEST = "count.json"
 
 
 def request_of(
-    run: Run, files: Sequence[tuple[Path, str]], preprocessor: Preprocessor | None
+    run: Run, files: Sequence[tuple[Path | Page, str]], preprocessor: Preprocessor | None
 ) -> dict[str, str | int]:
     """All that decides the rows of a count."""
     return {

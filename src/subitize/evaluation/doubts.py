@@ -12,9 +12,8 @@ An answer comes with reasons for doubt:
                           one of 12 bits in 16: little or nothing of it is seen; stretch it
     colour_lost           a grey model looks at a picture of which little is left without its colours; train
                           with --channels 3
-    lost_in_transparency  dark marks on a transparent sheet, which lies on black; save it without transparency
-    first_of_N_pages      the file has N pages, and only the first one was read; save each as a file
-    blank                 brightest and darkest pixel are the same, or nearly (2/255), with none of the four
+    first_of_N_pages      the file has N pages, and only the first one was read, as --pages first asks
+    blank                 brightest and darkest pixel are the same, or nearly (2/255), with none of the three
                           reasons above it: explains a count of 0, and speaks against any other
 
 They are signs, not proofs: a model can be wrong without any of them.
@@ -32,7 +31,7 @@ CONTRAST = 0.05  # brightest minus darkest pixel of a picture that is not faint
 EXPLAINED = 0.5  # share of the picture's variation that the objects must explain
 LEFT = 0.4  # share of the fullest window that may stay unexplained in any window
 COLOURFUL = 4.0  # times the contrast without colours
-FAINT_BECAUSE = ("narrow_range", "lost_in_transparency", "colour_lost")
+FAINT_BECAUSE = ("narrow_range", "colour_lost")
 
 
 def doubts(

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from subitize.core.errors import UsageError, printable
-from subitize.core.image_io import Picture, PictureError, read_picture
+from subitize.core.image_io import NARROW_RANGE, Page, Picture, PictureError, read_picture
 from subitize.core.interfaces import Answer, PictureCounter
-from subitize.core.picture_files import find_pictures
+from subitize.core.picture_files import PAGES, find_pictures, paged
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
+from subitize.core.words import check_word
 from subitize.evaluation.counting import intervals
 from subitize.evaluation.doubts import colour_is_lost, doubts
 from subitize.training.run import Run
@@ -77,7 +78,11 @@ class Counted:
 
 
 def count_pictures(
-    run: Run, paths: Iterable[str | Path], fit: str | None = None, invert: str | None = None
+    run: Run,
+    paths: Iterable[str | Path],
+    fit: str | None = None,
+    invert: str | None = None,
+    pages: str = "each",
 ) -> Iterator[Counted]:
     """Count what is in pictures, in an order that depends on their names alone.
 
@@ -86,16 +91,18 @@ def count_pictures(
         paths: files and folders.
         fit: resize, crop or pad, for pictures of another size; as in training if None.
         invert: auto, always or never turn a picture over; as in training if None.
+        pages: each page of a file that has several, the first, or max, all laid over each other.
 
     Raises:
         NoInputError: a path does not exist, or there is no picture in any of them.
         UsageError: a path is something that subitize wrote.
     """
-    return count_files(run, find_pictures(paths).files, preprocessor_of(run, fit, invert))
+    check_word("pages", pages, PAGES)
+    return count_files(run, paged(find_pictures(paths).files, pages), preprocessor_of(run, fit, invert))
 
 
 def count_files(
-    run: Run, files: Iterable[tuple[str | Path | bytes, str]], preprocessor: Preprocessor | None
+    run: Run, files: Iterable[tuple[str | Path | bytes | Page, str]], preprocessor: Preprocessor | None
 ) -> Iterator[Counted]:
     """Count what is in files, or in the bytes of some, each with its name."""
     warm_up(run)
@@ -104,13 +111,13 @@ def count_files(
 
 
 def count_picture(
-    run: Run, source: str | Path | bytes, name: str, preprocessor: Preprocessor | None = None
+    run: Run, source: str | Path | bytes | Page, name: str, preprocessor: Preprocessor | None = None
 ) -> Counted:
     """Count what is in one picture.
 
     Args:
         run: the model to use.
-        source: a file, or the bytes of one.
+        source: a file, the bytes of one, or a page of one.
         name: what to call it in the answer.
         preprocessor: brings it to the model's canvas; as in training if None.
     """
@@ -127,7 +134,9 @@ def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor | N
     """What is seen in a picture that was read."""
     if isinstance(run.learner, PictureCounter):
         said = run.learner.answer(run.model, picture.pixels)
-        said = said._replace(reasons=(*picture.remarks, *said.reasons))
+        # a range that is hardly used is stretched with all others, as the folder's own was
+        lost = [remark for remark in picture.remarks if remark != NARROW_RANGE]
+        said = said._replace(reasons=(*lost, *said.reasons))
     else:
         assert preprocessor is not None, "a model of one canvas is brought pictures"
         said = answer_on_canvas(run, picture, preprocessor)

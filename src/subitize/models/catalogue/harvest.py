@@ -23,6 +23,8 @@ SOLIDITY = (0.95, 0.93, 0.9, 0.85)  # area over that of the convex hull
 AREA = np.pi * (DIAMETER / 2) ** 2  # of a typical object
 DIRECTIONS = 16  # in which the extent of an object is kept
 SOFT = 3  # pixels around an object that are pasted with it, ever more softly
+SMALLEST = 0.25  # of the area of a typical object: what is smaller is no lone object,
+GRAIN = 0.1  # and what is so small, and not cut by the border, is part of the ground
 FAR = 6  # pixels around components that are not ground
 
 
@@ -75,7 +77,7 @@ def is_lone(region, shape: tuple[int, int], solidity: float) -> bool:
     top, left, bottom, right = region.bbox
     inside = top > 0 and left > 0 and bottom < shape[0] and right < shape[1]
     small = max(bottom - top, right - left) < WINDOW - 8
-    if not (inside and small and 0.25 * AREA < region.area < 2.2 * AREA):
+    if not (inside and small and SMALLEST * AREA < region.area < 2.2 * AREA):
         return False
     return bool(region.eccentricity < 0.93 and region.solidity > solidity)
 
@@ -99,10 +101,19 @@ def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     return np.asarray(ndimage.binary_dilation(mask, iterations=pixels), bool)
 
 
+def things(picture: np.ndarray) -> np.ndarray:
+    """Where a normalized picture may hold objects; what is far smaller than one is part of the ground."""
+    labels, _ = components(picture, blur=0.7, least=LEAST)
+    areas = np.bincount(labels.ravel())
+    large = areas >= GRAIN * AREA
+    large[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = True  # cut ones
+    large[0] = False
+    return large[labels]
+
+
 def bare(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A normalized picture with its objects painted over by other parts of its ground."""
-    labels, _ = components(picture, blur=0.7, least=LEAST)
-    hidden = grown(labels > 0, FAR)
+    hidden = grown(things(picture), FAR)
     result, open_ = np.where(hidden, 0, picture), hidden.copy()
     for _ in range(30):
         if not open_.any():
@@ -158,8 +169,8 @@ def sure_crops(picture: np.ndarray, centres: np.ndarray, number: int, rng: np.ra
     if min(picture.shape) < CROP or not len(centres):
         return []
     labels, _ = components(picture, blur=0.7, least=LEAST)
-    alone = {labels[int(r), int(c)] for r, c in centres}
-    others = (labels > 0) & ~np.isin(labels, list(alone))
+    alone = [labels[int(row), int(column)] for row, column in centres]
+    others = things(picture) & ~np.isin(labels, alone)
     sure = ~grown(others, CELL)
     side, result = CROP // CELL, []
     for _ in range(number):

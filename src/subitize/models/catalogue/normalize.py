@@ -27,7 +27,8 @@ PATCH = 6  # side of the squares whose means show the ground, in pixels: a third
 SURROUNDINGS = 13  # squares across, of which the ground is the 25th percentile
 SPECK = 20  # pixels: a smaller component is no object
 LEAST = 0.25  # of an object's brightness: what is darker in a normalized picture is ground
-FAINT = 3.0  # a picture whose objects are so many times darker than the folder's holds none
+FAINT = 3.0  # what is so many times fainter than the folder's objects is noise,
+CLEAR = 5.0  # unless it is so many times brighter than the ground is rough
 
 
 class Normalized(NamedTuple):
@@ -36,10 +37,12 @@ class Normalized(NamedTuple):
     Attributes:
         pixels: brightness over the ground, in units of the objects'; [height, width].
         scale: normalized pixels per pixel of the picture, along (rows, columns).
+        fainter: whether what stands out is much fainter than the folder's objects, and yet clear.
     """
 
     pixels: np.ndarray
     scale: np.ndarray
+    fainter: bool = False
 
 
 class Known(NamedTuple):
@@ -71,8 +74,10 @@ class Normalizer:
         """The normalized picture of a grey one [height, width]."""
         flat = self.flat(grey)
         found = brightness_of(flat)
-        own = found if found is not None and FAINT * found > self.brightness else self.brightness
-        return Normalized(np.clip(flat / own, *RANGE), np.divide(flat.shape, grey.shape))
+        alike = found is not None and FAINT * found > self.brightness
+        fainter = found is not None and not alike and found > CLEAR * spread_of(flat)
+        own = found if found is not None and (alike or fainter) else self.brightness
+        return Normalized(np.clip(flat / own, *RANGE), np.divide(flat.shape, grey.shape), bool(fainter))
 
     def flat(self, grey: np.ndarray) -> np.ndarray:
         """A grey picture upright, at the normalized size and without its ground."""
@@ -88,7 +93,7 @@ def appearance(pictures: Sequence[np.ndarray], known: Known = UNKNOWN) -> Normal
         dark = bool(np.median([skewness(grey) for grey in pictures]) < 0)
     if diameter is None:
         found = [size for grey in pictures if (size := diameter_of(upright(grey, dark=dark))) is not None]
-        diameter = float(np.median(found)) if found else DIAMETER
+        diameter = float(np.median(found)) if found else float(DIAMETER)
     if brightness is None:
         normalizer = Normalizer(diameter, dark, 1.0)
         found = [value for grey in pictures if (value := brightness_of(normalizer.flat(grey)))]
@@ -165,6 +170,11 @@ def brightness_of(flat: np.ndarray) -> float | None:
         return None
     out = flat[smooth > threshold_otsu(smooth)]
     return float(np.median(out)) if out.size >= SPECK and np.median(out) > 0 else None
+
+
+def spread_of(flat: np.ndarray) -> float:
+    """How rough the ground of a picture is: the standard deviation that its median deviation stands for."""
+    return 1.4826 * float(np.median(np.abs(flat - np.median(flat))))
 
 
 def ground(grey: np.ndarray, square: int, across: int) -> np.ndarray:

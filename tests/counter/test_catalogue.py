@@ -1,0 +1,250 @@
+"""The catalogue from a folder to a table: what it answers, what it doubts, and what it refuses."""
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from subitize.cli import main
+from subitize.core.errors import NoInputError, UsageError
+from subitize.counter import catalogue_learner
+from subitize.counter.catalogue import CatalogueOptions
+from subitize.counter.catalogue_answer import boxes_of, doubts_of, overlooked, posterior_of
+from subitize.counter.catalogue_learner import diagnosis
+from subitize.counter.composed_scenes import PICTURES, ComposedScenes, harvested, spread
+from subitize.models.catalogue.detect import Detected
+from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
+from subitize.models.catalogue.posterior import Posterior
+from subitize.training import Recipe
+
+EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "write_fields.py"))
+
+
+@pytest.fixture(autouse=True)
+def single_precision():
+    with jax.enable_x64(False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two small pictures with many things."""
+    out = tmp_path_factory.mktemp("drawn") / "fields"
+    EXAMPLE["write"](out, "touching", 2, seed=3, side=192)
+    return out
+
+
+@pytest.fixture(scope="module")
+def counted(folder, tmp_path_factory) -> tuple[Path, int, str]:
+    """What one command writes that learns for as good as no time, its exit code, and what it said."""
+    out, said = tmp_path_factory.mktemp("counted") / "counts", io.StringIO()
+    quick = {"steps": 2, "chunk": 2, "save_every": 2, "look_every": 2}
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said), jax.enable_x64(False):
+        patch.setattr(CatalogueOptions, "defaults", CatalogueOptions.defaults | quick)
+        code = main(["count", str(folder), "--out", str(out)])
+    return out, code, said.getvalue()
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "counts.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def found(count: int, counts=(), centres=None) -> Detected:
+    centres = np.zeros((count, 2)) if centres is None else centres
+    return Detected(centres, np.ones(count), np.array(counts or [count]))
+
+
+def discs(places, side: int = 96, radius: float = DIAMETER / 2) -> np.ndarray:
+    y, x = np.mgrid[:side, :side] + 0.5
+    away = [np.hypot(y - row, x - column) for row, column in places]
+    return np.max([np.clip(radius - d + 0.5, 0, 1) for d in away], axis=0).astype(np.float32)
+
+
+def test_one_command_learns_counts_and_keeps_what_it_learned(folder, counted, tmp_path):
+    out, code, error = counted
+    rows = table(out)
+    assert [row["file"] for row in rows] == sorted(path.name for path in folder.glob("*.png"))
+    assert code == 8, "two steps are not enough, and it says so"
+    assert all("run_failed" in row["reason"] and row["needs_review"] == "true" for row in rows)
+    assert all(row["watershed"].isdigit() and row["log"].isdigit() for row in rows)
+    assert "lone objects in 2 pictures" in error
+    assert "the run says of itself that it failed" in error
+    assert main(["count", str(folder), "--model", str(out / "model"), "--out", str(tmp_path / "again")]) == 8
+    for name in ("counts.csv", "objects.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
+
+
+def test_a_count_that_was_stopped_while_learning_goes_on(folder, counted, tmp_path, capsys):
+    out = tmp_path / "counts"
+    shutil.copytree(counted[0] / "model", out / "model")
+    assert main(["count", str(folder), "--out", str(out)]) == 2
+    assert "go on with the count in it by --resume" in capsys.readouterr().err
+    with pytest.MonkeyPatch.context() as patch:
+        recipe = Recipe.from_json((out / "model" / "recipe.json").read_bytes())
+        quick = {"steps": 2, "chunk": 2, "save_every": 2, "look_every": 2}
+        patch.setattr(CatalogueOptions, "defaults", CatalogueOptions.defaults | quick)
+        assert main(["count", str(folder), "--out", str(out), "--resume"]) == 8
+    assert Recipe.from_json((out / "model" / "recipe.json").read_bytes()) == recipe
+    assert (out / "counts.csv").read_bytes() == (counted[0] / "counts.csv").read_bytes()
+
+
+def test_its_own_output_is_not_learned_from(folder, counted, tmp_path):
+    pictures = tmp_path / "pictures"
+    shutil.copytree(folder, pictures)
+    before = harvested(str(pictures), Known(), None)
+    shutil.copytree(counted[0], pictures / "counts")
+    after = harvested(str(pictures), Known(), None)
+    assert after.files == before.files
+    assert after.digest == before.digest
+    assert after.remarks == (f"left out what subitize wrote: {pictures / 'counts'}",)
+
+
+def test_pages_are_pictures(folder, counted, tmp_path):
+    first, second = (Image.open(path) for path in sorted(folder.glob("*.png")))
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    first.save(pictures / "a.tif", save_all=True, append_images=[second])
+    assert harvested(str(pictures), Known(), None).files == ("a.tif#1", "a.tif#2")
+    rows = {}
+    for pages in ("each", "first", "max"):
+        words = ["--model", str(counted[0] / "model"), "--pages", pages, "--out", str(tmp_path / pages)]
+        main(["count", str(pictures), *words])
+        rows[pages] = table(tmp_path / pages)
+    assert [row["file"] for row in rows["each"]] == ["a.tif#1", "a.tif#2"]
+    known = [row["count"] for row in table(counted[0])]
+    assert [row["count"] for row in rows["each"]] == known
+    assert [(row["file"], row["count"]) for row in rows["first"]] == [("a.tif", known[0])]
+    assert "first_of_2_pages" in rows["first"][0]["reason"]
+    assert [row["file"] for row in rows["max"]] == ["a.tif"]
+    assert "pages" not in rows["max"][0]["reason"]
+
+
+def test_what_is_measured_is_in_the_recipe(counted):
+    model = json.loads((counted[0] / "model" / "recipe.json").read_text())["model"]
+    assert model["diameter"] == pytest.approx(19, abs=2.5)
+    assert (model["ground"], model["channel"]) == ("dark", "grey")
+    assert model["brightness"] == pytest.approx(EXAMPLE["CONTRAST"] * 0.92, rel=0.2)
+
+
+def test_options_of_a_canvas_and_scenes_that_are_drawn_are_refused(folder):
+    with pytest.raises(UsageError, match="takes pictures of any size as they are; `canvas`"):
+        Recipe.of("catalogue", scenes=str(folder), canvas=50)
+    with pytest.raises(UsageError, match="'digits' is none"):
+        Recipe.of("catalogue", scenes="digits")
+
+
+def test_a_folder_without_lone_objects_is_refused(tmp_path):
+    for i in range(3):
+        Image.fromarray(np.full((64, 64), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    with pytest.raises(NoInputError, match="must lie alone"):
+        harvested(str(tmp_path), Known(), None)
+
+
+def test_of_many_pictures_some_are_learned_from_spread_over_all():
+    files = [(Path(f"{i}"), f"{i}") for i in range(1000)]
+    chosen = spread(files)
+    assert len(chosen) == PICTURES
+    assert chosen[0] == files[0]
+    assert chosen[-1] == files[-1]
+    assert spread(files[:7]) == files[:7]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 200])
+def test_the_count_is_the_mode_and_its_spread_is_that_of_catalogues_and_rivals(count):
+    sure = posterior_of(found(count), (count, count))
+    assert sure.argmax() == count
+    assert sure.sum() == pytest.approx(1)
+    assert sure[count] > 0.99
+    unsure = posterior_of(found(count, (count, count + 4)), (count + 3, count))
+    numbers = np.arange(len(unsure))
+    variance = unsure @ (numbers - unsure @ numbers) ** 2
+    if count > 20:
+        assert variance == pytest.approx(4 + np.var((count, count + 3, count)) + 1 / 12, rel=0.02)
+    assert unsure.argmax() == count
+    assert unsure.sum() == pytest.approx(1)
+
+
+def test_boxes_are_those_of_discs():
+    places = np.array([[20.0, 30.0], [60.0, 25.0], [60.0, 70.0]])
+    boxes = boxes_of(discs(places), places)
+    r = DIAMETER / 2
+    wanted = [[column - r, row - r, column + r, row + r] for row, column in places]
+    np.testing.assert_allclose(boxes, wanted, atol=1.01)
+    dark = boxes_of(np.zeros((48, 48), np.float32), np.array([[20.0, 24.0]]))
+    assert (dark[:, 2:] - dark[:, :2] <= DIAMETER).all()
+    assert boxes_of(np.zeros((48, 48), np.float32), np.zeros((0, 2))).shape == (0, 4)
+
+
+GREY, PLAIN = np.linspace(0, 1, 16).reshape(4, 4), Normalized(np.zeros((12, 12)), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("changed", "codes"),
+    [
+        ({}, ()),
+        ({"rivals": (13, 13)}, ("rivals_disagree",)),
+        ({"rivals": (7, 8, 9)}, ()),
+        ({"rivals": (7, 13)}, ()),
+        ({"rivals": (7, 7)}, ("rivals_disagree",)),
+        ({"rivals": (12, 12)}, ()),
+        ({"posterior": np.full(21, 1 / 21) + 1e-6 * (np.arange(21) == 10)}, ("low_confidence",)),
+        ({"normal": PLAIN._replace(pixels=np.ones((12, 12)))}, ("too_dense",)),
+        ({"normal": PLAIN._replace(fainter=True)}, ("fainter",)),
+        ({"grey": np.full((4, 4), 0.3)}, ("blank",)),
+        ({"grey": np.full((4, 4), 0.3), "normal": PLAIN._replace(fainter=True)}, ("fainter",)),
+    ],
+)
+def test_each_doubt_has_its_reason(changed, codes):
+    usual = {"grey": GREY, "normal": PLAIN, "posterior": np.eye(21)[10], "rivals": (10, 10)}
+    assert doubts_of(**(usual | changed)) == codes
+
+
+def test_an_empty_answer_says_if_it_looked_the_wrong_way():
+    normalizer = Normalizer(diameter=float(DIAMETER), dark=False, brightness=0.5)
+    things = 0.5 * discs([(30.0, 40.0), (70.0, 60.0)])
+    empty = np.full((96, 96), 0.3, np.float32)
+    assert overlooked(empty[..., None], "grey", normalizer) == ()
+    assert overlooked((0.8 - things)[..., None], "grey", normalizer) == ("other_ground",)
+    assert overlooked(np.stack([empty, empty, 0.2 + things], -1), "red", normalizer) == ("colour_lost",)
+    assert overlooked(np.stack([empty, empty, empty], -1), "red", normalizer) == ()
+
+
+def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, monkeypatch):
+    harvest = harvested(str(folder), Known(), None)
+    scenes = ComposedScenes(harvest, str(folder), "train")
+    lone = [np.array([o.centre for o in harvest.objects if o.picture == i]) for i in range(2)]
+    number = len(harvest.objects)
+
+    def told(change):
+        def detect(params, pixels):
+            own = lone[0] if pixels is harvest.pictures[0] else lone[1]
+            return Detected(change(own), np.ones(len(change(own))), np.zeros(1))
+
+        monkeypatch.setattr(catalogue_learner, "detect", detect)
+        return diagnosis(Posterior(key=jax.random.key(0)), scenes)
+
+    few = ["few_examples"] if number < 15 else []
+    assert told(lambda own: own) == {"lone_objects": number, "doubled": 0, "missed": 0, "flags": few}
+    assert told(lambda own: np.concatenate([own, own + 3]))["doubled"] == 1
+    assert told(lambda own: own[1:])["missed"] == pytest.approx(2 / number)
+    assert "run_failed" in told(lambda own: own[:0])["flags"]
+
+
+def test_options_stay_quick_to_import_and_derive_nothing_twice(folder):
+    usual = CatalogueOptions()
+    recipe = Recipe.of("catalogue", scenes=str(folder))
+    scenes = recipe.scenes("train")
+    derived, _ = usual.derived(recipe.data, scenes, 0, lambda row: None)
+    again, _ = derived.derived(recipe.data, scenes, 0, lambda row: None)
+    assert derived == again
+    assert None not in dataclasses.astuple(derived)
