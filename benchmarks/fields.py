@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from common import arguments, measure_missing, options, subitize
+from common import DOUBTFUL, arguments, measure_missing, options, subitize
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "write_fields.py"
 FIRST_SEED = 100  # of drawn folders
@@ -69,7 +69,7 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
     """What the command makes of a folder, beside the truth."""
     run = out.with_name("run")
     learning, _ = subitize("train", *options(scenes=folder, out=run, **recipe))
-    counting, _ = subitize("count", str(folder), *options(model=run, out=out))
+    counting, _ = subitize("count", str(folder), *options(model=run, out=out), allowed=(0, DOUBTFUL))
     with (out / "counts.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with (out / "objects.csv").open(newline="", encoding="utf-8") as file:
@@ -93,6 +93,7 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
         "f1": f1(objects, truth, known["diameter"]),
         "covered": float(np.mean(inside)),
         "width": sum(width) / total,
+        "run_failed": any("run_failed" in row["reason"] for row in rows),
         "to_review": sum(reviewed),
         "far_without_review": sum(f and not r for f, r in zip(far, reviewed, strict=True)),
         "errors": found["count"],
