@@ -10,13 +10,17 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test laws lint pages docs lock clean
 
-# Train on the bundled digits, count pictures never seen, and name the picture that shows it.
+# Both ways to count: digits one after the other, and a folder of drawn cells at a glance.
 demo: .venv/base
 	$(SUBITIZE) train --scenes digits --out demo/run --resume auto
 	rm -rf demo/pictures demo/counts
 	$(BIN)/python examples/write_pictures.py demo/pictures
 	$(SUBITIZE) count demo/pictures --model demo/run --out demo/counts
-	@echo "Look at $(CURDIR)/demo/run/pictures/board.png and $(CURDIR)/demo/counts/overlays"
+	rm -rf demo/cells demo/cells.csv demo/cell-counts
+	$(BIN)/python examples/write_fields.py demo/cells --number 4
+	$(SUBITIZE) count demo/cells --out demo/cell-counts
+	@echo "Look at $(CURDIR)/demo/run/pictures/board.png, $(CURDIR)/demo/counts/overlays"
+	@echo "and $(CURDIR)/demo/cell-counts/overlays; what the cells' pictures hold is in demo/cells.csv"
 
 # At once, since types and pages keep only one core busy.
 test: .venv/dev

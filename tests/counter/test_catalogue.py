@@ -248,3 +248,13 @@ def test_options_stay_quick_to_import_and_derive_nothing_twice(folder):
     again, _ = derived.derived(recipe.data, scenes, 0, lambda row: None)
     assert derived == again
     assert None not in dataclasses.astuple(derived)
+
+
+def test_held_out_scenes_are_other_scenes_and_seeds_are_too(folder):
+    recipe = Recipe.of("catalogue", scenes=str(folder))
+    numbers = jax.numpy.arange(3)
+    train, test = (recipe.scenes(split).examples(0, numbers).image for split in ("train", "test"))
+    other = recipe.scenes("train").examples(1, numbers).image
+    assert np.array_equal(train, recipe.scenes("train").examples(0, numbers).image)
+    assert not np.array_equal(train, test)
+    assert not np.array_equal(train, other)

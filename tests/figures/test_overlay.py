@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from subitize.figures.scenes import dreams, noun, overlay, percent
+from subitize.figures.scenes import dreams, how_sure, noun, overlay, percent
 from subitize.figures.style import (
     ACCENT,
     PAPER,
@@ -189,3 +189,20 @@ def test_dreams_are_in_reading_order_each_above_its_count():
     below = np.stack([sheet[y + 120 : y + 140, x : x + 120] for y, x in corners])
     alike = (below[:, None] == below).all((2, 3, 4))
     np.testing.assert_array_equal(alike, counts[:, None] == counts)
+
+
+def test_many_objects_have_rings_that_hide_nothing():
+    boxes = np.array([[8 * i, 8 * j, 8 * i + 7, 8 * j + 7] for i in range(6) for j in range(6)], float)
+    picture = np.zeros((320, 320, 3))
+    drawn = np.asarray(overlay(picture, boxes, np.eye(40)[36]))[:320]
+    for x0, y0, x1, y1 in boxes.astype(int):
+        assert drawn[(y0 + y1) // 2, x0].any(), "a ring passes the middle of each side"
+        assert not drawn[y0 + 2 : y1 - 1, x0 + 2 : x1 - 1].any(), "and nothing lies inside"
+    assert not drawn[60:, 60:].any()
+
+
+def test_of_a_large_count_the_interval_is_told():
+    assert how_sure(np.array([0.1, 0.7, 0.2])) == "70 % sure"
+    many = np.full(101, 0.0)
+    many[48:53] = 0.04, 0.26, 0.4, 0.26, 0.04
+    assert how_sure(many) == "90 % sure: 49 to 51"

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from PIL import Image, ImageDraw
 
+from subitize.evaluation.counting import intervals
 from subitize.figures.style import (
     ACCENT,
     INK,
@@ -27,6 +28,7 @@ from subitize.figures.style import (
 
 LEAST = 320  # pixels: a smaller picture is enlarged
 MARGIN = 16
+MOST_NUMBERED = 24  # objects in a picture: more numbers would hide what they stand for
 
 
 def overlay(
@@ -55,7 +57,7 @@ def overlay(
     count = int(np.argmax(posterior))
     draw.text((size, middle), str(count), fill=INK, font=type_of(3 * size), anchor="lm")
     left = size + draw.textlength(str(count), type_of(3 * size)) + 0.8 * size
-    lines = [noun(count), f"{percent(float(posterior[count]))} sure"] + ([note] if note else [])
+    lines = [noun(count), how_sure(posterior)] + ([note] if note else [])
     for line, text in enumerate(lines):
         y = middle + 1.3 * size * (line - (len(lines) - 1) / 2)
         ink = (INK, QUIET, ACCENT)[line]
@@ -70,10 +72,14 @@ def overlay(
 
 
 def with_windows(shown: Image.Image, factor: float | int, boxes: np.ndarray) -> Image.Image:
-    """A picture, already enlarged by a factor, with a numbered window on each object."""
+    """A picture, already enlarged by a factor, with a numbered window on each object; many get rings."""
     draw, side = ImageDraw.Draw(shown), min(shown.size)
     width, size, within = max(2, side // 160), max(11, side // 24), (0, 0, *shown.size)
     boxes = factor * np.asarray(boxes, float)
+    if len(boxes) > MOST_NUMBERED:
+        for box in boxes:
+            draw.ellipse(tuple(box), outline=colour(0), width=max(1, side // 320))
+        return shown
     for number, box in enumerate(boxes):
         draw_window(draw, box, colour(number), width)
     for number, box in enumerate(boxes):  # on top of all windows
@@ -102,6 +108,14 @@ def dreams(
 def noun(count: int) -> str:
     """The word after a number."""
     return "object" if count == 1 else "objects"
+
+
+def how_sure(posterior: Float[np.ndarray, "counts"]) -> str:
+    """The probability of the most probable count; of a large one the interval that holds 90 %."""
+    if int(np.argmax(posterior)) <= MOST_NUMBERED:
+        return f"{percent(float(posterior.max()))} sure"
+    low, high = (int(edge[0]) for edge in intervals(posterior[None]))
+    return f"90 % sure: {low} to {high}"
 
 
 def percent(probability: float) -> str:

@@ -12,6 +12,7 @@ sbn       a sigmoid belief network
 draw      DRAW, which paints a picture stroke by stroke
 subitizing_vae  a variational autoencoder that compares pictures as they look
 glance    a supervised counter, for comparison
+catalogue  many objects in a picture of any size, at a glance
 
 The names here are loaded when they are first used, so that importing settings stays cheap.
 """
