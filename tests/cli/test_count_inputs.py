@@ -48,11 +48,24 @@ def test_our_own_pictures_are_refused_when_they_are_named(run, pictures, said, t
 
 
 def test_files_of_other_kinds_are_told(run, pictures, said, tmp_path):
-    for name in ("field.heic", "field.czi", "more/stack.nd2"):
+    for name in ("notes.txt", "table.xlsx", "more/notes.txt"):
         (pictures / name).write_bytes(b"?")
     code, _, error = said("count", pictures, "--model", run, "--out", tmp_path / "out")
     assert (code, len(rows(tmp_path / "out"))) == (0, 3)
-    assert "subitize: left out files that are no pictures by their suffix: 1 .czi, 1 .heic, 1 .nd2\n" in error
+    assert "subitize: left out files that are no pictures by their suffix: 2 .txt, 1 .xlsx\n" in error
+
+
+def test_pictures_of_formats_that_are_not_read_are_rows_that_failed(run, pictures, said, tmp_path):
+    for name in ("field.heic", "field.czi", "more/stack.nd2"):
+        (pictures / name).write_bytes(b"?")
+    code, out, error = said("count", pictures, "--model", run, "--out", tmp_path / "out")
+    found = {
+        row["file"]: row["reason"] for row in rows(tmp_path / "out").values() if row["status"] == "failed"
+    }
+    assert found == dict.fromkeys(("field.heic", "field.czi", "more/stack.nd2"), "unknown_format")
+    assert code == 4
+    assert "3 failed" in out
+    assert "phones write it; save it as JPEG" in error
 
 
 ODD = (
