@@ -140,7 +140,7 @@ def test_options_of_a_canvas_and_scenes_that_are_drawn_are_refused(folder):
     with pytest.raises(UsageError, match="takes pictures of any size as they are; `canvas`"):
         Recipe.of("catalogue", scenes=str(folder), canvas=50)
     with pytest.raises(UsageError, match="'digits' is none"):
-        Recipe.of("catalogue", scenes="digits")
+        Recipe.of("catalogue", scenes="digits").scenes("train")
 
 
 def test_a_folder_without_lone_objects_is_refused(tmp_path):
@@ -200,7 +200,8 @@ GREY, PLAIN = np.linspace(0, 1, 16).reshape(4, 4), Normalized(np.zeros((12, 12))
         ({"posterior": np.full(21, 1 / 21) + 1e-6 * (np.arange(21) == 10)}, ("low_confidence",)),
         ({"normal": PLAIN._replace(pixels=np.ones((12, 12)))}, ("too_dense",)),
         ({"normal": PLAIN._replace(fainter=True)}, ("fainter",)),
-        ({"grey": np.full((4, 4), 0.3)}, ("blank",)),
+        ({"grey": np.full((4, 4), 0.3)}, ()),
+        ({"grey": np.full((4, 4), 0.3), "posterior": np.eye(4)[0], "rivals": (0, 0)}, ("blank",)),
         ({"grey": np.full((4, 4), 0.3), "normal": PLAIN._replace(fainter=True)}, ("fainter",)),
     ],
 )
@@ -258,3 +259,63 @@ def test_held_out_scenes_are_other_scenes_and_seeds_are_too(folder):
     assert np.array_equal(train, recipe.scenes("train").examples(0, numbers).image)
     assert not np.array_equal(train, test)
     assert not np.array_equal(train, other)
+
+
+def test_scenes_of_a_batch_are_the_examples_of_the_same_numbers(folder):
+    world = Recipe.of("catalogue", scenes=str(folder)).scenes("test")
+    numbers = jax.numpy.array([3, 1, 8])
+    seen, examples = world.batch(5, numbers), world.examples(5, numbers)
+    assert np.array_equal(seen.image, examples.image)
+    assert (np.asarray(seen.count) == -1).all()
+
+
+def test_a_model_counts_on_when_its_folder_is_gone(folder, counted, tmp_path):
+    gone = tmp_path / "run"
+    shutil.copytree(counted[0] / "model", gone)
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    try:
+        assert main(["count", str(moved), "--model", str(gone), "--out", str(tmp_path / "counts")]) == 8
+    finally:
+        moved.rename(folder)
+    assert len(table(tmp_path / "counts")) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["count", "digits"], 3, "There is no file or folder digits"),
+        (["count", "a.png"], 2, "learns from the folder that it counts; a.png is a file"),
+        (["train", "--model", "catalogue"], 2, "'digits' is none"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told(words, code, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (20, 20)).save(tmp_path / "a.png")
+    assert main([*words, "--out", str(tmp_path / "out")]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_called_like_a_world_is_a_folder(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, tmp_path / "dots")
+    heard = []
+
+    def train(recipe, *_, **__):
+        heard.append(recipe)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("subitize.training.train", train)
+    assert main(["count", "dots", "--out", str(tmp_path / "out")]) == 2
+    assert (heard[0].name, heard[0].data.scenes) == ("catalogue", str(tmp_path / "dots"))
+
+
+def test_a_count_that_is_finished_or_of_another_model_learns_nothing(folder, counted, tmp_path, capsys):
+    done = tmp_path / "done"
+    shutil.copytree(counted[0], done)
+    assert main(["count", str(folder), "--out", str(done), "--resume"]) == 2
+    assert "is finished" in capsys.readouterr().err
+    (done / "counts.csv").rename(done / "counts.csv.partial")
+    shutil.rmtree(done / "model")
+    assert main(["count", str(folder), "--out", str(done), "--resume"]) == 2
+    assert "Give it by --model" in capsys.readouterr().err

@@ -95,6 +95,14 @@ class Stopped(SubitizeError):
         self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
 
 
+class StoppedLearning(SubitizeError):
+    """A signal ended the learning before a count; what was learned is saved."""
+
+    def __init__(self, exit_code: int, out: Path):
+        super().__init__(f"Stopped while learning, and saved. Go on with --out {printable(out)} --resume.")
+        self.exit_code = exit_code  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Count, "count", words)
@@ -132,14 +140,23 @@ def main(words: Sequence[str]) -> int:
 
 def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
     """The run that learns from a folder, kept beside the counts; one that was stopped goes on."""
-    from subitize.evaluation.count_request import check_new
-    from subitize.training import Recipe, train
+    from subitize.core.picture_files import check_input
+    from subitize.evaluation.count_request import check_unlearned
+    from subitize.training import Interrupted, Recipe, train
 
-    kept = out / OWN_MODEL
-    if not (resume and kept.is_dir()):
-        check_new(out, resume=resume)
+    check_input(folder)
+    if not folder.is_dir():
+        raise UsageError(
+            f"Without --model it learns from the folder that it counts; {printable(folder)} is a file. Give "
+            "the folder it is in, or --model RUN."
+        )
+    check_unlearned(out, resume=resume)
+    recipe = Recipe.of("catalogue", scenes=str(folder.absolute()))
     with Watch("learn") as watch:
-        return train(Recipe.of(scenes=str(folder)), kept, watch=watch)
+        try:
+            return train(recipe, out / OWN_MODEL, watch=watch)
+        except Interrupted as stop:
+            raise StoppedLearning(stop.exit_code, out) from None
 
 
 def none_counted(failures: Counter[str], out: Path) -> SubitizeError:

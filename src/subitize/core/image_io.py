@@ -119,6 +119,8 @@ def read_picture(source: str | Path | bytes | Page, name: str | Path = "the pict
         warnings.simplefilter("ignore")
         try:
             with opened(file, name) as stream:
+                if Path(name).suffix.lower() in STRANGE_SUFFIXES:
+                    raise unknown(name)  # some are TIFF inside, and hold a thumbnail besides
                 return decode(stream, name, source if isinstance(source, Page) else None)
         except SubitizeError:
             raise
@@ -175,8 +177,7 @@ def decode(stream: io.BytesIO | io.BufferedReader, name: str | Path, page: Page 
             if page.number >= number:
                 sentence = f"page {page.number + 1} is needed, and it has {number}. Count it again."
                 raise PictureError(name, "no_such_page", sentence)
-            picture.seek(page.number)
-            return decoded(picture, name)
+            return page_of(picture, page.number, name)
         return brightest([page_of(picture, each, name) for each in range(number)], name)
 
 

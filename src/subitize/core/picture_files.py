@@ -178,12 +178,13 @@ def paged(files: Iterable[tuple[Path, str]], pages: str) -> list[tuple[Path | Pa
 
 
 def state_of(sources: Iterable[tuple[Path | Page, str]]) -> str:
-    """SHA-256 over the name, size and last change of each file."""
+    """SHA-256 over the name, size and last change of each file, and which page is read."""
     digest = hashlib.sha256()
     for source, name in sources:
         try:
             status = os.stat(source.file if isinstance(source, Page) else source)
-            state = f"{status.st_size} {status.st_mtime_ns}"
+            page = f" {source.number}" if isinstance(source, Page) else ""
+            state = f"{status.st_size} {status.st_mtime_ns}{page}"
         except OSError:
             state = "missing"
         digest.update(f"{name}\0{state}\0".encode())

@@ -39,8 +39,8 @@ class CatalogueOptions:
     channel: Literal["grey", "red", "green", "blue", "colourful"] | None = None
     brightness: float | None = None
     bounds: ClassVar[dict] = {
-        "diameter": Bound(2, 10_000, "in pixels"),
-        "brightness": Bound(1e-6, 1, "a share of the range of a picture"),
+        "diameter": Bound(1, 10_000, "in pixels"),
+        "brightness": Bound(1e-9, 1, "a share of the range of a picture"),
     }
     defaults: ClassVar[dict] = {
         "steps": 2400, "batch": 12, "learning_rate": 2e-3, "hold": 0.3, "final_rate": 0.03, "clip": 10.0,
@@ -52,16 +52,11 @@ class CatalogueOptions:
         check_bounds(self)
 
     def check(self, data: Data) -> None:
-        """Refuse scenes that are no folder.
+        """Refuse options of models that bring pictures to one canvas.
 
         Raises:
-            UsageError: they are generated.
+            UsageError: one is given.
         """
-        if not data.is_folder:
-            raise UsageError(
-                f"A catalogue composes scenes of the pictures of a folder; '{data.scenes}' is none. Give the "
-                "path of a folder by --scenes, or use `--model air`."
-            )
         brought = ("counts", "canvas", "size", "channels", "overlap", "fit", "invert")
         if given := [name for name in brought if getattr(data, name) is not None]:
             raise UsageError(
@@ -73,8 +68,14 @@ class CatalogueOptions:
         """What it learns from: scenes composed of the folder's objects.
 
         Raises:
+            UsageError: the scenes are no folder.
             NoInputError: there is no picture that can be read, or no object in them that lies alone.
         """
+        if not data.is_folder:
+            raise UsageError(
+                f"A catalogue composes scenes of the pictures of a folder; '{data.scenes}' is none. Give the "
+                "path of a folder by --scenes, or use `--model air`."
+            )
         from subitize.counter.composed_scenes import composed_scenes
         from subitize.models.catalogue.normalize import Known
 

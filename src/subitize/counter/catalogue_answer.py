@@ -9,7 +9,7 @@ Reasons for doubt, as codes:
     colour_lost         nothing stands out, but in another channel something would: train with --channel
     other_ground        nothing stands out, but what is darker (or brighter) than its ground would, where the
                         folder's objects are brighter (or darker): train with --ground
-    blank               the values of the file are all the same, or nearly: explains a count of 0
+    blank               the values of the file are all the same, or nearly, and nothing stands out
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ NARROW, WIDE = 4, 0.5  # objects, and share of a count: a wider interval is no a
 
 
 def posterior_of(found: Detected, rivals: Sequence[int]) -> np.ndarray:
-    """q(0) … q(N) of the count: a normal distribution around the objects that are named, in whole numbers.
+    """q(0) … q(N) of the count: a normal distribution around the objects that are named, from 0 on.
 
     Its variance is that of the catalogues, at other sizes too, and that of the count and its rivals.
     """
@@ -48,11 +48,7 @@ def posterior_of(found: Detected, rivals: Sequence[int]) -> np.ndarray:
     variance = np.square(found.counts - found.counts.mean()).mean() + np.var((count, *rivals))
     deviation = max(np.sqrt(variance), 1e-3)
     edges = np.arange(count + int(np.ceil(4 * deviation)) + 2) - 0.5
-    below = norm.cdf(edges, count, deviation)
-    mass = np.diff(below)
-    mass[0] += below[0]
-    # the mode is the answer, also where the tail below zero is gathered at zero
-    mass[count] = max(mass[count], mass.max() * (1 + 1e-9))
+    mass = np.diff(norm.cdf(edges, count, deviation))
     return mass / mass.sum()
 
 
@@ -91,7 +87,7 @@ def doubts_of(
         rivals: what other methods count.
     """
     count, found = int(posterior.argmax()), ["fainter"] if normal.fainter else []
-    if np.ptp(grey) <= NOTHING and not found:
+    if np.ptp(grey) <= NOTHING and not count and not stands_out(normal.pixels):
         return ("blank",)
     away = np.array(rivals) - count
     allowed = max(CLOSE, FAR * count)

@@ -113,12 +113,18 @@ class ComposedScenes(AbstractScenes):
         return {}
 
     def scene(self, key: PRNGKeyArray) -> Scene:
-        """One composed scene."""
-        image, labels = example(self.bank, jr.fold_in(key, self.split == "test"))
-        count = labels[..., 0].sum().astype(int)
-        return Scene(image[..., None], count, jnp.zeros((0, 4)), jnp.zeros(0, int))
+        """One composed scene; what it holds is known per cell, as `examples` tells."""
+        image, _ = example(self.bank, key)
+        return Scene(image[..., None], jnp.array(-1), jnp.zeros((0, 4)), jnp.zeros(0, int))
 
-    def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
+    def batch(
+        self, seed: int | np.integer | Int[Array, ""], indices: Int[Array | np.ndarray, "batch"]
+    ) -> Scene:
+        """Composed scenes, the same that `examples` gives."""
+        images, n = self.examples(seed, jnp.asarray(indices)).image, len(indices)
+        return Scene(images, jnp.full(n, -1), jnp.zeros((n, 0, 4)), jnp.zeros((n, 0), int))
+
+    def examples(self, seed: int | np.integer | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
         """Composed scenes, labelled per cell: present, row, column, and whether that is known."""
         root = jr.fold_in(jr.key(seed), self.split == "test")
         # one after the other: side by side, every slice would become a gather
@@ -164,7 +170,7 @@ def harvest_of(
     if len(objects) < FEWEST:
         raise NoInputError(
             f"Some objects must lie alone somewhere in {printable(path)}, since scenes are composed of them; "
-            f"{len(objects)} were found. Add pictures in which objects lie apart, or use `--model dair`."
+            f"{len(objects)} were found. Add pictures in which objects lie apart, or train `--model dair`."
         )
     remarks = (*left_out, *learned_from(len(pictures), len(found.files)))
     return Harvest(tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects))

@@ -57,6 +57,21 @@ def check_new(folder: Path, *, resume: bool) -> None:
         )
 
 
+def check_unlearned(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder in which nothing is to be learned: its count is finished, or has another model."""
+    if resume and (folder / COUNTS_TABLE).exists():
+        raise UsageError(
+            f"The count in {printable(folder)} is finished. To count again, choose another --out."
+        )
+    if resume and (folder / OWN_MODEL).is_dir():
+        return
+    if resume and (folder / REQUEST).is_file():
+        raise UsageError(
+            f"The count in {printable(folder)} began with a model of its own. Give it by --model."
+        )
+    check_new(folder, resume=resume)
+
+
 def check_folder(folder: Path, request: Mapping[str, str | int], *, resume: bool) -> None:
     """Refuse a folder that holds anything but a count to go on with, or a model that was just learned."""
     if folder.is_dir() and all(path.name in (LOCK, OWN_MODEL) for path in folder.iterdir()):

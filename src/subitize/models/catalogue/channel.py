@@ -12,6 +12,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from subitize.core.preprocess import EYE
+from subitize.models.catalogue.normalize import thinned
 
 CHANNELS = ("grey", "red", "green", "blue", "colourful")
 BETTER = (
@@ -42,7 +43,8 @@ def chosen_channel(pictures: Sequence[np.ndarray]) -> str:
 
 def separability(grey: np.ndarray) -> float:
     """Share of the variation that Otsu's two classes explain, of a picture without its wide changes."""
-    wide = ndimage.gaussian_filter(grey, 1) - ndimage.gaussian_filter(grey, max(grey.shape) / 6)
+    small = thinned(grey)
+    wide = ndimage.gaussian_filter(small, 1) - ndimage.gaussian_filter(small, max(small.shape) / 6)
     if np.ptp(wide) < 1e-6:
         return 0.0
     above = wide > threshold_otsu(wide)

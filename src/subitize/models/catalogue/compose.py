@@ -18,10 +18,9 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 from scipy import ndimage
 
-from subitize.core.interfaces import Batch
 from subitize.models.catalogue.harvest import (
     CROP,
     DIRECTIONS,
@@ -68,16 +67,6 @@ class Bank(eqx.Module):
     sure: Float[Array, "sure crop crop"]
     targets: Float[Array, "sure cells cells 3"]
     known: Float[Array, "sure cells cells"]
-
-    def indices(self, seed, numbers: Int[Array, " batch"], *, replace: bool = True) -> Int[Array, " batch"]:
-        """Composed scenes never repeat."""
-        return numbers
-
-    def examples(self, seed, indices: Int[Array, " batch"]) -> Batch:
-        """Composed scenes with their truth per cell: present, row, column, and whether it is known."""
-        root = jr.key(seed)
-        image, labels = jax.lax.map(lambda index: example(self, jr.fold_in(root, index)), indices)
-        return Batch(image[..., None], indices, labels)
 
 
 def example(bank: Bank, key: PRNGKeyArray) -> tuple[Float[Array, "crop crop"], Float[Array, "cells cells 4"]]:

@@ -25,6 +25,7 @@ BLOCK = 2 * CELL  # cells of four colours: the sides of a normalized picture are
 RANGE = (-0.75, 5.0)  # of brightness in a normalized picture
 PATCH = 6  # side of the squares whose means show the ground, in pixels: a third of a diameter
 SURROUNDINGS = 13  # squares across, of which the ground is the 25th percentile
+THIN = 512  # pixels of the longer side by which brightness is judged
 SPECK = 20  # pixels: a smaller component is no object
 LEAST = 0.25  # of an object's brightness: what is darker in a normalized picture is ground
 FAINT = 3.0  # what is so many times fainter than the folder's objects is noise,
@@ -108,9 +109,16 @@ def upright(grey: np.ndarray, *, dark: bool) -> np.ndarray:
 
 def skewness(grey: np.ndarray) -> float:
     """Above 0 where few pixels are much brighter than their surroundings, below where few are darker."""
-    wide = grey - ndimage.gaussian_filter(grey, max(grey.shape) / 12)
+    small = thinned(grey)
+    wide = small - ndimage.gaussian_filter(small, max(small.shape) / 12)
     deviation = wide.std()
     return float(((wide - wide.mean()) ** 3).mean() / deviation**3) if deviation > 0 else 0.0
+
+
+def thinned(grey: np.ndarray) -> np.ndarray:
+    """Every so many pixels of a large picture, enough to judge its brightness by."""
+    every = max(1, max(grey.shape) // THIN)
+    return grey[::every, ::every]
 
 
 def diameter_of(grey: np.ndarray) -> float | None:
