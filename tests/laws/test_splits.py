@@ -176,7 +176,7 @@ def test_of_a_folder_what_is_measured_and_shown_is_held_out(tmp_path):
     for i in range(60):
         Image.fromarray(np.full((SIDE, SIDE), 4 * i, np.uint8)).save(tmp_path / f"{i}.png")
     options = {"canvas": SIDE, "invert": "never", "max_objects": 2, "object_size": 4.0}
-    recipe = Recipe.of(scenes=str(tmp_path), **options)
+    recipe = Recipe.of("dair", scenes=str(tmp_path), **options)
     shown = scenes.load(str(tmp_path), "train", canvas=SIDE, invert="never").pictures
     run = run_of(recipe, tmp_path, Witness(jnp.asarray(shown) / 255))
     found = evaluate(run, 60, elbo=False)
