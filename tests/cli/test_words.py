@@ -95,7 +95,7 @@ val, count = partial(parse, Val, "val"), partial(parse, Count, "count")
         (val, ["run", "--scenes-n", "0"], "`scenes_n` is from 1"),
         (count, [], "Counting needs pictures"),
         (count, ["a", "b"], "which are one folder"),
-        (count, ["a", "--looks", "3"], "are for models such as dair"),
+        (count, ["a", "--looks", "3"], "are for runs of models such as dair"),
     ],
 )
 def test_complaints_are_usage_errors_that_name_the_option(read, words, message, capsys):

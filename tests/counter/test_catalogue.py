@@ -199,10 +199,10 @@ GREY, PLAIN = np.linspace(0, 1, 16).reshape(4, 4), Normalized(np.zeros((12, 12))
         ({"rivals": (12, 12)}, ()),
         ({"posterior": np.full(21, 1 / 21) + 1e-6 * (np.arange(21) == 10)}, ("low_confidence",)),
         ({"normal": PLAIN._replace(pixels=np.ones((12, 12)))}, ("too_dense",)),
-        ({"normal": PLAIN._replace(fainter=True)}, ("fainter",)),
+        ({"normal": PLAIN._replace(unlike="fainter")}, ("fainter",)),
         ({"grey": np.full((4, 4), 0.3)}, ()),
         ({"grey": np.full((4, 4), 0.3), "posterior": np.eye(4)[0], "rivals": (0, 0)}, ("blank",)),
-        ({"grey": np.full((4, 4), 0.3), "normal": PLAIN._replace(fainter=True)}, ("fainter",)),
+        ({"grey": np.full((4, 4), 0.3), "normal": PLAIN._replace(unlike="fainter")}, ("fainter",)),
     ],
 )
 def test_each_doubt_has_its_reason(changed, codes):
@@ -319,3 +319,14 @@ def test_a_count_that_is_finished_or_of_another_model_learns_nothing(folder, cou
     shutil.rmtree(done / "model")
     assert main(["count", str(folder), "--out", str(done), "--resume"]) == 2
     assert "Give it by --model" in capsys.readouterr().err
+
+
+def test_an_artefact_that_outshines_the_objects_is_a_reason():
+    normalizer = Normalizer(diameter=float(DIAMETER), dark=False, brightness=0.1)
+    objects = discs([(30.0, 30.0), (30.0, 70.0), (70.0, 30.0)])
+    dust = discs([(70.0, 70.0)])
+    assert normalizer(0.1 * objects).unlike == ""
+    assert normalizer(0.1 * objects + dust).unlike == "brighter"
+    assert normalizer(0.02 * objects).unlike == "fainter"
+    hidden = normalizer(0.1 * objects + dust)
+    assert "brighter" in doubts_of(0.1 * objects + dust, hidden, np.array([0.0, 1.0]), (1, 1))

@@ -78,8 +78,8 @@ class Count:
         of_others = self.max_objects, self.looks, self.fit, self.invert
         if self.model is None and of_others != (None, 1, None, None):
             raise UsageError(
-                "--max-objects, --looks, --fit and --invert are for models such as dair. Give one by --model,"
-                " or leave them out: without --model it takes pictures of any size and any count."
+                "--max-objects, --looks, --fit and --invert are for runs of models such as dair, given by "
+                "--model RUN. Leave them out: without one it takes pictures of any size and any count."
             )
         check_bounds(self)
         if self.resume and self.out is None:
@@ -131,8 +131,8 @@ def main(words: Sequence[str]) -> int:
         raise none_counted(counts.failures, out)
     if FAILED in run.flags:
         say(
-            "the run says of itself that it failed: do not trust its counts. Train longer, or count by "
-            "another --model."
+            "the run says of itself that it failed: do not trust its counts. Train another by `subitize "
+            "train --scenes FOLDER` with more --steps, and count with it as --model RUN."
         )
         return UNTRUSTED
     return 4 if failed else 0

@@ -1,4 +1,4 @@
-"""The catalogue: options, learner and diagnosis of what counts many objects at a glance.
+"""Options of the catalogue, which counts many objects at a glance.
 
 Importing the options imports nothing heavy, so that help and recipes stay quick.
 """
@@ -93,10 +93,8 @@ class CatalogueOptions:
 
     def remark(self, scenes: ComposedScenes) -> str:
         """What it sees in the folder."""
-        harvest, channel = (
-            scenes.harvest,
-            "" if self.channel == "grey" else f", in the channel {self.channel}",
-        )
+        harvest = scenes.harvest
+        channel = "" if self.channel == "grey" else f", in the channel {self.channel}"
         return (
             f"sees {len(harvest.objects)} lone objects in {len(harvest.files)} pictures, about "
             f"{self.diameter:.1f} pixels across, on a {self.ground} ground{channel}"

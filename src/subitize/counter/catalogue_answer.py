@@ -5,7 +5,8 @@ Reasons for doubt, as codes:
     rivals_disagree     watershed and Laplacian of Gaussian both are more than a fifth away, on one side
     low_confidence      the interval is wider than half of the count
     too_dense           objects fill more than 60 % of the picture: its ground cannot be found
-    fainter             what stands out is less than a third as bright as the folder's objects
+    fainter, brighter   what stands out is a third as bright as the folder's objects or less, or three times
+                        or more: something very bright may hide them
     colour_lost         nothing stands out, but in another channel something would: train with --channel
     other_ground        nothing stands out, but what is darker (or brighter) than its ground would, where the
                         folder's objects are brighter (or darker): train with --ground
@@ -86,7 +87,7 @@ def doubts_of(
         posterior: q(0) … q(N).
         rivals: what other methods count.
     """
-    count, found = int(posterior.argmax()), ["fainter"] if normal.fainter else []
+    count, found = int(posterior.argmax()), [normal.unlike] if normal.unlike else []
     if np.ptp(grey) <= NOTHING and not count and not stands_out(normal.pixels):
         return ("blank",)
     away = np.array(rivals) - count

@@ -1,8 +1,8 @@
 """In which of its channels do the objects of a coloured picture stand out?
 
-grey          as the eye weighs red, green and blue (ITU-R BT.601)
-red, green, blue
-colourful     the largest of the three minus the smallest
+grey                as the eye weighs red, green and blue (ITU-R BT.601)
+red, green, blue    each by itself
+colourful           the largest of the three minus the smallest
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,7 @@ from subitize.core.preprocess import EYE
 from subitize.models.catalogue.normalize import thinned
 
 CHANNELS = ("grey", "red", "green", "blue", "colourful")
-BETTER = (
-    0.1  # how much more of its variation another channel must explain by two classes, to be taken for grey
-)
+BETTER = 0.1  # by how much another channel must fall better into two classes, to be taken for grey
 
 
 def grey_of(pixels: np.ndarray, channel: str) -> np.ndarray:

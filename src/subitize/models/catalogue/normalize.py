@@ -12,7 +12,7 @@ In a normalized picture objects are bright, about `DIAMETER` pixels across and 1
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,7 +28,7 @@ SURROUNDINGS = 13  # squares across, of which the ground is the 25th percentile
 THIN = 512  # pixels of the longer side by which brightness is judged
 SPECK = 20  # pixels: a smaller component is no object
 LEAST = 0.25  # of an object's brightness: what is darker in a normalized picture is ground
-FAINT = 3.0  # what is so many times fainter than the folder's objects is noise,
+FAINT = 3.0  # what is so many times fainter than the folder's objects is noise (or brighter, unlike them),
 CLEAR = 5.0  # unless it is so many times brighter than the ground is rough
 
 
@@ -38,12 +38,12 @@ class Normalized(NamedTuple):
     Attributes:
         pixels: brightness over the ground, in units of the objects'; [height, width].
         scale: normalized pixels per pixel of the picture, along (rows, columns).
-        fainter: whether what stands out is much fainter than the folder's objects, and yet clear.
+        unlike: "fainter" or "brighter" if what stands out is so, and far, than the folder's objects; else "".
     """
 
     pixels: np.ndarray
     scale: np.ndarray
-    fainter: bool = False
+    unlike: Literal["", "fainter", "brighter"] = ""
 
 
 class Known(NamedTuple):
@@ -78,7 +78,9 @@ class Normalizer:
         alike = found is not None and FAINT * found > self.brightness
         fainter = found is not None and not alike and found > CLEAR * spread_of(flat)
         own = found if found is not None and (alike or fainter) else self.brightness
-        return Normalized(np.clip(flat / own, *RANGE), np.divide(flat.shape, grey.shape), bool(fainter))
+        brighter = own > FAINT * self.brightness
+        unlike = "fainter" if fainter else "brighter" if brighter else ""
+        return Normalized(np.clip(flat / own, *RANGE), np.divide(flat.shape, grey.shape), unlike)
 
     def flat(self, grey: np.ndarray) -> np.ndarray:
         """A grey picture upright, at the normalized size and without its ground."""
