@@ -164,8 +164,9 @@ def fields() -> str:
         "| folder | catalogue, % | watershed, % | Laplacian of Gaussian, % | 90 % interval holds, % |",
         "|---|--:|--:|--:|--:|",
     ]
-    seeds = len({run["seed"] for run in found.runs})
-    return "\n".join([*head, *rows, "", f"Means of {seeds} seeds. {found.where()}."])
+    seeds = sorted({run["seed"] for run in found.runs})
+    which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Means of seeds {', '.join(map(str, seeds))}"
+    return "\n".join([*head, *rows, "", f"{which}; {found.where()}."])
 
 
 def no_sums() -> str:

@@ -18,12 +18,13 @@ from subitize.cli import main
 from subitize.core.errors import NoInputError, UsageError
 from subitize.counter import catalogue_learner
 from subitize.counter.catalogue import CatalogueOptions
-from subitize.counter.catalogue_answer import boxes_of, doubts_of, overlooked, posterior_of
+from subitize.counter.catalogue_answer import boxes_of, doubts_of, outlines, overlooked, posterior_of
 from subitize.counter.catalogue_learner import diagnosis
 from subitize.counter.composed_scenes import PICTURES, ComposedScenes, harvested, spread
 from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
 from subitize.models.catalogue.posterior import Posterior
+from subitize.models.catalogue.rivals import segmented
 from subitize.training import Recipe
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "write_fields.py"))
@@ -330,3 +331,29 @@ def test_an_artefact_that_outshines_the_objects_is_a_reason():
     assert normalizer(0.02 * objects).unlike == "fainter"
     hidden = normalizer(0.1 * objects + dust)
     assert "brighter" in doubts_of(0.1 * objects + dust, hidden, np.array([0.0, 1.0]), (1, 1))
+
+
+def ring() -> tuple[np.ndarray, np.ndarray]:
+    """Eight discs in a ring, which hold each other's hands, and their centres."""
+    angles = 2 * np.pi * np.arange(8) / 8
+    places = 48 + 23 * np.stack([np.sin(angles), np.cos(angles)], 1)
+    return discs(places), places
+
+
+def test_the_ground_amid_a_ring_of_objects_belongs_to_none():
+    pixels, places = ring()
+    boxes = boxes_of(pixels, places)
+    assert (boxes[:, 2:] - boxes[:, :2] < 1.3 * DIAMETER).all()
+    assert (outlines(pixels, places)[44:52, 44:52] == 0).all()
+
+
+def test_nor_do_rivals_take_it_for_one():
+    pixels, places = ring()
+    assert len(segmented(pixels).centres) == len(places)
+
+
+def test_a_hole_in_an_object_is_filled():
+    pixels = discs([(48.0, 48.0)])
+    pixels[46:50, 46:50] = 0
+    assert len(segmented(pixels).centres) == 1
+    assert outlines(pixels, np.array([[40.5, 48.0]]))[48, 48] == 1

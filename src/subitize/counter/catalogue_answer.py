@@ -24,9 +24,11 @@ from skimage.segmentation import watershed
 from subitize.core.image_io import NOTHING
 from subitize.models.catalogue.channel import CHANNELS, grey_of
 from subitize.models.catalogue.detect import Detected
-from subitize.models.catalogue.harvest import AREA, SMALLEST
+from subitize.models.catalogue.harvest import SMALLEST
 from subitize.models.catalogue.normalize import (
+    AREA,
     DIAMETER,
+    HOLE,
     LEAST,
     Normalized,
     Normalizer,
@@ -69,7 +71,7 @@ def boxes_of(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 def outlines(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """What belongs to each centre, as labels from 1 on: what stands out, flooded from the centres."""
-    standing, _ = components(pixels, blur=0.7, least=LEAST)
+    standing, _ = components(pixels, blur=0.7, least=LEAST, largest_hole=HOLE)
     seeds = np.zeros(pixels.shape, int)
     rows, columns = np.clip(centres, 0, np.array(pixels.shape) - 1).astype(int).T
     seeds[rows, columns] = 1 + np.arange(len(centres))

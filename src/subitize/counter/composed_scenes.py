@@ -25,8 +25,8 @@ from subitize.core.json import JSON
 from subitize.core.picture_files import find_pictures, paged, state_of
 from subitize.models.catalogue.channel import chosen_channel, grey_of
 from subitize.models.catalogue.compose import Bank, bank_of, example
-from subitize.models.catalogue.harvest import AREA, CROP, Lone, lone_objects
-from subitize.models.catalogue.normalize import Known, Normalizer, appearance
+from subitize.models.catalogue.harvest import CROP, Lone, lone_objects
+from subitize.models.catalogue.normalize import AREA, Known, Normalizer, appearance
 from subitize.scenes.base import AbstractScenes, Scene
 
 Source = TypeVar("Source")

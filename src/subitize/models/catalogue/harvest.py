@@ -14,13 +14,12 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import regionprops
 
-from subitize.models.catalogue.normalize import CELL, DIAMETER, LEAST, components
+from subitize.models.catalogue.normalize import AREA, CELL, LEAST, components
 
 WINDOW = 48  # side of the window that holds an object, in pixels
 CROP = 96  # side of a composed scene, in pixels
 ENOUGH = 20  # lone objects, above which nothing less convex is taken
 SOLIDITY = (0.95, 0.93, 0.9, 0.85)  # area over that of the convex hull
-AREA = np.pi * (DIAMETER / 2) ** 2  # of a typical object
 DIRECTIONS = 16  # in which the extent of an object is kept
 SOFT = 3  # pixels around an object that are pasted with it, ever more softly
 SMALLEST = 0.25  # of the area of a typical object: what is smaller is no lone object,
@@ -50,7 +49,7 @@ class Lone(NamedTuple):
 
 def lone_objects(pictures: Sequence[np.ndarray]) -> list[Lone]:
     """The lone objects of normalized pictures."""
-    regions = [(i, p, *labelled(p)) for i, p in enumerate(pictures)]
+    regions = [(i, p, *regions_of(p)) for i, p in enumerate(pictures)]
     for solidity in SOLIDITY:
         found = [
             (i, picture, labels, region)
@@ -66,7 +65,7 @@ def lone_objects(pictures: Sequence[np.ndarray]) -> list[Lone]:
     return [lone(*each) for each in found if each[-1].area < limit]
 
 
-def labelled(picture: np.ndarray) -> tuple[np.ndarray, list]:
+def regions_of(picture: np.ndarray) -> tuple[np.ndarray, list]:
     """Components of a normalized picture, and what is known of each."""
     labels, _ = components(picture, blur=0.7, least=LEAST)
     return labels, regionprops(labels)

@@ -27,6 +27,8 @@ PATCH = 6  # side of the squares whose means show the ground, in pixels: a third
 SURROUNDINGS = 13  # squares across, of which the ground is the 25th percentile
 THIN = 512  # pixels of the longer side by which brightness is judged
 SPECK = 20  # pixels: a smaller component is no object
+AREA = np.pi * (DIAMETER / 2) ** 2  # of an object in a normalized picture, in pixels
+HOLE = AREA / 4  # pixels: what is larger is no hole in an object
 LEAST = 0.25  # of an object's brightness: what is darker in a normalized picture is ground
 FAINT = 3.0  # what is so many times fainter than the folder's objects is noise (or brighter, unlike them),
 CLEAR = 5.0  # unless it is so many times brighter than the ground is rough
@@ -150,19 +152,30 @@ def twice_inner_radius(flat: np.ndarray) -> float | None:
     return 2 * float(weighted_median(inner[keep], areas[keep])) if keep.any() else None
 
 
-def components(flat: np.ndarray, blur: float, least: float = 0.0) -> tuple[np.ndarray, int]:
+def components(
+    flat: np.ndarray, blur: float, least: float = 0.0, largest_hole: float = np.inf
+) -> tuple[np.ndarray, int]:
     """What stands out, as labels from 1 on, and their number; holes are filled.
 
     Args:
         flat: a picture without its ground.
         blur: standard deviation of the smoothing before Otsu's threshold, in pixels.
         least: what is darker never stands out, however dark the rest is.
+        largest_hole: that is filled, in pixels: a larger one may be ground amid a ring of objects.
     """
     smooth, labels = ndimage.gaussian_filter(flat, blur), np.zeros(flat.shape, int)
     if np.ptp(smooth) == 0:
         return labels, 0
     bright = smooth > max(threshold_otsu(smooth), least)
-    number = ndimage.label(ndimage.binary_fill_holes(bright), output=labels)
+    holes, number = labelled(np.asarray(ndimage.binary_fill_holes(bright), bool) & ~bright)
+    areas = np.bincount(holes.ravel(), minlength=number + 1)
+    return labelled(bright | ((areas <= largest_hole)[holes] & (holes > 0)))
+
+
+def labelled(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """The connected parts of a mask, as labels from 1 on, and their number."""
+    labels = np.zeros(mask.shape, int)
+    number = ndimage.label(mask, output=labels)
     return labels, int(number)  # pyright: ignore[reportArgumentType]
 
 

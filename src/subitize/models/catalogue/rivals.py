@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage.feature import blob_log, peak_local_max
 from skimage.segmentation import watershed
 
-from subitize.models.catalogue.normalize import DIAMETER, LEAST, SPECK, components, depth
+from subitize.models.catalogue.normalize import DIAMETER, HOLE, LEAST, SPECK, components, depth
 
 APART = 0.7  # least distance of two peaks, over the inner radius of an object
 BRIGHT = 0.15  # least response of the Laplacian, over the brightness of an object
@@ -33,7 +33,7 @@ class Segmented(NamedTuple):
 
 def segmented(pixels: np.ndarray) -> Segmented:
     """The watershed of a normalized picture."""
-    found, number = components(pixels, blur=1.0, least=LEAST)
+    found, number = components(pixels, blur=1.0, least=LEAST, largest_hole=HOLE)
     if not number:
         return Segmented(found, np.zeros((0, 2)))
     areas = ndimage.sum_labels(found > 0, found, range(1, number + 1))
