@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 HEAD = (
-    "file,status,count,count_expected,count_lo90,count_hi90,p_correct,watershed,log,needs_review,reason,n_tiles,"
-    "model,model_sha256"
+    "file,status,count,count_expected,count_lo90,count_hi90,confidence,watershed,log,edge,needs_review,reason,"
+    "width,height,model,model_sha256"
 )
 
 
@@ -27,7 +27,7 @@ def test_a_folder_is_counted(run, pictures, said, tmp_path):
     for row in found.values():
         assert row["status"] == "ok"
         assert 0 <= int(row["count_lo90"]) <= int(row["count"]) <= int(row["count_hi90"]) <= 2
-        assert 0 <= float(row["p_correct"]) <= 1
+        assert 0 <= float(row["confidence"]) <= 1
         assert row["needs_review"] in ("true", "false")
         assert len(row["model_sha256"]) == 64
     total = sum(int(row["count"]) for row in found.values())

@@ -137,20 +137,20 @@ PICTURES = {
 NO_PICTURES = {"empty.png": b"", "text.png": b"this is no picture"}
 
 COUNTS = """\
-file,status,count,count_expected,count_lo90,count_hi90,p_correct,watershed,log,needs_review,reason,n_tiles
-blank.png,ok,0,0.110,0,0,0.9500,,,false,blank,1
-clutter.png,ok,2,2.060,2,2,0.9100,,,true,poor_reconstruction,1
-empty.png,failed,,,,,,,,true,empty,0
-faint.png,ok,0,0.110,0,0,0.9500,,,true,low_contrast;poor_reconstruction;unexplained_part,1
-four.png,ok,4,3.880,4,4,0.9400,,,true,at_max_count,1
-haze.png,ok,1,1.540,1,3,0.5500,,,true,blank,1
-missed.png,ok,2,2.060,2,2,0.9100,,,true,unexplained_part,1
-more/pair.png,ok,2,2.060,2,2,0.9100,,,false,,1
-rounded.png,ok,1,1.540,1,3,0.5500,,,true,low_confidence,1
-small.png,ok,3,1.810,0,3,0.4000,,,true,low_confidence,1
-tall.png,ok,1,1.540,1,3,0.5500,,,true,low_confidence,1
-text.png,failed,,,,,,,,true,not_a_picture,0
-uneven.png,ok,2,2.060,2,2,0.9100,,,false,,1
+file,status,count,count_expected,count_lo90,count_hi90,confidence,watershed,log,edge,needs_review,reason,width,height
+blank.png,ok,0,0.110,0,0,0.9500,,,,false,blank,44,30
+clutter.png,ok,2,2.060,2,2,0.9100,,,,true,poor_reconstruction,32,24
+empty.png,failed,,,,,,,,,true,empty,,
+faint.png,ok,0,0.110,0,0,0.9500,,,,true,low_contrast;poor_reconstruction;unexplained_part,40,60
+four.png,ok,4,3.880,4,4,0.9400,,,,true,at_max_count,64,24
+haze.png,ok,1,1.540,1,3,0.5500,,,,true,blank,60,45
+missed.png,ok,2,2.060,2,2,0.9100,,,,true,unexplained_part,32,24
+more/pair.png,ok,2,2.060,2,2,0.9100,,,,false,,64,48
+rounded.png,ok,1,1.540,1,3,0.5500,,,,true,low_confidence,80,26
+small.png,ok,3,1.810,0,3,0.4000,,,,true,low_confidence,16,12
+tall.png,ok,1,1.540,1,3,0.5500,,,,true,low_confidence,32,48
+text.png,failed,,,,,,,,,true,not_a_picture,,
+uneven.png,ok,2,2.060,2,2,0.9100,,,,false,,48,36
 """
 
 # A window is an object and one pixel of the canvas all around. That is 2 pixels of a picture twice as large,

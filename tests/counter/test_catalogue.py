@@ -18,7 +18,14 @@ from subitize.cli import main
 from subitize.core.errors import NoInputError, UsageError
 from subitize.counter import catalogue_learner
 from subitize.counter.catalogue import CatalogueOptions
-from subitize.counter.catalogue_answer import boxes_of, doubts_of, outlines, overlooked, posterior_of
+from subitize.counter.catalogue_answer import (
+    answered,
+    boxes_of,
+    doubts_of,
+    outlines,
+    overlooked,
+    posterior_of,
+)
 from subitize.counter.catalogue_learner import diagnosis
 from subitize.counter.composed_scenes import PICTURES, ComposedScenes, harvested, spread
 from subitize.models.catalogue.detect import Detected
@@ -58,11 +65,6 @@ def counted(folder, tmp_path_factory) -> tuple[Path, int, str]:
 def table(out: Path) -> list[dict[str, str]]:
     with (out / "counts.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def found(count: int, counts=(), centres=None) -> Detected:
-    centres = np.zeros((count, 2)) if centres is None else centres
-    return Detected(centres, np.ones(count), np.array(counts or [count]))
 
 
 def discs(places, side: int = 96, radius: float = DIAMETER / 2) -> np.ndarray:
@@ -162,11 +164,11 @@ def test_of_many_pictures_some_are_learned_from_spread_over_all():
 
 @pytest.mark.parametrize("count", [0, 1, 3, 200])
 def test_the_count_is_the_mode_and_its_spread_is_that_of_catalogues_and_rivals(count):
-    sure = posterior_of(found(count), (count, count))
+    sure = posterior_of(count, np.array([count]), (count, count))
     assert sure.argmax() == count
     assert sure.sum() == pytest.approx(1)
     assert sure[count] > 0.99
-    unsure = posterior_of(found(count, (count, count + 4)), (count + 3, count))
+    unsure = posterior_of(count, np.array([count, count + 4]), (count + 3, count))
     numbers = np.arange(len(unsure))
     variance = unsure @ (numbers - unsure @ numbers) ** 2
     if count > 20:
@@ -177,13 +179,13 @@ def test_the_count_is_the_mode_and_its_spread_is_that_of_catalogues_and_rivals(c
 
 def test_boxes_are_those_of_discs():
     places = np.array([[20.0, 30.0], [60.0, 25.0], [60.0, 70.0]])
-    boxes = boxes_of(discs(places), places)
+    boxes = boxes_of(outlines(discs(places), places), places)
     r = DIAMETER / 2
     wanted = [[column - r, row - r, column + r, row + r] for row, column in places]
     np.testing.assert_allclose(boxes, wanted, atol=1.01)
-    dark = boxes_of(np.zeros((48, 48), np.float32), np.array([[20.0, 24.0]]))
+    dark = boxes_of(np.zeros((48, 48), int), np.array([[20.0, 24.0]]))
     assert (dark[:, 2:] - dark[:, :2] <= DIAMETER).all()
-    assert boxes_of(np.zeros((48, 48), np.float32), np.zeros((0, 2))).shape == (0, 4)
+    assert boxes_of(np.zeros((48, 48), int), np.zeros((0, 2))).shape == (0, 4)
 
 
 GREY, PLAIN = np.linspace(0, 1, 16).reshape(4, 4), Normalized(np.zeros((12, 12)), np.ones(2))
@@ -342,18 +344,56 @@ def ring() -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_ground_amid_a_ring_of_objects_belongs_to_none():
     pixels, places = ring()
-    boxes = boxes_of(pixels, places)
+    boxes = boxes_of(outlines(pixels, places), places)
     assert (boxes[:, 2:] - boxes[:, :2] < 1.3 * DIAMETER).all()
     assert (outlines(pixels, places)[44:52, 44:52] == 0).all()
 
 
 def test_nor_do_rivals_take_it_for_one():
     pixels, places = ring()
-    assert len(segmented(pixels).centres) == len(places)
+    assert segmented(pixels).max() == len(places)
 
 
 def test_a_hole_in_an_object_is_filled():
     pixels = discs([(48.0, 48.0)])
     pixels[46:50, 46:50] = 0
-    assert len(segmented(pixels).centres) == 1
+    assert segmented(pixels).max() == 1
     assert outlines(pixels, np.array([[40.5, 48.0]]))[48, 48] == 1
+
+
+@pytest.mark.parametrize(("edge", "kept"), [("count", "abcde"), ("half", "abd"), ("skip", "a")])
+def test_what_the_border_cuts_counts_by_the_rule(edge, kept):
+    places = {
+        "a": (48.0, 48.0),
+        "b": (2.0, 30.0),  # cut above,
+        "c": (94.0, 48.0),  # below,
+        "d": (48.0, 2.0),  # on the left
+        "e": (70.0, 94.0),  # and on the right
+    }
+    centres = np.array(list(places.values()))
+    normalizer, pixels = Normalizer(float(DIAMETER), False, 0.5), 0.5 * discs(centres)
+
+    def find(normalized):
+        return Detected(centres, np.linspace(1, 0.5, 5), np.array([5]))
+
+    said = answered(pixels[..., None], "grey", normalizer, edge, find)
+    assert said.posterior.argmax() == len(kept)
+    assert said.rivals == {"watershed": len(kept), "log": len(kept)}
+    numbers = [list(places).index(letter) for letter in kept]
+    np.testing.assert_allclose(said.scores, np.linspace(1, 0.5, 5)[numbers])
+    rows, columns = centres.astype(int).T
+    labels = np.zeros(5, int)
+    labels[numbers] = 1 + np.arange(len(kept))
+    np.testing.assert_array_equal(said.labels[rows, columns], labels)
+    assert len(said.boxes) == len(kept) == said.labels.max()
+    assert set(np.unique(said.labels)) == set(range(len(kept) + 1))
+
+
+def test_the_rule_of_the_border_is_in_every_row(folder, counted, tmp_path):
+    model = str(counted[0] / "model")
+    assert {row["edge"] for row in table(counted[0])} == {"count"}
+    main(["count", str(folder), "--model", model, "--out", str(tmp_path / "skip"), "--edge", "skip"])
+    rows = table(tmp_path / "skip")
+    assert {row["edge"] for row in rows} == {"skip"}
+    for before, row in zip(table(counted[0]), rows, strict=True):
+        assert int(row["watershed"]) < int(before["watershed"])

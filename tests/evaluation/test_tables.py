@@ -68,7 +68,7 @@ def test_a_formula_gets_an_apostrophe(name, cell):
 SEEN = Counted(
     "=a.png",
     "low_confidence",
-    picture=np.zeros((9, 9, 3)),
+    picture=np.zeros((9, 12, 3)),
     posterior=np.array([0.1, 0.2, 0.7]),
     boxes=np.array([[0, 0.25, 4, 2.25], [5.06, 6, 8, 9]]),
     scores=np.array([0.9, 0.7]),
@@ -79,7 +79,7 @@ SEEN = Counted(
 
 def test_rows_by_hand(untrained):
     assert count_row(SEEN, untrained) == [
-        *("'=a.png", "ok", 2, "1.600", 1, 2, "0.7000", 3, 4, "true", "low_confidence", 1),
+        *("'=a.png", "ok", 2, "1.600", 1, 2, "0.7000", 3, 4, "", "true", "low_confidence", 12, 9),
         *(untrained.path.name, "0" * 64),
     ]
     assert object_rows(SEEN) == [
@@ -89,7 +89,7 @@ def test_rows_by_hand(untrained):
     assert timing_row(SEEN) == ["'=a.png", "12.3"]
     failed = Counted("b.png", "empty", "b.png: the file has 0 bytes.")
     assert count_row(failed, untrained) == [
-        *("b.png", "failed", "", "", "", "", "", "", "", "true", "empty", 0),
+        *("b.png", "failed", "", "", "", "", "", "", "", "", "true", "empty", "", ""),
         *(untrained.path.name, "0" * 64),
     ]
     assert timing_row(failed) == ["b.png", ""]

@@ -202,7 +202,7 @@ def test_many_objects_have_rings_that_hide_nothing():
 
 
 def test_of_a_large_count_the_interval_is_told():
-    assert how_sure(np.array([0.1, 0.7, 0.2])) == "70 % sure"
+    assert how_sure(np.array([0.1, 0.7, 0.2])) == "confidence 70 %"
     many = np.full(101, 0.0)
     many[48:53] = 0.04, 0.26, 0.4, 0.26, 0.04
-    assert how_sure(many) == "90 % sure: 49 to 51"
+    assert how_sure(many) == "90 % interval: 49 to 51"

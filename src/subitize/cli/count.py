@@ -51,6 +51,8 @@ class Count:
         looks: how often to look at each picture, to find what explains it better; `dair` only.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
+        edge: whether what is cut by the border of a picture counts: it does; half, which is at the upper and
+            left border only; or skip, not at all. For catalogues.
         pages: what to count in a file of several pages: each page, the first one, or max, the brightest that
             any page has in each pixel.
         debug: show the traceback of an error.
@@ -64,6 +66,7 @@ class Count:
     looks: int = 1
     fit: str | None = None
     invert: str | None = None
+    edge: Literal["count", "half", "skip"] | None = None
     pages: Literal["each", "first", "max"] = "each"
     debug: bool = False
 
@@ -118,6 +121,7 @@ def main(words: Sequence[str]) -> int:
         run = learned(options.paths[0], out, resume=options.resume)
     else:
         run = open_run(str(options.model), options.max_objects, options.looks)
+    run = run.with_edge(options.edge) if options.edge else run
     found = find_pictures(options.paths)
     for remark in found.remarks():
         say(remark)

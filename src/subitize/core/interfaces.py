@@ -85,6 +85,8 @@ class Answer(NamedTuple):
         scores: how sure it is of each object, from 0 to 1.
         reasons: codes of what speaks against believing it.
         rivals: what other methods count, by their names.
+        labels: which pixels are of which object: 0 for ground, i for object i, counted from 1;
+            [height, width]. None if only boxes are known.
     """
 
     posterior: np.ndarray
@@ -92,6 +94,7 @@ class Answer(NamedTuple):
     scores: np.ndarray
     reasons: tuple[str, ...] = ()
     rivals: Mapping[str, int] = MappingProxyType({})
+    labels: np.ndarray | None = None
 
 
 @runtime_checkable
@@ -207,7 +210,13 @@ class Counter(Protocol):
 
 @runtime_checkable
 class PictureCounter(Protocol):
-    """A learner whose weights count what is in pictures of any size, which it prepares itself."""
+    """A learner whose weights count what is in pictures of any size, which it prepares itself.
+
+    Attributes:
+        edge: whether what is cut by the border counts: count, half or skip (`models.catalogue.edge`).
+    """
+
+    edge: str
 
     def answer(self, params: PyTree, pixels: np.ndarray) -> Answer:
         """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""

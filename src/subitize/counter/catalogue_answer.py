@@ -14,16 +14,18 @@ Reasons for doubt, as codes:
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import ndimage
+from PIL import Image
 from scipy.stats import norm
 from skimage.segmentation import watershed
 
 from subitize.core.image_io import NOTHING
+from subitize.core.interfaces import Answer
 from subitize.models.catalogue.channel import CHANNELS, grey_of
 from subitize.models.catalogue.detect import Detected
+from subitize.models.catalogue.edge import counts_at_edge
 from subitize.models.catalogue.harvest import SMALLEST
 from subitize.models.catalogue.normalize import (
     AREA,
@@ -35,6 +37,7 @@ from subitize.models.catalogue.normalize import (
     components,
     depth,
 )
+from subitize.models.catalogue.rivals import blobs, boxes_in, segmented
 
 DENSE = 0.6  # share of a picture above which there is too little ground
 FAR = 0.2  # of a count: farther away a rival disagrees
@@ -42,31 +45,73 @@ CLOSE = 1  # object by which a rival may always differ
 NARROW, WIDE = 4, 0.5  # objects, and share of a count: a wider interval is no answer
 
 
-def posterior_of(found: Detected, rivals: Sequence[int]) -> np.ndarray:
+def answered(
+    pixels: np.ndarray,
+    channel: str,
+    normalizer: Normalizer,
+    edge: str,
+    find: Callable[[np.ndarray], Detected],
+) -> Answer:
+    """How many objects are in a picture, where they are, and what is doubtful.
+
+    Args:
+        pixels: the picture, [height, width, 1 | 3], with brightness from 0 to 1.
+        channel: what of its colours is looked at.
+        normalizer: brings it to a normalized one.
+        edge: whether what is cut by its border counts: count, half or skip.
+        find: finds the objects in a normalized picture.
+    """
+    grey = grey_of(pixels, channel)
+    normal = normalizer(grey)
+    shape = normal.pixels.shape
+    found = find(normal.pixels)
+    labels = outlines(normal.pixels, found.centres)
+    boxes = boxes_of(labels, found.centres)
+    counts = counts_at_edge(boxes, shape, edge)
+    seen = {"watershed": boxes_in(segmented(normal.pixels)), "log": blobs(normal.pixels)}
+    rivals = {name: int(counts_at_edge(each, shape, edge).sum()) for name, each in seen.items()}
+    posterior = posterior_of(int(counts.sum()), found.counts, tuple(rivals.values()))
+    reasons = doubts_of(grey, normal, posterior, tuple(rivals.values()))
+    if not len(found.centres):
+        reasons = (*reasons, *overlooked(pixels, channel, normalizer))
+    own = np.clip(boxes / np.tile(normal.scale[::-1], 2), 0, np.tile(grey.shape[::-1], 2))
+    numbers = np.concatenate([[0], np.where(counts, counts.cumsum(), 0)])  # 1, 2, … of those that count
+    shown = at_size(numbers[labels], *grey.shape)
+    return Answer(posterior, own[counts], found.named[counts], reasons, rivals, shown)
+
+
+def posterior_of(count: int, catalogues: np.ndarray, rivals: Sequence[int]) -> np.ndarray:
     """q(0) … q(N) of the count: a normal distribution around the objects that are named, from 0 on.
 
     Its variance is that of the catalogues, at other sizes too, and that of the count and its rivals.
+
+    Args:
+        count: of the objects that are named.
+        catalogues: how many objects are in each sampled one.
+        rivals: what other methods count.
     """
-    count = len(found.centres)
-    variance = np.square(found.counts - found.counts.mean()).mean() + np.var((count, *rivals))
+    variance = np.square(catalogues - catalogues.mean()).mean() + np.var((count, *rivals))
     deviation = max(np.sqrt(variance), 1e-3)
     edges = np.arange(count + int(np.ceil(4 * deviation)) + 2) - 0.5
     mass = np.diff(norm.cdf(edges, count, deviation))
     return mass / mass.sum()
 
 
-def boxes_of(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The smallest box x0, y0, x1, y1 around what belongs to each centre, in normalized pixels; [n, 4]."""
-    if not len(centres):
-        return np.zeros((0, 4))
-    labels = outlines(pixels, centres)
-    half, result = DIAMETER / 2, []
-    for centre, place in zip(centres, ndimage.find_objects(labels, len(centres)), strict=True):
-        if place is None:  # nothing stands out there
-            result.append([centre[1] - half, centre[0] - half, centre[1] + half, centre[0] + half])
-        else:
-            result.append([place[1].start, place[0].start, place[1].stop, place[0].stop])
-    return np.array(result, float)
+def boxes_of(labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The smallest box x0, y0, x1, y1 around what belongs to each centre; [n, 4].
+
+    Where nothing does, it is a box of the size of an object.
+    """
+    half = DIAMETER / 2
+    around = np.concatenate([centres[:, ::-1] - half, centres[:, ::-1] + half], 1)
+    own = boxes_in(labels, len(centres))
+    return np.where(np.isnan(own), around, own)
+
+
+def at_size(labels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Labels at another size."""
+    picture = Image.fromarray(labels.astype(np.int32))
+    return np.asarray(picture.resize((columns, rows), Image.Resampling.NEAREST))
 
 
 def outlines(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -9,15 +9,13 @@ from subitize.core.interfaces import Answer, Batch
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.counter.catalogue import CatalogueOptions
-from subitize.counter.catalogue_answer import boxes_of, doubts_of, overlooked, posterior_of
+from subitize.counter.catalogue_answer import answered
 from subitize.counter.composed_scenes import FEW, ComposedScenes
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
-from subitize.models.catalogue.channel import grey_of
 from subitize.models.catalogue.detect import detect
 from subitize.models.catalogue.normalize import DIAMETER, Normalizer
 from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
-from subitize.models.catalogue.rivals import blobs, segmented
 
 WRONG = 0.05  # share of lone objects that a run may count twice or miss
 NEAR = 0.5  # diameters: a centre so near is that of the lone object
@@ -30,24 +28,16 @@ class CatalogueLearner(GradientLearner):
     Args:
         normalizer: brings pictures to normalized ones.
         channel: what of their colours is looked at.
+        edge: whether what is cut by the border counts: count, half or skip.
     """
 
     normalizer: Normalizer
     channel: str
+    edge: str = "count"
 
     def answer(self, params: Posterior, pixels: np.ndarray) -> Answer:
         """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""
-        grey = grey_of(pixels, self.channel)
-        normal = self.normalizer(grey)
-        found = detect(params, normal.pixels)
-        rivals = {"watershed": len(segmented(normal.pixels).centres), "log": len(blobs(normal.pixels))}
-        posterior = posterior_of(found, tuple(rivals.values()))
-        boxes = boxes_of(normal.pixels, found.centres) / np.tile(normal.scale[::-1], 2)
-        limits = np.tile(grey.shape[::-1], 2)
-        reasons = doubts_of(grey, normal, posterior, tuple(rivals.values()))
-        if not len(found.centres):
-            reasons = (*reasons, *overlooked(pixels, self.channel, self.normalizer))
-        return Answer(posterior, np.clip(boxes, 0, limits), found.named, reasons, rivals)
+        return answered(pixels, self.channel, self.normalizer, self.edge, lambda own: detect(params, own))
 
 
 def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: int) -> CatalogueLearner:

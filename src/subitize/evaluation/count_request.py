@@ -14,6 +14,7 @@ from subitize.core.files import LOCK, OWN_MODEL
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, state_of
 from subitize.core.preprocess import Preprocessor
+from subitize.evaluation.tables import edge_of
 from subitize.training.run import Run
 
 REQUEST = "count.json"
@@ -26,7 +27,7 @@ def request_of(
     return {
         "model": run.path.name,
         "model_sha256": run.digest,
-        **({} if preprocessor is None else on_canvas(run, preprocessor)),
+        **(on_canvas(run, preprocessor) if preprocessor else {"edge": edge_of(run)}),
         "files": len(files),
         "files_sha256": state_of(files),
     }

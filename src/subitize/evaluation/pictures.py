@@ -37,6 +37,7 @@ class Counted:
         boxes: x0, y0, x1, y1 of each object in the picture's own pixels, cut off at its edges.
         scores: how sure it is of each object, from 0 to 1.
         rivals: what other methods count, by their names.
+        labels: which pixels are of which object, 0 for ground, [height, width]; None if only boxes are known.
         ms: milliseconds for reading it and looking at it.
     """
 
@@ -48,6 +49,7 @@ class Counted:
     boxes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 4)))
     scores: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     rivals: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    labels: np.ndarray | None = None
     ms: float = 0.0
 
     @property
@@ -151,6 +153,7 @@ def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor | N
         boxes=said.boxes,
         scores=said.scores,
         rivals=said.rivals,
+        labels=said.labels,
     )
 
 

@@ -1,12 +1,14 @@
 """What does a count look like as rows of tables?
 
-    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,p_correct,
-                                       watershed,log,needs_review,reason,n_tiles,model,model_sha256
+    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,confidence,
+                                       watershed,log,edge,needs_review,reason,width,height,model,model_sha256
     objects.csv    one row per object: file,id,x,y,w,h,score     in the picture's own pixels
     timings.csv    one row per file:   file,ms                   of the clock, and so never twice the same
 
-`p_correct` is the posterior probability of the count, `score` that the object is there, `reason` a code of
-`subitize.evaluation.doubts` or of `subitize.core.image_io.PictureError`.
+`confidence` is what the model's posterior gives the count, `score` what it gives that the object is there:
+neither is calibrated. `edge` says whether what is cut by the border counts, `reason` is a code of
+`subitize.evaluation.doubts`, of `subitize.counter.catalogue_answer` or of
+`subitize.core.image_io.PictureError`, `width` and `height` are the picture's, in pixels.
 
 The tables are UTF-8, with one row a line but for names that hold a line's end, which stand in quotes. A
 spreadsheet runs a cell that begins with = + - @ as a formula; a name that does gets an apostrophe before it,
@@ -17,13 +19,14 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from subitize.core.interfaces import PictureCounter
 from subitize.evaluation.pictures import Counted
 from subitize.training.run import Run
 
 RIVALS = ("watershed", "log")  # what these count, where a model asks them
 COUNTS = (
-    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "p_correct"),
-    *(*RIVALS, "needs_review", "reason", "n_tiles", "model", "model_sha256"),
+    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "confidence", *RIVALS),
+    *("edge", "needs_review", "reason", "width", "height", "model", "model_sha256"),
 )
 OBJECTS = ("file", "id", "x", "y", "w", "h", "score")
 TIMINGS = ("file", "ms")
@@ -32,13 +35,14 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")  # beginnings of a cell that a
 
 def count_row(counted: Counted, run: Run) -> list[object]:
     """The line of counts.csv for one picture."""
-    file, model = as_cell(counted.file), [as_cell(run.path.name), run.digest]
+    file, edge, model = as_cell(counted.file), edge_of(run), [as_cell(run.path.name), run.digest]
     if counted.failed:
-        return [file, "failed", *[""] * (5 + len(RIVALS)), "true", counted.reason, 0, *model]
+        return [file, "failed", *[""] * (5 + len(RIVALS)), edge, "true", counted.reason, "", "", *model]
     numbers = [counted.count, f"{counted.expected:.3f}", *counted.interval, f"{counted.posterior.max():.4f}"]
     rivals = [counted.rivals.get(name, "") for name in RIVALS]
+    height, width, _ = counted.picture.shape
     review = "true" if counted.needs_review else "false"
-    return [file, "ok", *numbers, *rivals, review, counted.reason, 1, *model]
+    return [file, "ok", *numbers, *rivals, edge, review, counted.reason, width, height, *model]
 
 
 def object_rows(counted: Counted) -> list[list[object]]:
@@ -53,6 +57,11 @@ def object_rows(counted: Counted) -> list[list[object]]:
 def timing_row(counted: Counted) -> list[object]:
     """The line of timings.csv for one picture."""
     return [as_cell(counted.file), "" if counted.failed else f"{counted.ms:.1f}"]
+
+
+def edge_of(run: Run) -> str:
+    """Whether what is cut by the border counts; empty for a model that has no rule for it."""
+    return run.learner.edge if isinstance(run.learner, PictureCounter) else ""
 
 
 def as_cell(name: str) -> str:

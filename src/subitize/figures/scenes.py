@@ -111,11 +111,11 @@ def noun(count: int) -> str:
 
 
 def how_sure(posterior: Float[np.ndarray, "counts"]) -> str:
-    """The probability of the most probable count; of a large one the interval that holds 90 %."""
+    """What the posterior gives the most probable count; of a large one the interval that holds 90 %."""
     if int(np.argmax(posterior)) <= MOST_NUMBERED:
-        return f"{percent(float(posterior.max()))} sure"
+        return f"confidence {percent(float(posterior.max()))}"
     low, high = (int(edge[0]) for edge in intervals(posterior[None]))
-    return f"90 % sure: {low} to {high}"
+    return f"90 % interval: {low} to {high}"
 
 
 def percent(probability: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
-from subitize.core.interfaces import Counter, Learner, Look
+from subitize.core.interfaces import Counter, Learner, Look, PictureCounter
 from subitize.core.json import JSON
 from subitize.scenes import AbstractScenes
 from subitize.training.recipe import RECIPE, Recipe, read_recipe
@@ -98,6 +98,19 @@ class Run:
             UsageError: the model cannot do that; see `AIR.extended`.
         """
         return dataclasses.replace(self, model=self.counter.extended(self.model, max_objects, looks))
+
+    def with_edge(self, edge: str) -> "Run":
+        """The same run, with another rule for what is cut by the border: count, half or skip.
+
+        Raises:
+            UsageError: its model has no such rule.
+        """
+        if not (isinstance(self.learner, PictureCounter) and dataclasses.is_dataclass(self.learner)):
+            raise UsageError(
+                f"A model of '{self.recipe.name}' has no rule for what is cut by the border. Leave `edge` "
+                "out, or use a run of a catalogue."
+            )
+        return dataclasses.replace(self, learner=dataclasses.replace(self.learner, edge=edge))  # pyright: ignore[reportCallIssue]
 
 
 def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -> Run:

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from subitize.models.catalogue.channel import CHANNELS, chosen_channel, grey_of
 from subitize.models.catalogue.normalize import BLOCK, DIAMETER, Known, Normalizer, appearance
-from subitize.models.catalogue.rivals import blobs, segmented
+from subitize.models.catalogue.rivals import blobs, boxes_in, segmented
 
 CENTRES = np.array([(0.2, 0.2), (0.25, 0.7), (0.6, 0.3), (0.7, 0.75), (0.45, 0.5), (0.85, 0.15)])
 
@@ -54,7 +54,8 @@ def test_sides_are_whole_blocks_and_the_scale_maps_places_back():
     found = normalizer(grey)
     assert all(side % BLOCK == 0 for side in found.pixels.shape)
     np.testing.assert_allclose(found.scale * grey.shape, found.pixels.shape)
-    centres = segmented(found.pixels).centres / found.scale
+    boxes = boxes_in(segmented(found.pixels))
+    centres = (boxes[:, 1::-1] + boxes[:, :1:-1]) / 2 / found.scale
     inside = [(r, c) for r, c in 200 * CENTRES if c < 130 - 10]
     for row, column in inside:
         assert np.linalg.norm(centres - (row, column), axis=1).min() < 1.5
@@ -67,15 +68,16 @@ def test_what_is_given_is_not_measured():
 
 def test_rivals_count_discs_that_lie_apart():
     pixels = appearance([picture()])(picture()).pixels
-    assert len(segmented(pixels).centres) == len(CENTRES)
-    assert len(blobs(pixels)) == len(CENTRES)
-    labels = segmented(pixels).labels
-    areas = np.bincount(labels.ravel())[1:]
+    areas = np.bincount(segmented(pixels).ravel())[1:]
+    assert len(areas) == len(CENTRES)
+    boxes = blobs(pixels)
+    assert len(boxes) == len(CENTRES)
+    np.testing.assert_allclose(boxes[:, 2:] - boxes[:, :2], DIAMETER, rtol=0.35)
     np.testing.assert_allclose(areas, np.pi * (DIAMETER / 2) ** 2, rtol=0.25)
 
 
 def test_rivals_see_nothing_where_nothing_is():
-    assert len(segmented(np.zeros((48, 48))).centres) == 0
+    assert len(boxes_in(segmented(np.zeros((48, 48))))) == 0
     assert len(blobs(np.zeros((48, 48)))) == 0
 
 

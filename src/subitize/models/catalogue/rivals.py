@@ -6,8 +6,6 @@
 Both are scikit-image's. They know the size of the objects and have no ground to fight with, as the catalogue.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy import ndimage
 from skimage.feature import blob_log, peak_local_max
@@ -19,23 +17,11 @@ APART = 0.7  # least distance of two peaks, over the inner radius of an object
 BRIGHT = 0.15  # least response of the Laplacian, over the brightness of an object
 
 
-class Segmented(NamedTuple):
-    """What the watershed makes of a picture.
-
-    Attributes:
-        labels: 0 for ground, 1, 2, … for objects; [height, width].
-        centres: (row, column) of each object.
-    """
-
-    labels: np.ndarray
-    centres: np.ndarray
-
-
-def segmented(pixels: np.ndarray) -> Segmented:
-    """The watershed of a normalized picture."""
+def segmented(pixels: np.ndarray) -> np.ndarray:
+    """The watershed of a normalized picture: 0 for ground, 1, 2, … for objects; [height, width]."""
     found, number = components(pixels, blur=1.0, least=LEAST, largest_hole=HOLE)
     if not number:
-        return Segmented(found, np.zeros((0, 2)))
+        return found
     areas = ndimage.sum_labels(found > 0, found, range(1, number + 1))
     found = np.where(np.isin(found, 1 + np.flatnonzero(areas >= SPECK)), found, 0)
     smooth = ndimage.gaussian_filter(depth(found > 0), 1)
@@ -43,13 +29,23 @@ def segmented(pixels: np.ndarray) -> Segmented:
     peaks = peak_local_max(smooth, min_distance=apart, labels=found, exclude_border=False)
     seeds = np.zeros(pixels.shape, int)
     seeds[tuple(peaks.T)] = 1 + np.arange(len(peaks))
-    labels = watershed(-smooth, seeds, mask=found > 0)
-    centres = ndimage.center_of_mass(labels > 0, labels, range(1, len(peaks) + 1)) if len(peaks) else []
-    return Segmented(labels, np.array(centres).reshape(-1, 2) + 0.5)
+    return watershed(-smooth, seeds, mask=found > 0)
+
+
+def boxes_in(labels: np.ndarray, number: int = 0) -> np.ndarray:
+    """The smallest box x0, y0, x1, y1 around each label from 1 on; not a number where there is none; [n, 4].
+
+    Args:
+        labels: [height, width], 0 for ground.
+        number: of labels; the largest one if 0.
+    """
+    places = ndimage.find_objects(labels, number)
+    edges = [[np.nan] * 4 if p is None else [p[1].start, p[0].start, p[1].stop, p[0].stop] for p in places]
+    return np.array(edges, float).reshape(-1, 4)
 
 
 def blobs(pixels: np.ndarray) -> np.ndarray:
-    """Centres (row, column) of the blobs that the Laplacian of Gaussian finds in a normalized picture."""
+    """Boxes x0, y0, x1, y1 around the blobs that the Laplacian of Gaussian finds in a normalized picture."""
     sigma = DIAMETER / 2 / np.sqrt(2)
     found = blob_log(
         pixels.astype(np.float32),
@@ -59,4 +55,5 @@ def blobs(pixels: np.ndarray) -> np.ndarray:
         threshold=BRIGHT,
         exclude_border=False,
     )
-    return found[:, :2] + 0.5
+    centres, radius = found[:, 1::-1] + 0.5, np.sqrt(2) * found[:, 2:]
+    return np.concatenate([centres - radius, centres + radius], 1)
