@@ -34,6 +34,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         no_sums,
         cells,
         doubts_of_a_catalogue,
+        doubts_of_runs,
+        reasons_of_files,
         fields,
     )
     for make in (*CLAIM_TABLES, *others):
@@ -135,17 +137,37 @@ def marked(word: str) -> str:
 
 
 def doubts() -> str:
-    """The reasons for review, as the code that gives them tells them."""
-    from subitize.evaluation import doubts
+    """The reasons for review that AIR and DAIR give."""
+    from subitize.evaluation.reasons import OF_AIR_AND_DAIR, OF_EVERY_MODEL
 
-    return (doubts.__doc__ or "").split("\n", 2)[2].strip()
+    return codes(OF_AIR_AND_DAIR | OF_EVERY_MODEL)
 
 
 def doubts_of_a_catalogue() -> str:
-    """The reasons for doubt that a catalogue gives, as their module lists them."""
-    from subitize.counter import catalogue_answer
+    """The reasons for review that a catalogue gives."""
+    from subitize.evaluation.reasons import OF_A_CATALOGUE, OF_EVERY_MODEL
 
-    return (catalogue_answer.__doc__ or "").split("\n", 2)[2].strip()
+    return codes(OF_A_CATALOGUE | OF_EVERY_MODEL)
+
+
+def doubts_of_runs() -> str:
+    """What a run may say against itself."""
+    from subitize.evaluation.reasons import OF_THE_RUN
+
+    return codes(OF_THE_RUN)
+
+
+def reasons_of_files() -> str:
+    """Why a file may have no count."""
+    from subitize.evaluation.reasons import OF_A_FILE
+
+    return codes(OF_A_FILE)
+
+
+def codes(meanings: dict[str, str]) -> str:
+    """A table of codes and what they mean."""
+    rows = (f"| `{code}` | {meaning} |" for code, meaning in meanings.items())
+    return "\n".join(["| code | what it means |", "|---|---|", *rows])
 
 
 def fields() -> str:

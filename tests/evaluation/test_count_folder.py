@@ -14,7 +14,7 @@ from PIL import Image
 from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
-from subitize.evaluation.overlays import overlay_paths
+from subitize.evaluation.images import image_paths
 from subitize.evaluation.pictures import Counted, scores_of
 
 PREPROCESSOR = Preprocessor(24, 24)
@@ -48,7 +48,7 @@ def files(tmp_path_factory) -> list[tuple[Path, str]]:
 
 def count(folder: Path, run, files, *, to: int = len(NAMES), resume: bool = False) -> int:
     """Count up to a picture; returns how many were done before."""
-    with open_count(folder, run, files, PREPROCESSOR, draw, resume=resume) as counts:
+    with open_count(folder, run, files, PREPROCESSOR, {"overlays": draw}, resume=resume) as counts:
         before = counts.done
         for name in NAMES[before:to]:
             counts.write(counted(name))
@@ -164,7 +164,12 @@ def test_a_count_only_goes_on_with_all_as_it_was(untrained, files, tmp_path):
     }
     assert model.settings.max_objects == 2
     for changed, other in others.items():
-        asked = {"run": untrained, "files": files, "preprocessor": PREPROCESSOR, "draw": draw} | other
+        asked = {
+            "run": untrained,
+            "files": files,
+            "preprocessor": PREPROCESSOR,
+            "draw": {"overlays": draw},
+        } | other
         with (
             pytest.raises(UsageError, match=f"began with other {changed}\\."),
             open_count(out, **asked, resume=True),
@@ -178,13 +183,13 @@ def test_a_picture_that_changed_meanwhile_is_noticed(untrained, files, tmp_path)
     for file, _ in own:
         file.write_bytes(b"?")
     then = own[0][0].stat().st_mtime_ns
-    with open_count(tmp_path / "out", untrained, own, PREPROCESSOR, draw) as counts:
+    with open_count(tmp_path / "out", untrained, own, PREPROCESSOR, {"overlays": draw}) as counts:
         counts.write(counted("a.png"))
     own[0][0].write_bytes(b"!")
     os.utime(own[0][0], ns=(then, then + 1_000_000_000))
     with (
         pytest.raises(UsageError, match="other files_sha256"),
-        open_count(tmp_path / "out", untrained, own, PREPROCESSOR, draw, resume=True),
+        open_count(tmp_path / "out", untrained, own, PREPROCESSOR, {"overlays": draw}, resume=True),
     ):
         pass
 
@@ -209,7 +214,7 @@ def test_what_else_is_there_is_never_written_to(untrained, files, whole, tmp_pat
 
 
 def test_two_do_not_count_into_one_folder(untrained, files, tmp_path):
-    with open_count(tmp_path / "out", untrained, files, PREPROCESSOR, draw) as counts:
+    with open_count(tmp_path / "out", untrained, files, PREPROCESSOR, {"overlays": draw}) as counts:
         counts.write(counted(NAMES[0]))
         with pytest.raises(UsageError, match="Another process is counting into"):
             count(tmp_path / "out", untrained, files, resume=True)
@@ -219,12 +224,12 @@ def test_two_do_not_count_into_one_folder(untrained, files, tmp_path):
 def test_every_overlay_has_a_place_of_its_own_that_a_file_system_takes(tmp_path):
     names = ["a.png", "a.PNG", "a", "b.jpg", "b.jpg.png", "c.png/d.png", "c.png", "c.png.png"]
     names += [f"{'ä' * 125}{i}.jpg" for i in range(2)] + [f"deep/{'x' * 251}.jpg"]
-    paths = overlay_paths(tmp_path, names)
+    paths = image_paths(tmp_path / "overlays", names)
     assert len(set(paths)) == len(names)
-    assert [path.relative_to(tmp_path).as_posix() for path in paths[:5]] == [
+    assert [path.relative_to(tmp_path / "overlays").as_posix() for path in paths[:5]] == [
         *("a.png", "a.PNG", "a.png.png", "b.jpg.png", "b.jpg.png.png")
     ]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    assert overlay_paths(tmp_path, names) == paths
+    assert image_paths(tmp_path / "overlays", names) == paths

@@ -1,7 +1,7 @@
 """`subitize count`: how many objects are in each of these pictures?
 
-It writes counts.csv, objects.csv, timings.csv (`subitize.evaluation.tables`) and overlays, each picture's as
-soon as it is counted (`subitize.evaluation.count_folder`).
+It writes counts.csv, objects.csv, timings.csv (`subitize.evaluation.tables`) and images, each picture's as
+soon as it is counted (`subitize.evaluation.count_folder`), and at the end objects.json and report.html.
 """
 
 import dataclasses
@@ -55,6 +55,8 @@ class Count:
             left border only; or skip, not at all. For catalogues.
         pages: what to count in a file of several pages: each page, the first one, or max, the brightest that
             any page has in each pixel.
+        save: what to write beside the tables: overlays, labels (by a catalogue: which pixels are of which
+            object), coco (objects.json), report (report.html); or none.
         debug: show the traceback of an error.
     """
 
@@ -68,6 +70,9 @@ class Count:
     invert: str | None = None
     edge: Literal["count", "half", "skip"] | None = None
     pages: Literal["each", "first", "max"] = "each"
+    save: tuple[Literal["overlays", "labels", "coco", "report", "none"], ...] = (
+        *("overlays", "labels", "coco", "report"),
+    )
     debug: bool = False
 
     def __post_init__(self):
@@ -127,9 +132,11 @@ def main(words: Sequence[str]) -> int:
         say(remark)
     preprocessor = preprocessor_of(run, options.fit, options.invert)
     files = paged(found.files, options.pages)
-    counts = count(run, files, preprocessor, out, resume=options.resume)
+    counts = count(run, files, preprocessor, out, options.save, resume=options.resume)
     failed = counts.failures.total()
     done = counts.done - failed
+    if "report" in options.save:
+        print(f"report: {printable(out / 'report.html')}")
     print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
     if not done:
         raise none_counted(counts.failures, out)
@@ -171,12 +178,21 @@ def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
     return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")
 
 
-def count(run: Any, files: Sequence[tuple[Any, str]], preprocessor: Any, out: Path, *, resume: bool) -> Any:
+def count(
+    run: Any,
+    files: Sequence[tuple[Any, str]],
+    preprocessor: Any,
+    out: Path,
+    save: Sequence[str],
+    *,
+    resume: bool,
+) -> Any:
     """Count files into a folder, with progress; returns the `CountFolder`."""
     from subitize.evaluation.count_folder import open_count
     from subitize.evaluation.pictures import count_files
+    from subitize.figures.outputs import files_of, images_of
 
-    opened = open_count(out, run, files, preprocessor, overlay_of, resume=resume)
+    opened = open_count(out, run, files, preprocessor, images_of(run, save), resume=resume)
     with Watch("count") as watch, opened as counts:
         print(f"model: {printable(run.path.absolute())}", f"out: {printable(out)}", sep="\n", flush=True)
         if counts.done:
@@ -187,7 +203,7 @@ def count(run: Any, files: Sequence[tuple[Any, str]], preprocessor: Any, out: Pa
                 if counted.failed:
                     say(counted.sentence)
                 watch({"step": counts.done, "steps": len(files)})
-            counts.finish()
+            counts.finish(files_of(run, save))
         except KeyboardInterrupt as stop:
             raise Stopped(stop, counts.done, len(files), out) from None
         except OSError as error:
@@ -196,14 +212,6 @@ def count(run: Any, files: Sequence[tuple[Any, str]], preprocessor: Any, out: Pa
             full = f"The disk is full at {printable(out)}; make room."
             raise DiskFullError(f"{full} {how_to_go_on(out)}") from error
     return counts
-
-
-def overlay_of(counted: Any) -> Any:
-    """The picture with its numbered windows, its count, and the reasons to look twice."""
-    from subitize.figures.scenes import overlay
-
-    note = counted.reason.replace(";", ", ").replace("_", " ")
-    return overlay(counted.picture, counted.boxes, counted.posterior, note=note)
 
 
 def how_to_go_on(out: Path) -> str:

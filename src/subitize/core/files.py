@@ -37,6 +37,11 @@ def alone(folder: Path, doing: str = "training in") -> Iterator[None]:
         ) from None
 
 
+def unfinished(path: Path) -> Path:
+    """The name of a file that is written over some time, until it is whole."""
+    return path.with_name(f"{path.name}{PARTIAL}")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is either whole or not there, even if the power fails."""
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")

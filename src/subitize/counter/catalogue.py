@@ -32,12 +32,14 @@ class CatalogueOptions:
         channel: what of the colours to look at: grey, red, green, blue, or colourful, the largest minus the
             smallest of the three; chosen if None.
         brightness: of a typical object over its ground, as a share of the pictures' range; measured if None.
+        light: adds, if the light of objects that overlap adds up, or covers; measured if None.
     """
 
     diameter: float | None = None
     ground: Literal["dark", "bright"] | None = None
     channel: Literal["grey", "red", "green", "blue", "colourful"] | None = None
     brightness: float | None = None
+    light: Literal["adds", "covers"] | None = None
     bounds: ClassVar[dict] = {
         "diameter": Bound(1, 10_000, "in pixels"),
         "brightness": Bound(1e-9, 1, "a share of the range of a picture"),
@@ -80,24 +82,26 @@ class CatalogueOptions:
         from subitize.models.catalogue.normalize import Known
 
         dark = None if self.ground is None else self.ground == "bright"
-        return composed_scenes(data.scenes, split, Known(self.diameter, dark, self.brightness), self.channel)
+        known = Known(self.diameter, dark, self.brightness)
+        return composed_scenes(data.scenes, split, known, self.channel, self.light)
 
     def derived(
         self, data: Data, scenes: ComposedScenes, seed: int, watch: Watch
     ) -> tuple["CatalogueOptions", dict[str, str]]:
         """The options with what was measured in the pictures."""
-        n = scenes.harvest.normalizer
+        harvest, n = scenes.harvest, scenes.harvest.normalizer
         ground = "bright" if n.dark else "dark"
-        found = CatalogueOptions(n.diameter, ground, scenes.harvest.channel, n.brightness)  # pyright: ignore[reportArgumentType]
+        found = CatalogueOptions(n.diameter, ground, harvest.channel, n.brightness, harvest.light)  # pyright: ignore[reportArgumentType]
         return found, {}
 
     def remark(self, scenes: ComposedScenes) -> str:
         """What it sees in the folder."""
         harvest = scenes.harvest
         channel = "" if self.channel == "grey" else f", in the channel {self.channel}"
+        adds = "; light adds up where they overlap" if self.light == "adds" else ""
         return (
             f"sees {len(harvest.objects)} lone objects in {len(harvest.files)} pictures, about "
-            f"{self.diameter:.1f} pixels across, on a {self.ground} ground{channel}"
+            f"{self.diameter:.1f} pixels across, on a {self.ground} ground{channel}{adds}"
         )
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> CatalogueLearner:

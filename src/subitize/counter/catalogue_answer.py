@@ -1,16 +1,6 @@
 """How is what is named in a picture told: how many there may be, where each lies, and what is doubtful?
 
-Reasons for doubt, as codes:
-
-    rivals_disagree     watershed and Laplacian of Gaussian both are more than a fifth away, on one side
-    low_confidence      the interval is wider than half of the count
-    too_dense           objects fill more than 60 % of the picture: its ground cannot be found
-    fainter, brighter   what stands out is a third as bright as the folder's objects or less, or three times
-                        or more: something very bright may hide them
-    colour_lost         nothing stands out, but in another channel something would: train with --channel
-    other_ground        nothing stands out, but what is darker (or brighter) than its ground would, where the
-                        folder's objects are brighter (or darker): train with --ground
-    blank               the values of the file are all the same, or nearly, and nothing stands out
+Reasons for doubt are codes, which `subitize.evaluation.reasons` explains.
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -26,10 +26,12 @@ from subitize.core.picture_files import find_pictures, paged, state_of
 from subitize.models.catalogue.channel import chosen_channel, grey_of
 from subitize.models.catalogue.compose import Bank, bank_of, example
 from subitize.models.catalogue.harvest import CROP, Lone, lone_objects
+from subitize.models.catalogue.light import light_of
 from subitize.models.catalogue.normalize import AREA, Known, Normalizer, appearance
 from subitize.scenes.base import AbstractScenes, Scene
 
 Source = TypeVar("Source")
+Light = Literal["adds", "covers"]
 PICTURES = 40  # that are learned from
 PIXELS = 40_000_000  # of them all together, about
 FEWEST, FEW = 3, 15  # lone objects: below the first nothing is learned, below the second all is doubtful
@@ -48,6 +50,7 @@ class Harvest:
         normalizer: brings pictures to normalized ones.
         pictures: the normalized ones.
         objects: lone objects in them.
+        light: adds, or covers, where objects overlap.
     """
 
     files: tuple[str, ...]
@@ -57,6 +60,7 @@ class Harvest:
     normalizer: Normalizer
     pictures: tuple[np.ndarray, ...]
     objects: tuple[Lone, ...]
+    light: Light
 
     @property
     def digest(self) -> str:
@@ -85,7 +89,7 @@ class ComposedScenes(AbstractScenes):
     family: ClassVar[str] = "composed"
 
     def __init__(self, harvest: Harvest, path: str, split: str):
-        self.bank = bank_of(harvest.pictures, harvest.objects, 0)
+        self.bank = bank_of(harvest.pictures, harvest.objects, 0, adds=harvest.light == "adds")
         self.harvest, self.path, self.split = harvest, path, split
 
     @property
@@ -132,7 +136,9 @@ class ComposedScenes(AbstractScenes):
         return Batch(image[..., None], indices, labels)
 
 
-def composed_scenes(path: str, split: str, given: Known, channel: str | None) -> ComposedScenes:
+def composed_scenes(
+    path: str, split: str, given: Known, channel: str | None, light: Light | None = None
+) -> ComposedScenes:
     """The scenes of a folder.
 
     Args:
@@ -140,11 +146,13 @@ def composed_scenes(path: str, split: str, given: Known, channel: str | None) ->
         split: "train" or "test".
         given: what is known of its objects; the rest is measured.
         channel: what of the colours to look at; chosen if None.
+        light: adds, or covers; measured if None.
 
     Raises:
         NoInputError: there is no picture that can be read, or next to nothing in them lies alone.
     """
-    return ComposedScenes(harvested(path, given, channel), path, split)
+    found = harvested(path, given, channel)
+    return ComposedScenes(dataclasses.replace(found, light=light or found.light), path, split)
 
 
 def harvested(path: str, given: Known, channel: str | None) -> Harvest:
@@ -173,7 +181,9 @@ def harvest_of(
             f"{len(objects)} were found. Add pictures in which objects lie apart, or train `--model dair`."
         )
     remarks = (*left_out, *learned_from(len(pictures), len(found.files)))
-    return Harvest(tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects))
+    light = light_of(normalized, objects)
+    parts = tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects), light
+    return Harvest(*parts)
 
 
 def read_some(

@@ -1,10 +1,11 @@
-"""How are the tables and overlays of a count written so that nothing that was done is ever lost?
+"""How are the tables and images of a count written so that nothing that was done is ever lost?
 
     count.json                 what is counted with what: a count goes on only with the same
-    overlays/                  each picture with its numbered windows and its count
+    overlays/, labels/         images of each picture (`subitize.evaluation.images`)
     counts.csv.partial, …      the tables while the count goes on; they lose `.partial` at its end
+    objects.json, report.html  made of the tables at its end, just before
 
-A picture's row in `counts.csv` is written last, after its overlay and its other rows, and goes to the system
+A picture's row in `counts.csv` is written last, after its images and its other rows, and goes to the system
 at once. So whatever ends the process, every row there is of a finished picture; what is unfinished is dropped
 when the count goes on, and the tables end as if nothing had happened.
 """
@@ -15,18 +16,19 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
 
-from subitize.core.files import PARTIAL, alone, sync_folder, write_atomically
+from subitize.core.files import alone, sync_folder, unfinished, write_atomically
 from subitize.core.image_io import Page
-from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS
+from subitize.core.picture_files import COUNTS_TABLE, OBJECTS_TABLE, REQUEST
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_request import REQUEST, check_folder, request_of
-from subitize.evaluation.overlays import overlay_paths, save_overlay
+from subitize.evaluation.count_request import check_folder, request_of
+from subitize.evaluation.images import image_paths, save_image
 from subitize.evaluation.pictures import Counted
 from subitize.evaluation.tables import (
     COUNTS,
@@ -41,12 +43,14 @@ from subitize.evaluation.tables import (
 )
 from subitize.training.run import Run
 
-TABLES = {"timings.csv": TIMINGS, "objects.csv": OBJECTS, COUNTS_TABLE: COUNTS}  # the last one ends a count
+TABLES = {"timings.csv": TIMINGS, OBJECTS_TABLE: OBJECTS, COUNTS_TABLE: COUNTS}  # the last one ends a count
 LAST_CELLS = {  # of a whole row: a cut one may look whole by what comes after it
     "timings.csv": r"(\d+\.\d)?",
-    "objects.csv": r"[01]\.\d{4}",
+    OBJECTS_TABLE: r"[01]\.\d{4}",
     COUNTS_TABLE: "[0-9a-f]{64}",
 }
+NOTHING_MORE: Mapping[str, Callable[[Path], Iterator[str]]] = MappingProxyType({})
+Drawing = Mapping[str, Callable[[Counted], Image.Image]]
 SYNC_EVERY = 1.0  # seconds after which what was written is forced onto the disk
 
 
@@ -56,7 +60,7 @@ class CountFolder:
     Args:
         folder: of the count, in which the tables have been begun.
         run: the model.
-        draw: makes the overlay of a picture.
+        draw: makes images of a picture, by the folders that they go to.
         names: of all pictures, in order.
         done: rows of counts.csv that are there already.
 
@@ -71,12 +75,12 @@ class CountFolder:
         self,
         folder: Path,
         run: Run,
-        draw: Callable[[Counted], Image.Image],
+        draw: Drawing,
         names: Sequence[str],
         done: Sequence[Sequence[str]],
     ):
         self.folder, self.run, self.draw = folder, run, draw
-        self.overlays = overlay_paths(folder / OVERLAYS, names)
+        self.images = {name: image_paths(folder / name, names) for name in draw}
         self.tables = {name: Table(unfinished(folder / name)) for name in TABLES}
         self.done = self.objects = self.doubtful = 0
         self.failures: Counter[str] = Counter()
@@ -86,19 +90,27 @@ class CountFolder:
 
     def write(self, counted: Counted) -> None:
         """Write what was found in the next picture."""
-        if not counted.failed:
-            save_overlay(self.draw(counted), self.overlays[self.done])
+        for name, draw in self.draw.items() if not counted.failed else ():
+            save_image(draw(counted), self.images[name][self.done])
         row = count_row(counted, self.run)
         self.tables["timings.csv"].append([timing_row(counted)])
-        self.tables["objects.csv"].append(object_rows(counted) if not counted.failed else [])
+        self.tables[OBJECTS_TABLE].append(object_rows(counted) if not counted.failed else [])
         self.tables[COUNTS_TABLE].append([row])
         self._add(row)
         if time.monotonic() - self.synced > SYNC_EVERY:
             self.sync()
 
-    def finish(self) -> None:
-        """Give the tables their names."""
+    def finish(self, made: Mapping[str, Callable[[Path], Iterator[str]]] = NOTHING_MORE) -> None:
+        """Make what is made of the tables, and give them their names.
+
+        Args:
+            made: names of files, and what gives their text, in pieces, for the folder of a count.
+        """
         self.sync()
+        for name, pieces in made.items():
+            with unfinished(self.folder / name).open("w", encoding="utf-8", newline="") as file:
+                file.writelines(pieces(self.folder))
+            unfinished(self.folder / name).replace(self.folder / name)
         for name in TABLES:
             unfinished(self.folder / name).replace(self.folder / name)
         sync_folder(self.folder)
@@ -156,7 +168,7 @@ def open_count(
     run: Run,
     files: Sequence[tuple[Path | Page, str]],
     preprocessor: Preprocessor | None,
-    draw: Callable[[Counted], Image.Image],
+    draw: Drawing,
     *,
     resume: bool = False,
 ) -> Iterator[CountFolder]:
@@ -167,41 +179,49 @@ def open_count(
         run: the model.
         files: all pictures with their names, in order.
         preprocessor: brings them to the model's canvas.
-        draw: makes the overlay of a picture.
+        draw: makes images of a picture, by the folders that they go to.
         resume: go on with a count that did not end; one that never began begins.
 
     Raises:
         UsageError: the folder holds something else, which is never overwritten, or another process counts
             into it.
     """
-    request = request_of(run, files, preprocessor)
+    request = request_of(run, files, preprocessor) | {"images": " ".join(draw)}
     check_folder(folder, request, resume=resume)
     with alone(folder, "counting into"):
         check_folder(folder, request, resume=resume)  # nobody has come in between
         write_atomically(folder / REQUEST, json.dumps(request, indent=1).encode())
         names = [name for _, name in files]
-        counts = CountFolder(folder, run, draw, names, recovered(folder, names))
+        counts = CountFolder(folder, run, draw, names, recovered(folder, names, draw))
         try:
             yield counts
         finally:
             counts.close()
 
 
-def recovered(folder: Path, names: Sequence[str]) -> list[list[str]]:
-    """The rows of pictures that are finished; the tables are cut down to them, or begun."""
+def recovered(folder: Path, names: Sequence[str], images: Iterable[str]) -> list[list[str]]:
+    """The rows of pictures that are finished; the tables are cut down to them, or begun.
+
+    Args:
+        folder: of the count.
+        names: of all pictures, in order.
+        images: names of the folders of images that belong to it.
+    """
     for name in TABLES:  # the end of a count may have been cut short
         if (folder / name).exists():
             (folder / name).replace(unfinished(folder / name))
     tables = {name: read_rows(folder, name) for name in TABLES}
-    objects = Counter(row[0] for row in tables["objects.csv"])
-    overlays = overlay_paths(folder / OVERLAYS, names)
+    objects = Counter(row[0] for row in tables[OBJECTS_TABLE])
+    paths = [image_paths(folder / name, names) for name in images]
     done = []
-    for name, row, overlay in zip(names, tables[COUNTS_TABLE], overlays, strict=False):
-        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], overlay):
+    for i, (name, row) in enumerate(zip(names, tables[COUNTS_TABLE], strict=False)):
+        own = [each[i] for each in paths]
+        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], own):
             break
         done.append(row)
     finished = {row[0] for row in done}
-    (folder / OVERLAYS).mkdir(exist_ok=True)
+    for name in images:
+        (folder / name).mkdir(exist_ok=True)
     for name, head in TABLES.items():
         rows = [head, *(row for row in tables[name] if row[0] in finished)]
         write_atomically(unfinished(folder / name), as_lines(rows).encode())
@@ -217,13 +237,9 @@ def read_rows(folder: Path, name: str) -> list[list[str]]:
     return [row for row in rows[1:] if len(row) == columns and re.fullmatch(last, row[-1])]
 
 
-def is_whole(row: Sequence[str], objects: int, overlay: Path) -> bool:
+def is_whole(row: Sequence[str], objects: int, images: Iterable[Path]) -> bool:
     """Whether all that belongs to a row of counts.csv is there: a failing power may lose some of it."""
     if row[COUNTS.index("status")] == "failed":
         return True
-    return row[COUNTS.index("count")] == str(objects) and overlay.is_file() and overlay.stat().st_size > 0
-
-
-def unfinished(path: Path) -> Path:
-    """The name of a table while its count goes on."""
-    return path.with_name(f"{path.name}{PARTIAL}")
+    there = all(path.is_file() and path.stat().st_size > 0 for path in images)
+    return there and row[COUNTS.index("count")] == str(objects)

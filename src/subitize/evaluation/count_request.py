@@ -12,12 +12,10 @@ from typing import Any
 from subitize.core.errors import UsageError, printable
 from subitize.core.files import LOCK, OWN_MODEL
 from subitize.core.image_io import Page
-from subitize.core.picture_files import COUNTS_TABLE, state_of
+from subitize.core.picture_files import COUNTS_TABLE, REQUEST, state_of
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.tables import edge_of
 from subitize.training.run import Run
-
-REQUEST = "count.json"
 
 
 def request_of(

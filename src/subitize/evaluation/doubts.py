@@ -1,22 +1,7 @@
 """Which of a model's answers should a person look at again?
 
-An answer comes with reasons for doubt:
-
-    low_confidence        q(count) < 0.9
-    at_max_count          the count is N, the most that this model can see: there may be more
-    poor_reconstruction   what was seen explains less than half of the picture:
-                          Σ (x - x̂)² > 1/2 Σ (x - median)²; it is unlike what the model was trained on
-    unexplained_part      some window is left with 0.4 of what the fullest one holds: an object may be missing
-    low_contrast          brightest and darkest pixel are less than 0.05 apart: a faint picture; stretch it
-    narrow_range          a file of 16 bits, or of real numbers, spans less than 1/16 of its range, such as
-                          one of 12 bits in 16: little or nothing of it is seen; stretch it
-    colour_lost           a grey model looks at a picture of which little is left without its colours; train
-                          with --channels 3
-    first_of_N_pages      the file has N pages, and only the first one was read, as --pages first asks
-    blank                 brightest and darkest pixel are the same, or nearly (2/255), with none of the three
-                          reasons above it: explains a count of 0, and speaks against any other
-
-They are signs, not proofs: a model can be wrong without any of them.
+An answer comes with codes of what speaks against believing it: `subitize.evaluation.reasons` says what each
+means, and this file when AIR and DAIR give it.
 """
 
 from collections.abc import Sequence

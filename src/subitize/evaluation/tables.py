@@ -17,8 +17,10 @@ and so does one that has an apostrophe there already, so that `as_name` gets eve
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
+from subitize.core.files import unfinished
 from subitize.core.interfaces import PictureCounter
 from subitize.evaluation.pictures import Counted
 from subitize.training.run import Run
@@ -84,6 +86,13 @@ def as_line(row: Sequence[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(row)  # it quotes what its line end is made of
     return text.getvalue().removesuffix("\r\n") + "\n"
+
+
+def rows_of(folder: Path, table: str) -> Iterator[dict[str, str]]:
+    """The rows of a table of a count, finished or about to be, by the names of its columns."""
+    path = folder / table if (folder / table).exists() else unfinished(folder / table)
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
 
 
 def whole_rows(text: str) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """What a folder's pictures give, and that scenes composed of it tell the truth."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -59,7 +60,7 @@ def picture() -> np.ndarray:
 @pytest.fixture(scope="module")
 def bank(picture) -> Bank:
     with jax.enable_x64(False):
-        return bank_of([picture], lone_objects([picture]), seed=0)
+        return bank_of([picture], lone_objects([picture]), seed=0, adds=False)
 
 
 def test_lone_objects_are_those_that_touch_nothing(picture):
@@ -113,6 +114,18 @@ def test_a_composed_scene_is_a_pure_function_of_its_key(bank):
     assert np.array_equal(image, again)
     assert np.array_equal(labels, truth)
     assert not np.array_equal(image, one(bank, jr.key(4))[0])
+
+
+def test_only_where_light_adds_is_anything_brighter_than_objects(bank):
+    draw, keys = jax.jit(composed), [jr.key(seed) for seed in range(30)]
+    adding = eqx.tree_at(lambda b: b.adds, bank, jnp.array(True))
+    brightest = {
+        adds: max(float(draw(own, key)[0].max()) for key in keys)
+        for adds, own in ((False, bank), (True, adding))
+    }
+    assert brightest[True] > 1.3 * brightest[False]
+    shared = [np.asarray(draw(own, keys[0])[1]) for own in (bank, adding)]
+    np.testing.assert_array_equal(*shared)  # the truth is the same
 
 
 def test_where_truth_says_so_is_an_object_and_where_it_is_dark_none(bank):

@@ -5,7 +5,7 @@ A composed scene is a pure function of a key:
     ground     a crop of bare ground
     objects    variants of lone objects, until they would fill 0.75 u^1.5 of the crop, u ~ U(0, 1)
     places     next to an earlier object, or anywhere, also half outside; none deeper than `DEEPEST`
-    light      composed front to back by occlusion, or as the maximum, or as the sum, one of three
+    light      the sum, where the folder's light adds; else front to back by occlusion, or the maximum
     truth      an object counts if at least `SEEN` of what lies inside the crop is not hidden
 
 One example in `SURE_SHARE` is a crop of the folder itself, of which only part is known.
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from scipy import ndimage
 
 from subitize.models.catalogue.harvest import (
@@ -40,7 +40,7 @@ TOUCHING, OVERLAPPING = (0.85, 1.15), (0.6, 0.85)  # distance over the sum of th
 DEEP = 0.3  # share of neighbours that overlap
 DEEPEST = 0.5  # least distance between two centres, over the sum of their radii
 TRIES = 6  # places that are tried for an object; if none is free, it is left out
-SEEN, SLIVER = 0.3, 6.0  # an object counts if so much of its part inside shows: a share, and pixels
+SEEN, SLIVER = 0.3, 10.0  # an object counts if so much of its part inside shows: a share, and pixels
 SURE_SHARE = 0.25  # of examples
 VARIANTS = 900
 SIZES, LIGHTS, GAIN = 0.18, 0.25, 0.15  # deviation of the logarithm of a variant's size, its light, a scene's
@@ -55,6 +55,7 @@ class Bank(eqx.Module):
         alpha: how much of a pixel is the object's.
         mask: 1 where the object is.
         extent: from the centre to the edge of the mask, by direction, in pixels; [variants, DIRECTIONS].
+        adds: whether the light of objects that overlap adds up.
         grounds: crops of bare ground, [grounds, CROP, CROP].
         sure, targets, known: see `harvest.Sure`; one with nothing known where there is none.
     """
@@ -63,6 +64,7 @@ class Bank(eqx.Module):
     alpha: Float[Array, "variants side side"]
     mask: Float[Array, "variants side side"]
     extent: Float[Array, "variants directions"]
+    adds: Bool[Array, ""]
     grounds: Float[Array, "grounds crop crop"]
     sure: Float[Array, "sure crop crop"]
     targets: Float[Array, "sure cells cells 3"]
@@ -88,7 +90,7 @@ def composed(bank: Bank, key: PRNGKeyArray):
     variants, places, there, number = placed(bank, key)
     ground = bank.grounds[jr.randint(ground_key, (), 0, len(bank.grounds))]
     lights = there * jnp.exp(LIGHTS * jr.normal(light_key, (MOST,)))
-    mode = jr.randint(mode_key, (), 0, 3)
+    mode = jnp.where(bank.adds, 2, jr.randint(mode_key, (), 0, 2))
     rows = jnp.arange(WINDOW) + 0.5
 
     def paint(i, carry):
@@ -166,8 +168,15 @@ def placed(bank: Bank, key: PRNGKeyArray):
     return variants, jnp.where(there[:, None] > 0, centres, CROP // 2).astype(int), there, number
 
 
-def bank_of(pictures: Sequence[np.ndarray], objects: Sequence[Lone], seed: int) -> Bank:
-    """All that scenes are composed of, from normalized pictures and their lone objects."""
+def bank_of(pictures: Sequence[np.ndarray], objects: Sequence[Lone], seed: int, *, adds: bool) -> Bank:
+    """All that scenes are composed of.
+
+    Args:
+        pictures: normalized ones.
+        objects: lone ones in them.
+        seed: of the variants and crops.
+        adds: whether the light of objects that overlap adds up.
+    """
     rng = np.random.default_rng(seed)
     light, alpha, mask = (np.stack(each) for each in zip(*variants(objects, VARIANTS, rng), strict=True))
     grounds, sure = [], []
@@ -177,8 +186,16 @@ def bank_of(pictures: Sequence[np.ndarray], objects: Sequence[Lone], seed: int) 
         sure += sure_crops(picture, centres, round(SURES * len(centres) / len(objects)), rng)
     side = CROP // CELL
     sure = sure or [Sure(np.zeros((CROP, CROP)), np.zeros((side, side, 3)), np.zeros((side, side)))]
-    arrays = [light, alpha, mask, extents(mask), np.stack(grounds), *map(np.stack, zip(*sure, strict=True))]
-    return Bank(*(jnp.asarray(array, jnp.float32) for array in arrays))
+    pixels, targets, known = (single(np.stack(each)) for each in zip(*sure, strict=True))
+    return Bank(
+        *(single(light), single(alpha), single(mask), single(extents(mask)), jnp.array(adds)),
+        *(single(np.stack(grounds)), pixels, targets, known),
+    )
+
+
+def single(array: np.ndarray) -> Array:
+    """An array in single precision."""
+    return jnp.asarray(array, jnp.float32)
 
 
 def variants(objects: Sequence[Lone], number: int, rng: np.random.Generator):

@@ -99,10 +99,12 @@ def merged(catalogues: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     for i in np.lexsort((points[:, 1], points[:, 0], -density)):
         if density[i] < NAMED * len(catalogues):
             break
+        if not free[i]:
+            continue
         group = np.array([j for j in near[i] if free[j]], int)
         nearest = group[np.argsort(np.linalg.norm(points[group] - points[i], axis=1), kind="stable")]
         taken = nearest[np.unique(which[nearest], return_index=True)[1]]
-        if free[i] and len(taken) >= NAMED * len(catalogues):
+        if len(taken) >= NAMED * len(catalogues):
             free[taken] = False
             places.append(points[taken].mean(0))
             named.append(len(taken) / len(catalogues))

@@ -1,0 +1,59 @@
+"""Where do the images go that are made of each picture, and how are they saved?
+
+overlays/NAME.png   the picture with its windows
+labels/NAME.tif     which pixels are of which object: 0 for ground, 1, 2, … as in objects.csv; 16 bits,
+or 32 if there are more objects than that
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+import numpy as np
+from PIL import Image
+
+from subitize.core.files import PARTIAL
+from subitize.core.picture_files import LABELS, OVERLAYS
+
+SAVED = {OVERLAYS: ".png", LABELS: ".tif"}  # folders of images, and their suffix
+FORMATS = {".png": "PNG", ".tif": "TIFF"}
+LONGEST_NAME = 255  # bytes, on most file systems
+
+
+def image_paths(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Where images go: to the pictures' own names, with the folder's suffix at the end; never two to one."""
+    suffix = SAVED[folder.name]
+    folders = {str(parent) for name in names for parent in PurePath(name).parents}
+    paths: dict[str, None] = {}
+    for name in names:
+        place = shortened(name if name.lower().endswith(suffix) else f"{name}{suffix}", suffix)
+        while place in paths or place in folders:
+            place = shortened(f"{place}{suffix}", suffix)
+        paths[place] = None
+    return [folder / place for place in paths]
+
+
+def shortened(name: str, suffix: str) -> str:
+    """A name whose last part a file system takes: a long one ends in its hash."""
+    path = PurePath(name)
+    if len(os.fsencode(path.name)) <= LONGEST_NAME:
+        return name
+    short = os.fsencode(path.name)[:200].decode("utf-8", "ignore")
+    return str(path.with_name(f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:16]}{suffix}"))
+
+
+def save_image(image: Image.Image, path: Path) -> None:
+    """Save an image in the format of its suffix; it is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".image{PARTIAL}"
+    try:
+        image.save(partial, FORMATS[path.suffix])
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def label_image(labels: np.ndarray) -> Image.Image:
+    """Labels [height, width] as an image that napari and ImageJ open."""
+    return Image.fromarray(labels.astype(np.uint16 if labels.max(initial=0) < 2**16 else np.int32))

@@ -1,0 +1,53 @@
+"""What is made of a count beside its tables?
+
+overlays   an image of each picture with its numbered windows
+labels     an image of which pixels are of which object, where the model says so
+coco       objects.json, of all objects
+report     report.html, of the whole count
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from subitize.core.interfaces import PictureCounter
+from subitize.core.picture_files import LABELS, OVERLAYS
+from subitize.evaluation.coco import coco
+from subitize.evaluation.images import label_image
+from subitize.evaluation.pictures import Counted
+from subitize.evaluation.tables import edge_of
+from subitize.figures.report import report, spoken
+from subitize.figures.scenes import overlay
+from subitize.training.run import Run
+
+EDGES = {"count": "counts", "half": "counts above and on the left", "skip": "does not count"}
+
+
+def images_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Counted], Image.Image]]:
+    """What makes the images of a picture, by the folders that they go to."""
+    labelled = {LABELS: labels_of} if isinstance(run.learner, PictureCounter) else {}
+    return {name: draw for name, draw in ({OVERLAYS: overlay_of} | labelled).items() if name in save}
+
+
+def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterator[str]]]:
+    """What makes the files that are made of all tables, by their names."""
+    about = {"model": f"{run.path.name}, SHA-256 {run.digest}"}
+    if edge := edge_of(run):
+        about["what the border of a picture cuts"] = EDGES[edge]
+    if run.flags:
+        about["what the run says against itself"] = spoken(";".join(run.flags))
+    made = {"coco": ("objects.json", coco), "report": ("report.html", partial(report, about=about))}
+    return dict(made[name] for name in made if name in save)
+
+
+def overlay_of(counted: Counted) -> Image.Image:
+    """The picture with its numbered windows, its count, and the reasons to look twice."""
+    return overlay(counted.picture, counted.boxes, counted.posterior, note=spoken(counted.reason))
+
+
+def labels_of(counted: Counted) -> Image.Image:
+    """Which pixels are of which object."""
+    assert counted.labels is not None, "a model of whole pictures says which pixels are an object's"
+    return label_image(counted.labels)
