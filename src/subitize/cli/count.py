@@ -175,6 +175,9 @@ def count(run: Any, files: Sequence[tuple[Any, str]], preprocessor: Any, out: Pa
     opened = open_count(out, run, files, preprocessor, overlay_of, resume=resume)
     with Watch("count") as watch, opened as counts:
         print(f"model: {printable(run.path.absolute())}", f"out: {printable(out)}", sep="\n", flush=True)
+        if found := run.calibration:
+            wide = f"{found.factor:.2f} times as wide as the model's own"
+            print(f"intervals: {wide}, by {found.pictures} verified pictures", flush=True)
         if counts.done:
             say(f"goes on after {counts.done} of {len(files)} files")
         try:
@@ -199,7 +202,7 @@ def overlay_of(counted: Any) -> Any:
     from subitize.figures.scenes import overlay
 
     note = counted.reason.replace(";", ", ").replace("_", " ")
-    return overlay(counted.picture, counted.boxes, counted.posterior, note=note)
+    return overlay(counted.picture, counted.boxes, counted.posterior, interval=counted.interval, note=note)
 
 
 def how_to_go_on(out: Path) -> str:

@@ -25,7 +25,7 @@ from subitize.core.files import PARTIAL, alone, sync_folder, write_atomically
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_request import REQUEST, check_folder, request_of
+from subitize.evaluation.count_request import REQUEST, RUN_PATH, check_folder, request_of
 from subitize.evaluation.overlays import overlay_paths, save_overlay
 from subitize.evaluation.pictures import Counted
 from subitize.evaluation.tables import (
@@ -178,7 +178,8 @@ def open_count(
     check_folder(folder, request, resume=resume)
     with alone(folder, "counting into"):
         check_folder(folder, request, resume=resume)  # nobody has come in between
-        write_atomically(folder / REQUEST, json.dumps(request, indent=1).encode())
+        whole = request | {RUN_PATH: str(run.path.absolute())}
+        write_atomically(folder / REQUEST, json.dumps(whole, indent=1).encode())
         names = [name for _, name in files]
         counts = CountFolder(folder, run, draw, names, recovered(folder, names))
         try:

@@ -1,11 +1,14 @@
 """What does a count look like as rows of tables?
 
-    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,p_correct,
-                                       watershed,log,needs_review,reason,n_tiles,model,model_sha256
+    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,
+                                       uncorrected_lo90,uncorrected_hi90,p_correct,watershed,log,
+                                       needs_review,reason,n_tiles,model,model_sha256
     objects.csv    one row per object: file,id,x,y,w,h,score     in the picture's own pixels
     timings.csv    one row per file:   file,ms                   of the clock, and so never twice the same
 
-`p_correct` is the posterior probability of the count, `score` that the object is there, `reason` a code of
+The interval is corrected where a person verified counts of the model (`subitize.evaluation.verification`);
+the uncorrected one is the model's own, from which the next correction is computed. `p_correct` is the
+posterior probability of the count, `score` that the object is there, `reason` a code of
 `subitize.evaluation.doubts` or of `subitize.core.image_io.PictureError`.
 
 The tables are UTF-8, with one row a line but for names that hold a line's end, which stand in quotes. A
@@ -22,8 +25,9 @@ from subitize.training.run import Run
 
 RIVALS = ("watershed", "log")  # what these count, where a model asks them
 COUNTS = (
-    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "p_correct"),
-    *(*RIVALS, "needs_review", "reason", "n_tiles", "model", "model_sha256"),
+    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90"),
+    *("uncorrected_lo90", "uncorrected_hi90", "p_correct", *RIVALS),
+    *("needs_review", "reason", "n_tiles", "model", "model_sha256"),
 )
 OBJECTS = ("file", "id", "x", "y", "w", "h", "score")
 TIMINGS = ("file", "ms")
@@ -34,8 +38,9 @@ def count_row(counted: Counted, run: Run) -> list[object]:
     """The line of counts.csv for one picture."""
     file, model = as_cell(counted.file), [as_cell(run.path.name), run.digest]
     if counted.failed:
-        return [file, "failed", *[""] * (5 + len(RIVALS)), "true", counted.reason, 0, *model]
-    numbers = [counted.count, f"{counted.expected:.3f}", *counted.interval, f"{counted.posterior.max():.4f}"]
+        return [file, "failed", *[""] * (7 + len(RIVALS)), "true", counted.reason, 0, *model]
+    intervals, sure = (*counted.interval, *counted.uncorrected), f"{counted.posterior.max():.4f}"
+    numbers = [counted.count, f"{counted.expected:.3f}", *intervals, sure]
     rivals = [counted.rivals.get(name, "") for name in RIVALS]
     review = "true" if counted.needs_review else "false"
     return [file, "ok", *numbers, *rivals, review, counted.reason, 1, *model]
