@@ -5,8 +5,10 @@ processes share one cache of compiled programs.
 """
 
 import gc
+import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
@@ -31,3 +33,35 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: at the end one core would wait for the other's last."""
     items.sort(key=lambda item: "processes" not in item.keywords)
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Callable[..., Path]:
+    """Write a finished count with its own model, from names, counts and intervals; a count of None failed."""
+    import csv
+
+    from subitize.evaluation.tables import COUNTS, as_cell
+
+    weights = b"the weights of a run"
+    digest = hashlib.sha256(weights).hexdigest()
+
+    def line(name: str, count: int | None, low: int = 0, high: int = 0, review: bool = False) -> dict:
+        known = {"file": as_cell(name), "model_sha256": digest, "needs_review": str(review).lower()}
+        if count is None:
+            return known | {"status": "failed", "reason": "empty"}
+        own = {"count_lo90": low, "count_hi90": high, "uncorrected_lo90": low, "uncorrected_hi90": high}
+        return known | own | {"status": "ok", "count": count, "confidence": 0.5}
+
+    def write(*rows: tuple, folder: str = "counts") -> Path:
+        out = tmp_path / folder
+        (out / "model").mkdir(parents=True)
+        (out / "model" / "weights.safetensors").write_bytes(weights)
+        (out / "overlays").mkdir()
+        (out / "count.json").write_text("{}")
+        with (out / "counts.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, COUNTS, restval="")
+            table.writeheader()
+            table.writerows(line(*row) for row in rows)
+        return out
+
+    return write

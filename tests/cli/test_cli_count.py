@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 HEAD = (
-    "file,status,count,count_expected,count_lo90,count_hi90,confidence,watershed,log,edge,needs_review,reason,"
-    "width,height,model,model_sha256"
+    "file,status,count,count_expected,count_lo90,count_hi90,uncorrected_lo90,uncorrected_hi90,confidence,"
+    "watershed,log,edge,needs_review,reason,width,height,model,model_sha256"
 )
 
 

@@ -30,14 +30,15 @@ def test_help_is_quick_because_it_loads_nothing():
 def test_help_of_a_verb_does_not_wait_for_jax():
     code = (
         "import sys\nfrom subitize.cli import main\n"
-        "for verb in ('train', 'val', 'count', 'sample', 'show'):\n"
+        "for verb in ('train', 'val', 'count', 'verify', 'sample', 'show'):\n"
         "    try: main([verb, '--help'])\n"
         "    except SystemExit as end: assert not end.code\n"
         "print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stderr.split()).isdisjoint({"jax", "equinox", "numpy", "sklearn"})
-    for option in ("--estimator", "--deterministic", "--resume", "--model", "--scenes-n", "--json"):
+    options = "--estimator", "--deterministic", "--resume", "--model", "--scenes-n", "--json", "--truth"
+    for option in options:
         assert option in done.stdout
 
 

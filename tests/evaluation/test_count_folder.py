@@ -16,6 +16,7 @@ from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
 from subitize.evaluation.images import image_paths
 from subitize.evaluation.pictures import Counted, scores_of
+from subitize.training.calibration import Calibration
 
 PREPROCESSOR = Preprocessor(24, 24)
 NAMES = ("=a.png", "b\nb.jpg", 'c"c.png', "d/e.png", "d/bad.png", "f.tif", "g\r.png")
@@ -157,6 +158,7 @@ def test_a_count_only_goes_on_with_all_as_it_was(untrained, files, tmp_path):
     others = {
         "model_sha256": {"run": dataclasses.replace(untrained, digest="1" * 64)},
         "model": {"run": dataclasses.replace(untrained, path=tmp_path / "other")},
+        "calibration": {"run": dataclasses.replace(untrained, calibration=Calibration("0" * 64, 1.5, 19))},
         "fit": {"preprocessor": Preprocessor(24, 24, fit="pad")},
         "invert": {"preprocessor": Preprocessor(24, 24, invert="always")},
         "files, files_sha256": {"files": files[1:]},

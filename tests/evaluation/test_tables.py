@@ -1,6 +1,7 @@
 """Rows that nothing in a name can break, and that a spreadsheet reads as text and numbers."""
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -21,6 +22,7 @@ from subitize.evaluation.tables import (
     timing_row,
     whole_rows,
 )
+from subitize.training.calibration import Calibration
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=8) | st.text("=+-@'\"\t\r\n,;a", max_size=8)
 
@@ -79,7 +81,7 @@ SEEN = Counted(
 
 def test_rows_by_hand(untrained):
     assert count_row(SEEN, untrained) == [
-        *("'=a.png", "ok", 2, "1.600", 1, 2, "0.7000", 3, 4, "", "true", "low_confidence", 12, 9),
+        *("'=a.png", "ok", 2, "1.600", 1, 2, 1, 2, "0.7000", 3, 4, "", "true", "low_confidence", 12, 9),
         *(untrained.path.name, "0" * 64),
     ]
     assert object_rows(SEEN) == [
@@ -87,9 +89,11 @@ def test_rows_by_hand(untrained):
         ["'=a.png", 2, "5.1", "6.0", "2.9", "3.0", "0.7000"],
     ]
     assert timing_row(SEEN) == ["'=a.png", "12.3"]
+    wider = dataclasses.replace(SEEN, calibration=Calibration("0" * 64, 3.5, 19))
+    assert count_row(wider, untrained)[4:8] == [0, 5, 1, 2], "1.5 ± 3.5 beside what the model gives"
     failed = Counted("b.png", "empty", "b.png: the file has 0 bytes.")
     assert count_row(failed, untrained) == [
-        *("b.png", "failed", "", "", "", "", "", "", "", "", "true", "empty", "", ""),
+        *("b.png", "failed", *[""] * 10, "true", "empty", "", ""),
         *(untrained.path.name, "0" * 64),
     ]
     assert timing_row(failed) == ["b.png", ""]

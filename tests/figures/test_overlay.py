@@ -206,3 +206,4 @@ def test_of_a_large_count_the_interval_is_told():
     many = np.full(101, 0.0)
     many[48:53] = 0.04, 0.26, 0.4, 0.26, 0.04
     assert how_sure(many) == "90 % interval: 49 to 51"
+    assert how_sure(many, (40, 62)) == "90 % interval: 40 to 62", "as it was corrected"

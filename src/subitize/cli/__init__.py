@@ -3,6 +3,7 @@
     train      learn to count from pictures alone          -> a run folder
     val        measure a run on held-out scenes            -> numbers
     count      count what is in your own pictures          -> counts.csv, objects.csv, overlays/
+    verify     count some pictures of a count by eye       -> intervals that hold, a corrected total
     sample     let a run dream                             -> a picture
     show       what a run is, or what there is to choose   -> text, a picture
     bench      compare gradient estimators                 -> a table, a picture
@@ -32,7 +33,7 @@ from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageErr
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
 NO_BACKEND = "Unable to initialize backend"  # so JAX begins what it says of a device that is not there
-VERBS = ("train", "val", "count", "sample", "show", "bench", "reproduce")
+VERBS = ("train", "val", "count", "verify", "sample", "show", "bench", "reproduce")
 
 HELP = """\
 usage: subitize VERB [OPTIONS]
@@ -42,6 +43,8 @@ Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
   train      learn to count                      subitize train --scenes digits --out RUN
   val        measure on held-out scenes          subitize val RUN --json
   count      count what is in your pictures      subitize count PATH... --model RUN --out DIR
+  verify     check a count by eye, and learn     subitize verify DIR --truth truth.csv
+             how far its intervals hold
   sample     let a model dream                   subitize sample RUN --out dreams.png
   show       what a run is, and a picture of it  subitize show RUN
              without a run: scenes, estimators, objectives and priors to choose from

@@ -195,6 +195,9 @@ def count(
     opened = open_count(out, run, files, preprocessor, images_of(run, save), resume=resume)
     with Watch("count") as watch, opened as counts:
         print(f"model: {printable(run.path.absolute())}", f"out: {printable(out)}", sep="\n", flush=True)
+        if found := run.calibration:
+            wide = f"{found.factor:.2f} times as wide as the model's own"
+            print(f"intervals: {wide}, by {found.pictures} verified pictures", flush=True)
         if counts.done:
             say(f"goes on after {counts.done} of {len(files)} files")
         try:

@@ -33,7 +33,7 @@ def alone(folder: Path, doing: str = "training in") -> Iterator[None]:
             yield
     except Timeout:
         raise UsageError(
-            f"Another process is {doing} {folder}. Wait for it, or choose another --out."
+            f"Another process is {doing} {folder}. Wait for it, or choose another folder."
         ) from None
 
 

@@ -27,7 +27,7 @@ from subitize.core.files import alone, sync_folder, unfinished, write_atomically
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, OBJECTS_TABLE, REQUEST
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_request import check_folder, request_of
+from subitize.evaluation.count_request import RUN_PATH, check_folder, request_of
 from subitize.evaluation.images import image_paths, save_image
 from subitize.evaluation.pictures import Counted
 from subitize.evaluation.tables import (
@@ -190,7 +190,8 @@ def open_count(
     check_folder(folder, request, resume=resume)
     with alone(folder, "counting into"):
         check_folder(folder, request, resume=resume)  # nobody has come in between
-        write_atomically(folder / REQUEST, json.dumps(request, indent=1).encode())
+        whole = request | {RUN_PATH: str(run.path.absolute())}
+        write_atomically(folder / REQUEST, json.dumps(whole, indent=1).encode())
         names = [name for _, name in files]
         counts = CountFolder(folder, run, draw, names, recovered(folder, names, draw))
         try:

@@ -1,7 +1,8 @@
 """May a count be written into this folder, and is the one in it the same that is asked for now?
 
-`count.json` holds all that decides the rows: the model, how it looks, how pictures are brought to it, and a
-hash of the names, sizes and last changes of all files. A count goes on only where nothing of it differs.
+`count.json` holds all that decides the rows: the model, how its intervals are corrected, how it looks, how
+pictures are brought to it, and a hash of the names, sizes and last changes of all files. A count goes on only
+where nothing of it differs. Where the model was stands there too, for whoever looks for it later.
 """
 
 import json
@@ -17,14 +18,17 @@ from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.tables import edge_of
 from subitize.training.run import Run
 
+RUN_PATH = "run"  # where the model was; a count goes on wherever it is now
+
 
 def request_of(
     run: Run, files: Sequence[tuple[Path | Page, str]], preprocessor: Preprocessor | None
-) -> dict[str, str | int]:
+) -> dict[str, str | float | None]:
     """All that decides the rows of a count."""
     return {
         "model": run.path.name,
         "model_sha256": run.digest,
+        "calibration": None if run.calibration is None else run.calibration.factor,
         **(on_canvas(run, preprocessor) if preprocessor else {"edge": edge_of(run)}),
         "files": len(files),
         "files_sha256": state_of(files),
@@ -71,7 +75,7 @@ def check_unlearned(folder: Path, *, resume: bool) -> None:
     check_new(folder, resume=resume)
 
 
-def check_folder(folder: Path, request: Mapping[str, str | int], *, resume: bool) -> None:
+def check_folder(folder: Path, request: Mapping[str, str | float | None], *, resume: bool) -> None:
     """Refuse a folder that holds anything but a count to go on with, or a model that was just learned."""
     if folder.is_dir() and all(path.name in (LOCK, OWN_MODEL) for path in folder.iterdir()):
         return

@@ -19,8 +19,10 @@ from subitize.core.interfaces import Answer, PictureCounter
 from subitize.core.picture_files import PAGES, find_pictures, paged
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
 from subitize.core.words import check_word
+from subitize.evaluation.conformal import corrected_one
 from subitize.evaluation.counting import intervals
 from subitize.evaluation.doubts import colour_is_lost, doubts
+from subitize.training.calibration import Calibration
 from subitize.training.run import Run
 
 
@@ -39,6 +41,7 @@ class Counted:
         rivals: what other methods count, by their names.
         labels: which pixels are of which object, 0 for ground, [height, width]; None if only boxes are known.
         ms: milliseconds for reading it and looking at it.
+        calibration: how wide its interval must be; None if nobody knows.
     """
 
     file: str
@@ -51,6 +54,7 @@ class Counted:
     rivals: Mapping[str, int] = dataclasses.field(default_factory=dict)
     labels: np.ndarray | None = None
     ms: float = 0.0
+    calibration: Calibration | None = None
 
     @property
     def failed(self) -> bool:
@@ -68,10 +72,17 @@ class Counted:
         return float(self.posterior @ np.arange(len(self.posterior)))
 
     @property
-    def interval(self) -> tuple[int, int]:
+    def uncorrected(self) -> tuple[int, int]:
         """The shortest run of counts that holds 90 % of the posterior."""
         low, high = intervals(self.posterior[None])
         return int(low[0]), int(high[0])
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        """The same, corrected by what verified pictures tell of the model."""
+        if self.calibration is None:
+            return self.uncorrected
+        return corrected_one(self.count, self.uncorrected, self.calibration.factor)
 
     @property
     def needs_review(self) -> bool:
@@ -154,6 +165,7 @@ def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor | N
         scores=said.scores,
         rivals=said.rivals,
         labels=said.labels,
+        calibration=run.calibration,
     )
 
 

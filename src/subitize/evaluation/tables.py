@@ -1,14 +1,16 @@
 """What does a count look like as rows of tables?
 
-    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,confidence,
-                                       watershed,log,edge,needs_review,reason,width,height,model,model_sha256
+    counts.csv     one row per file:   file,status,count,count_expected,count_lo90,count_hi90,
+                                       uncorrected_lo90,uncorrected_hi90,confidence,watershed,log,edge,
+                                       needs_review,reason,width,height,model,model_sha256
     objects.csv    one row per object: file,id,x,y,w,h,score     in the picture's own pixels
     timings.csv    one row per file:   file,ms                   of the clock, and so never twice the same
 
-`confidence` is what the model's posterior gives the count, `score` what it gives that the object is there:
-neither is calibrated. `edge` says whether what is cut by the border counts, `reason` is a code of
-`subitize.evaluation.doubts`, of `subitize.counter.catalogue_answer` or of
-`subitize.core.image_io.PictureError`, `width` and `height` are the picture's, in pixels.
+The interval is corrected where a person verified counts of the model (`subitize.evaluation.verification`);
+the uncorrected one is the model's own, from which the next correction is computed. `confidence` is what the
+model's posterior gives the count, `score` what it gives that the object is there: neither is calibrated.
+`edge` says whether what is cut by the border counts, `reason` is a code of `subitize.evaluation.reasons`,
+`width` and `height` are the picture's, in pixels.
 
 The tables are UTF-8, with one row a line but for names that hold a line's end, which stand in quotes. A
 spreadsheet runs a cell that begins with = + - @ as a formula; a name that does gets an apostrophe before it,
@@ -27,7 +29,8 @@ from subitize.training.run import Run
 
 RIVALS = ("watershed", "log")  # what these count, where a model asks them
 COUNTS = (
-    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90", "confidence", *RIVALS),
+    *("file", "status", "count", "count_expected", "count_lo90", "count_hi90"),
+    *("uncorrected_lo90", "uncorrected_hi90", "confidence", *RIVALS),
     *("edge", "needs_review", "reason", "width", "height", "model", "model_sha256"),
 )
 OBJECTS = ("file", "id", "x", "y", "w", "h", "score")
@@ -39,8 +42,9 @@ def count_row(counted: Counted, run: Run) -> list[object]:
     """The line of counts.csv for one picture."""
     file, edge, model = as_cell(counted.file), edge_of(run), [as_cell(run.path.name), run.digest]
     if counted.failed:
-        return [file, "failed", *[""] * (5 + len(RIVALS)), edge, "true", counted.reason, "", "", *model]
-    numbers = [counted.count, f"{counted.expected:.3f}", *counted.interval, f"{counted.posterior.max():.4f}"]
+        return [file, "failed", *[""] * (7 + len(RIVALS)), edge, "true", counted.reason, "", "", *model]
+    intervals, confidence = (*counted.interval, *counted.uncorrected), f"{counted.posterior.max():.4f}"
+    numbers = [counted.count, f"{counted.expected:.3f}", *intervals, confidence]
     rivals = [counted.rivals.get(name, "") for name in RIVALS]
     height, width, _ = counted.picture.shape
     review = "true" if counted.needs_review else "false"

@@ -44,7 +44,8 @@ def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterat
 
 def overlay_of(counted: Counted) -> Image.Image:
     """The picture with its numbered windows, its count, and the reasons to look twice."""
-    return overlay(counted.picture, counted.boxes, counted.posterior, note=spoken(counted.reason))
+    note = spoken(counted.reason)
+    return overlay(counted.picture, counted.boxes, counted.posterior, interval=counted.interval, note=note)
 
 
 def labels_of(counted: Counted) -> Image.Image:

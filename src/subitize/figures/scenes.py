@@ -36,6 +36,7 @@ def overlay(
     boxes: Num[np.ndarray, "objects 4"],
     posterior: Float[np.ndarray, "counts"],
     *,
+    interval: tuple[int, int] | None = None,
     note: str = "",
     truth: int | None = None,
 ) -> Image.Image:
@@ -45,6 +46,7 @@ def overlay(
         picture: brightness 0..1; its pixels are enlarged by a whole factor if it is small, never changed.
         boxes: x0, y0, x1, y1 of the objects, in its pixels.
         posterior: q(0) … q(N); the count shown is its most probable one.
+        interval: of 90 %, to be shown with a large count; the posterior's own if not given.
         note: a line of small type, such as a reason to look twice.
         truth: the true count, where it is known.
     """
@@ -57,7 +59,7 @@ def overlay(
     count = int(np.argmax(posterior))
     draw.text((size, middle), str(count), fill=INK, font=type_of(3 * size), anchor="lm")
     left = size + draw.textlength(str(count), type_of(3 * size)) + 0.8 * size
-    lines = [noun(count), how_sure(posterior)] + ([note] if note else [])
+    lines = [noun(count), how_sure(posterior, interval)] + ([note] if note else [])
     for line, text in enumerate(lines):
         y = middle + 1.3 * size * (line - (len(lines) - 1) / 2)
         ink = (INK, QUIET, ACCENT)[line]
@@ -110,11 +112,11 @@ def noun(count: int) -> str:
     return "object" if count == 1 else "objects"
 
 
-def how_sure(posterior: Float[np.ndarray, "counts"]) -> str:
+def how_sure(posterior: Float[np.ndarray, "counts"], interval: tuple[int, int] | None = None) -> str:
     """What the posterior gives the most probable count; of a large one the interval that holds 90 %."""
     if int(np.argmax(posterior)) <= MOST_NUMBERED:
         return f"confidence {percent(float(posterior.max()))}"
-    low, high = (int(edge[0]) for edge in intervals(posterior[None]))
+    low, high = interval or (int(edge[0]) for edge in intervals(posterior[None]))
     return f"90 % interval: {low} to {high}"
 
 

@@ -6,6 +6,7 @@
     timings.jsonl         the clock times
     checkpoints/          to go on from
     weights.safetensors   the trained model, with its settings; loading it runs no code
+    calibration.json      how wide its intervals must be, if a person verified a count of it
     pictures/             made from the above
 
 Figures, tables and verdicts read these files only.
@@ -21,6 +22,7 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.core.interfaces import Counter, Learner, Look, PictureCounter
 from subitize.core.json import JSON
 from subitize.scenes import AbstractScenes
+from subitize.training.calibration import Calibration, read_calibration
 from subitize.training.recipe import RECIPE, Recipe, read_recipe
 from subitize.training.records import read_rows, training_seconds
 from subitize.training.weights import WEIGHTS, Weights, read_weights
@@ -37,6 +39,7 @@ class Run:
         model: the trained weights.
         digest: SHA-256 of its weights file, in hexadecimal.
         diagnostics: what the run found out about itself.
+        calibration: how wide its intervals must be; None if nobody verified a count of it.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class Run:
     model: PyTree
     digest: str
     diagnostics: JSON = dataclasses.field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
     Raises:
         UsageError: the model cannot look for so many objects, or so often.
         NoInputError: there is no run there.
-        CheckpointError: its weights are damaged, or not of its recipe.
+        CheckpointError: its weights or its calibration are damaged, or not of its recipe.
     """
     path = Path(path)
     if not (path / RECIPE).is_file():
@@ -139,7 +143,9 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
     if not agrees(weights, recipe):
         raise CheckpointError(f"The weights in {path} are of another recipe than its {RECIPE}.")
     learner = recipe.learner(weights.data)
-    run = Run(path, recipe, learner, weights.params(learner), weights.digest, weights.diagnostics)
+    calibration = read_calibration(path, weights.digest)
+    params = weights.params(learner)
+    run = Run(path, recipe, learner, params, weights.digest, weights.diagnostics, calibration)
     return run if max_objects is None and looks == 1 else run.extended(max_objects, looks)
 
 

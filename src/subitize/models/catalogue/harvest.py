@@ -23,7 +23,8 @@ SOLIDITY = (0.95, 0.93, 0.9, 0.85)  # area over that of the convex hull
 DIRECTIONS = 16  # in which the extent of an object is kept
 SOFT = 3  # pixels around an object that are pasted with it, ever more softly
 SMALLEST = 0.25  # of the area of a typical object: what is smaller is no lone object,
-GRAIN = 0.1  # and what is so small, and not cut by the border, is part of the ground
+GRAIN = 0.1  # and what is so small, and not cut by the border, is part of the ground,
+PALE = 0.75  # of an object's brightness: and so is what is smaller and nowhere brighter
 FAR = 6  # pixels around components that are not ground
 
 
@@ -101,13 +102,14 @@ def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def things(picture: np.ndarray) -> np.ndarray:
-    """Where a normalized picture may hold objects; what is far smaller than one is part of the ground."""
-    labels, _ = components(picture, blur=0.7, least=LEAST)
-    areas = np.bincount(labels.ravel())
-    large = areas >= GRAIN * AREA
-    large[np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))] = True  # cut ones
-    large[0] = False
-    return large[labels]
+    """Where a normalized picture may hold objects; its grains, too small or too pale, are of the ground."""
+    labels, number = components(picture, blur=0.7, least=LEAST)
+    every = np.arange(number + 1)
+    areas = np.bincount(labels.ravel(), minlength=number + 1)
+    brightest = ndimage.maximum(ndimage.gaussian_filter(picture, 0.7), labels, every)
+    cut = np.isin(every, np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    pale = (areas < SMALLEST * AREA) & (np.asarray(brightest) < PALE)
+    return (((areas >= GRAIN * AREA) | cut) & ~pale & (every > 0))[labels]
 
 
 def bare(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
