@@ -27,7 +27,7 @@ from subitize.counter.catalogue_answer import (
     posterior_of,
 )
 from subitize.counter.catalogue_learner import diagnosis
-from subitize.counter.composed_scenes import PICTURES, ComposedScenes, harvested, spread
+from subitize.counter.composed_scenes import PICTURES, ComposedScenes, composed_scenes, harvested, spread
 from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
 from subitize.models.catalogue.posterior import Posterior
@@ -150,7 +150,7 @@ def test_a_folder_without_lone_objects_is_refused(tmp_path):
     for i in range(3):
         Image.fromarray(np.full((64, 64), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
     with pytest.raises(NoInputError, match="must lie alone"):
-        harvested(str(tmp_path), Known(), None)
+        composed_scenes(str(tmp_path), "train", Known(), None)
 
 
 def test_of_many_pictures_some_are_learned_from_spread_over_all():
@@ -397,3 +397,17 @@ def test_the_rule_of_the_border_is_in_every_row(folder, counted, tmp_path):
     assert {row["edge"] for row in rows} == {"skip"}
     for before, row in zip(table(counted[0]), rows, strict=True):
         assert int(row["watershed"]) < int(before["watershed"])
+
+
+def test_the_watershed_alone_counts_at_once_even_where_nothing_lies_alone(folder, counted, tmp_path, capsys):
+    assert main(["count", str(folder), "--model", "watershed", "--out", str(tmp_path / "counts")]) == 0
+    rows = table(tmp_path / "counts")
+    assert [row["count"] for row in rows] == [row["watershed"] for row in rows]
+    assert [row["watershed"] for row in rows] == [row["watershed"] for row in table(counted[0])]
+    assert {row["model"] for row in rows} == {"watershed"}
+    pair = tmp_path / "pair.png"
+    Image.fromarray((200 * discs([(40.0, 40.0), (40.0, 54.0)])).astype(np.uint8)).save(pair)
+    assert main(["count", str(pair), "--model", "watershed", "--out", str(tmp_path / "one")]) == 0
+    assert table(tmp_path / "one")[0]["count"] == "2"
+    assert main(["count", str(folder), str(pair), "--model", "watershed", "--out", str(tmp_path / "no")]) == 2
+    assert "in one folder, or one picture; got 2 paths" in capsys.readouterr().err

@@ -43,7 +43,8 @@ class Count:
 
     Args:
         paths: files and folders.
-        model: folder of the run to use; if not given, one is trained on the folder.
+        model: folder of the run to use; if not given, one is trained on the folder. `watershed` stands for
+            that classical method, which learns nothing.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         resume: go on with the count in --out that was stopped, with all else as it was.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
@@ -84,7 +85,7 @@ class Count:
                 f"got {len(self.paths)} paths. Give a folder that holds them all, or --model RUN."
             )
         of_others = self.max_objects, self.looks, self.fit, self.invert
-        if self.model is None and of_others != (None, 1, None, None):
+        if (self.model is None or self.by_watershed) and of_others != (None, 1, None, None):
             raise UsageError(
                 "--max-objects, --looks, --fit and --invert are for runs of models such as dair, given by "
                 "--model RUN. Leave them out: without one it takes pictures of any size and any count."
@@ -92,6 +93,11 @@ class Count:
         check_bounds(self)
         if self.resume and self.out is None:
             raise UsageError("--resume goes on with a count that was stopped; say which by --out.")
+
+    @property
+    def by_watershed(self) -> bool:
+        """Whether no run is meant, but the method of this name."""
+        return self.model is not None and str(self.model) == "watershed" and not self.model.exists()
 
 
 class Stopped(SubitizeError):
@@ -124,6 +130,8 @@ def main(words: Sequence[str]) -> int:
     out = (options.out or new_folder("count")).absolute()
     if options.model is None:
         run = learned(options.paths[0], out, resume=options.resume)
+    elif options.by_watershed:
+        run = watershed(options.paths)
     else:
         run = open_run(str(options.model), options.max_objects, options.looks)
     run = run.with_edge(options.edge) if options.edge else run
@@ -147,6 +155,20 @@ def main(words: Sequence[str]) -> int:
         )
         return UNTRUSTED
     return 4 if failed else 0
+
+
+def watershed(paths: Sequence[Path]) -> "Run":
+    """What counts by watershed in pictures such as those of a path."""
+    from subitize.core.picture_files import check_input
+    from subitize.counter.watershed import watershed_run
+
+    if len(paths) > 1:
+        raise UsageError(
+            f"The watershed measures its objects in one folder, or one picture; got {len(paths)} paths. Give "
+            "a folder that holds them all."
+        )
+    check_input(paths[0])
+    return watershed_run(paths[0])
 
 
 def learned(folder: Path, out: Path, *, resume: bool) -> "Run":

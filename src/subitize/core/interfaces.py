@@ -210,13 +210,12 @@ class Counter(Protocol):
 
 @runtime_checkable
 class PictureCounter(Protocol):
-    """A learner whose weights count what is in pictures of any size, which it prepares itself.
+    """What counts in pictures of any size, which it prepares itself."""
 
-    Attributes:
-        edge: whether what is cut by the border counts: count, half or skip (`models.catalogue.edge`).
-    """
-
-    edge: str
+    @property
+    def edge(self) -> str:
+        """Whether what is cut by the border counts: count, half or skip (`models.catalogue.edge`)."""
+        ...
 
     def answer(self, params: PyTree, pixels: np.ndarray) -> Answer:
         """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""

@@ -152,6 +152,12 @@ def composed_scenes(
         NoInputError: there is no picture that can be read, or next to nothing in them lies alone.
     """
     found = harvested(path, given, channel)
+    if len(found.objects) < FEWEST:
+        raise NoInputError(
+            f"Some objects must lie alone somewhere in {printable(path)}, since scenes are composed of them; "
+            f"{len(found.objects)} were found. Add pictures in which objects lie apart, count by `--model "
+            "watershed`, which learns nothing, or train `--model dair`."
+        )
     return ComposedScenes(dataclasses.replace(found, light=light or found.light), path, split)
 
 
@@ -175,11 +181,6 @@ def harvest_of(
     channel = channel or chosen_channel(list(pictures.values()))
     greys = [grey_of(each, channel) for each in pictures.values()]
     normalizer, normalized, objects = measured(greys, given)
-    if len(objects) < FEWEST:
-        raise NoInputError(
-            f"Some objects must lie alone somewhere in {printable(path)}, since scenes are composed of them; "
-            f"{len(objects)} were found. Add pictures in which objects lie apart, or train `--model dair`."
-        )
     remarks = (*left_out, *learned_from(len(pictures), len(found.files)))
     light = light_of(normalized, objects)
     parts = tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects), light

@@ -35,7 +35,7 @@ class Run:
     Attributes:
         path: of the run folder.
         recipe: how it was trained.
-        learner: what was trained; its protocols say what can be done with the weights.
+        learner: what was trained, or counts without; its protocols say what can be done with the weights.
         model: the trained weights.
         digest: SHA-256 of its weights file, in hexadecimal.
         diagnostics: what the run found out about itself.
@@ -44,7 +44,7 @@ class Run:
 
     path: Path
     recipe: Recipe
-    learner: Learner
+    learner: Learner | PictureCounter
     model: PyTree
     digest: str
     diagnostics: JSON = dataclasses.field(default_factory=dict)
