@@ -37,7 +37,8 @@ MOST = 56  # objects in a composed scene
 FULLEST = 0.75  # share of a crop that its objects may fill, counted without their overlaps
 CLUSTERED = 0.9  # largest share of objects that are put next to another one
 TOUCHING, OVERLAPPING = (0.85, 1.15), (0.6, 0.85)  # distance over the sum of the two extents
-DEEP = 0.3  # share of neighbours that overlap
+OVERLAPPING_LIGHTS = (0.5, 0.85)  # the same, where light adds: more can be told apart
+DEEP, DEEP_LIGHTS = 0.3, 0.45  # share of neighbours that overlap, and where light adds
 DEEPEST = 0.5  # least distance between two centres, over the sum of their radii
 TRIES = 6  # places that are tried for an object; if none is free, it is left out
 SEEN, SLIVER = 0.3, 10.0  # an object counts if so much of its part inside shows: a share, and pixels
@@ -91,7 +92,7 @@ def composed(bank: Bank, key: PRNGKeyArray):
     ground = bank.grounds[jr.randint(ground_key, (), 0, len(bank.grounds))]
     lights = there * jnp.exp(LIGHTS * jr.normal(light_key, (MOST,)))
     mode = jnp.where(bank.adds, 2, jr.randint(mode_key, (), 0, 2))
-    rows = jnp.arange(WINDOW) + 0.5
+    rows, hides = jnp.arange(WINDOW) + 0.5, jnp.where(bank.adds, 0.0, 1.0)
 
     def paint(i, carry):
         """Paint object i behind those before it."""
@@ -105,7 +106,9 @@ def composed(bank: Bank, key: PRNGKeyArray):
         area, seen = within.sum(), (within * old[2]).sum()
         middle = jnp.stack([within.sum(1) @ rows, within.sum(0) @ rows]) / jnp.maximum(area, 1)
         over, most, total = old[0] + old[1] * light, jnp.maximum(old[0], light), old[0] + light
-        new = jnp.stack([jnp.stack([over, most, total])[mode], old[1] * (1 - alpha), old[2] * (1 - mask)])
+        new = jnp.stack(
+            [jnp.stack([over, most, total])[mode], old[1] * (1 - alpha), old[2] * (1 - hides * mask)]
+        )
         canvas = jax.lax.dynamic_update_slice(canvas, new, (0, *corner))
         shows = (seen >= SEEN * area) & (seen >= SLIVER)
         return canvas, counts.at[i].set(shows), centres.at[i].set(corner - WINDOW + middle)
@@ -148,9 +151,9 @@ def placed(bank: Bank, key: PRNGKeyArray):
         forth = (theta / (2 * jnp.pi) * DIRECTIONS).astype(int) % DIRECTIONS
         back = (forth + DIRECTIONS // 2) % DIRECTIONS
         reach = bank.extent[variants[mother], forth] + bank.extent[variants[i], back]
-        low, high = jnp.where(
-            jr.uniform(deep, (TRIES, 1)) < DEEP, jnp.array(OVERLAPPING), jnp.array(TOUCHING)
-        ).T
+        share = jnp.where(bank.adds, DEEP_LIGHTS, DEEP)
+        overlapping = jnp.where(bank.adds, jnp.array(OVERLAPPING_LIGHTS), jnp.array(OVERLAPPING))
+        low, high = jnp.where(jr.uniform(deep, (TRIES, 1)) < share, overlapping, jnp.array(TOUCHING)).T
         step = reach * (low + (high - low) * jr.uniform(distance, (TRIES,)))
         beside = centres[mother] + step[:, None] * jnp.stack([jnp.sin(theta), jnp.cos(theta)], -1)
         r = radius[i]
