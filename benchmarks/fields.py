@@ -5,6 +5,9 @@ folder is the sum of |count - truth| over its pictures, over the sum of truth.
 
     python benchmarks/fields.py --seeds 3                     drawn folders, of seeds that no version has seen
     python benchmarks/fields.py --real pictures --seeds 2     folders below $SUBITIZE_DATA/pictures
+
+Beside it are the `watershed` and `log` of the product, and a watershed at the pictures' own resolution
+(`benchmarks/well_made_watershed.py`).
 """
 
 import csv
@@ -19,6 +22,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from common import DOUBTFUL, arguments, measure_missing, options, subitize
+from subitize.core.image_io import read_picture
+from subitize.models.catalogue.channel import grey_of
+from well_made_watershed import centres
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "write_fields.py"
 FIRST_SEED = 100  # of drawn folders
@@ -90,7 +96,8 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
         "bias": sum(found["count"]) / total,
         "watershed": share(found["watershed"], total),
         "log": share(found["log"], total),
-        "f1": f1(objects, truth, known["diameter"]),
+        **own_resolution(folder, truth, known),
+        "f1": f1(places_of(objects), truth, known["diameter"]),
         "covered": float(np.mean(inside)),
         "width": sum(width) / total,
         "run_failed": any("run_failed" in row["reason"] for row in rows),
@@ -104,20 +111,37 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
 
 def share(errors: list[int], total: int) -> float:
     """Sum of absolute errors over the sum of truth."""
-    return sum(map(abs, errors)) / total
+    return sum(map(abs, errors)) / max(1, total)
 
 
-def f1(objects: list[dict[str, str]], truth: dict[str, Any], diameter: float) -> float | None:
+def own_resolution(folder: Path, truth: dict[str, Any], known: dict[str, Any]) -> dict[str, float | None]:
+    """Error and F1 of a watershed at the resolution of the pictures themselves."""
+    pictures = {name: grey_of(read_picture(folder / name).pixels, known["channel"]) for name in truth}
+    found = centres(pictures, known["diameter"], dark=known["ground"] == "bright")
+    right = {name: len(value) if isinstance(value, list) else int(value) for name, value in truth.items()}
+    errors = [len(found[name]) - number for name, number in right.items()]
+    return {
+        "well_made": share(errors, sum(right.values())),
+        "well_made_f1": f1(found, truth, known["diameter"]),
+    }
+
+
+def places_of(objects: list[dict[str, str]]) -> dict[str, np.ndarray]:
+    """The middles (x, y) of the boxes in objects.csv, by their pictures."""
+    found: dict[str, list[list[float]]] = {}
+    for o in objects:
+        middle = [float(o["x"]) + float(o["w"]) / 2, float(o["y"]) + float(o["h"]) / 2]
+        found.setdefault(o["file"], []).append(middle)
+    return {name: np.array(places) for name, places in found.items()}
+
+
+def f1(finds_of: dict[str, np.ndarray], truth: dict[str, Any], diameter: float) -> float | None:
     """F1 of one-to-one matches; None where places are not known."""
     if not all(isinstance(value, list) for value in truth.values()):
         return None
     matches = finds = marks = 0
     for name, known in truth.items():
-        own = [o for o in objects if o["file"] == name]
-        found = np.array(
-            [[float(o["x"]) + float(o["w"]) / 2, float(o["y"]) + float(o["h"]) / 2] for o in own]
-        )
-        places = np.array(known)[:, :2]
+        found, places = finds_of.get(name, np.zeros((0, 2))), np.array(known)[:, :2]
         finds, marks = finds + len(found), marks + len(places)
         if len(found):
             near = np.linalg.norm(found[:, None] - places, axis=-1) < NEAR * diameter
@@ -127,7 +151,7 @@ def f1(objects: list[dict[str, str]], truth: dict[str, Any], diameter: float) ->
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds for each folder, and how often intervals hold."""
-    columns = ("error", "bias", "watershed", "log", "f1", "covered", "width")
+    columns = (*("error", "bias", "watershed", "log", "well_made", "f1", "well_made_f1", "covered", "width"),)
     result = {}
     for folder in dict.fromkeys(run["folder"] for run in runs):
         own = [run for run in runs if run["folder"] == folder]

@@ -176,15 +176,16 @@ def fields() -> str:
     if found is None:
         return "Drawn folders are not yet counted: `python benchmarks/fields.py`."
     rows = [
-        f"| {name} | {100 * row['error']:.1f} | {100 * row['watershed']:.1f} | {100 * row['log']:.1f} "
-        f"| {100 * row['covered']:.0f} |"
+        f"| {name} | {100 * row['error']:.2f} | {100 * row['watershed']:.1f} | {100 * row['log']:.1f} "
+        f"| {100 * row['covered']:.0f} | {100 * row['width']:.0f} |"
         for name, row in found.summary.items()
     ]
     head = [
         "Drawn folders of eight pictures with 50 to 200 things each: error in counting, as a share of them.",
         "",
-        "| folder | catalogue, % | watershed, % | Laplacian of Gaussian, % | 90 % interval holds, % |",
-        "|---|--:|--:|--:|--:|",
+        "| folder | catalogue, % | watershed, % | Laplacian of Gaussian, % | 90 % interval holds, % "
+        "| its width, % of the count |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     seeds = sorted({run["seed"] for run in found.runs})
     which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Means of seeds {', '.join(map(str, seeds))}"

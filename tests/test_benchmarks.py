@@ -11,7 +11,7 @@ from subitize.core.results import Result
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parent.parent
 FILES = [path for folder in ("benchmarks", "experiments") for path in sorted((ROOT / folder).glob("*.py"))]
-SCRIPTS = [str(path.relative_to(ROOT)) for path in FILES if path.stem != "common"]
+SCRIPTS = [str(path.relative_to(ROOT)) for path in FILES if "__main__" in path.read_text()]
 
 
 PARTS = {"benchmarks/belief_nets.py": ("anchor", "variance", "race")}
