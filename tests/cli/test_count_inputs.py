@@ -56,16 +56,16 @@ def test_files_of_other_kinds_are_told(run, pictures, said, tmp_path):
 
 
 def test_pictures_of_formats_that_are_not_read_are_rows_that_failed(run, pictures, said, tmp_path):
-    for name in ("field.heic", "field.czi", "more/stack.nd2"):
+    for name in ("field.dng", "field.czi", "more/stack.nd2"):
         (pictures / name).write_bytes(b"?")
     code, out, error = said("count", pictures, "--model", run, "--out", tmp_path / "out")
     found = {
         row["file"]: row["reason"] for row in rows(tmp_path / "out").values() if row["status"] == "failed"
     }
-    assert found == dict.fromkeys(("field.heic", "field.czi", "more/stack.nd2"), "unknown_format")
+    assert found == dict.fromkeys(("field.dng", "field.czi", "more/stack.nd2"), "unknown_format")
     assert code == 4
     assert "3 failed" in out
-    assert "phones write it; save it as JPEG" in error
+    assert "a camera's raw data; save it as JPEG or TIFF" in error
 
 
 ODD = (

@@ -374,15 +374,18 @@ def test_what_cannot_be_read_has_one_page(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", STRANGE_SUFFIXES)
-def test_formats_that_are_not_read_are_named(tmp_path, suffix):
+def test_formats_that_are_not_read_are_named(tmp_path, suffix, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
+    monkeypatch.setattr(image_io.importlib.util, "find_spec", lambda name: None)
     (tmp_path / f"a{suffix}").write_bytes(b"what only its own program knows")
     with pytest.raises(PictureError, match="this format is not read: ") as error:
         read_picture(tmp_path / f"a{suffix}")
     assert error.value.reason == "unknown_format"
 
 
-@pytest.mark.parametrize("suffix", ["jp2", "avif"])
+@pytest.mark.parametrize("suffix", ["jp2", "avif", "heic", "HEIF"])
 def test_further_formats_are_read(tmp_path, suffix):
+    image_io.formats_of(f"a.{suffix}")  # a plugin writes too
     values = np.zeros((32, 48), np.uint8)
     values[8:24, 16:32] = 200
     Image.fromarray(values).convert("RGB").save(tmp_path / f"a.{suffix}", quality=95)

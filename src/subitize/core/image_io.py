@@ -14,6 +14,7 @@ What is lost although the file is read is a remark:
     narrow_range            the values of a file of more than 8 bits span less than 1/16 of its range
 """
 
+import importlib.util
 import io
 import os
 import stat
@@ -32,7 +33,7 @@ SUFFIXES = (
     *(".jp2", ".j2k", ".avif"),
 )
 STRANGE = {  # suffixes of pictures that are not read, and what to do
-    ".heic .heif": "phones write it; save it as JPEG",
+    ".heic .heif": "phones write it; `pip install 'subitize[heic]'` reads it, or save it as JPEG",
     ".czi .nd2 .lif .oib .oif .vsi .ims .lsm .dv .mrc .zvi": "a microscope's own; export it as TIFF",
     ".svs .ndpi .scn .mrxs": "a slide scanner's own; export parts of it as TIFF",
     ".dcm .nii": "a medical scanner's own; export it as TIFF",
@@ -40,6 +41,7 @@ STRANGE = {  # suffixes of pictures that are not read, and what to do
     ".psd .xcf": "a drawing program's own; save it as PNG",
 }
 STRANGE_SUFFIXES = {suffix: what for suffixes, what in STRANGE.items() for suffix in suffixes.split()}
+HEIF = (".heic", ".heif")  # read where pillow-heif is installed
 MAX_PIXELS = 64_000_000  # a square of 8,000; the array of a colour picture then takes 0.8 GB
 MIN_SIDE = 8  # pixels
 NARROW_RANGE = "narrow_range"  # a remark
@@ -96,7 +98,7 @@ def pages_in(file: Path) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with opened(file, file) as stream, Image.open(stream, formats=FORMATS) as picture:
+            with opened(file, file) as stream, Image.open(stream, formats=formats_of(file)) as picture:
                 return pages_of(picture)
     except Exception:  # decoders raise anything
         return 1
@@ -119,7 +121,7 @@ def read_picture(source: str | Path | bytes | Page, name: str | Path = "the pict
         warnings.simplefilter("ignore")
         try:
             with opened(file, name) as stream:
-                if Path(name).suffix.lower() in STRANGE_SUFFIXES:
+                if Path(name).suffix.lower() in STRANGE_SUFFIXES and formats_of(name) == FORMATS:
                     raise unknown(name)  # some are TIFF inside, and hold a thumbnail besides
                 return decode(stream, name, source if isinstance(source, Page) else None)
         except SubitizeError:
@@ -137,9 +139,20 @@ def read_picture(source: str | Path | bytes | Page, name: str | Path = "the pict
             raise PictureError(name, reason, f"the picture is {reason} ({said}); save it again.") from None
 
 
+def formats_of(name: str | Path) -> tuple[str, ...]:
+    """The formats that a file of this name may have."""
+    if Path(name).suffix.lower() in HEIF and importlib.util.find_spec("pillow_heif"):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return ("HEIF",)
+    return FORMATS
+
+
 def unknown(name: str | Path) -> PictureError:
     """What to say of a file of no known format."""
-    if what := STRANGE_SUFFIXES.get(Path(name).suffix.lower()):
+    what = STRANGE_SUFFIXES.get(Path(name).suffix.lower())
+    if what and formats_of(name) == FORMATS:
         return PictureError(name, "unknown_format", f"this format is not read: {what}.")
     return PictureError(name, "not_a_picture", NOT_A_PICTURE)
 
@@ -167,7 +180,7 @@ def opened(source: str | Path | bytes, name: str | Path) -> io.BytesIO | io.Buff
 
 def decode(stream: io.BytesIO | io.BufferedReader, name: str | Path, page: Page | None = None) -> Picture:
     """A page of a stream; the first one, with a remark if there are more, if none is asked for."""
-    with Image.open(stream, formats=FORMATS) as picture:
+    with Image.open(stream, formats=formats_of(name)) as picture:
         check_size(picture.size, name)
         number = pages_of(picture)
         if page is None:

@@ -22,14 +22,14 @@ from pathlib import Path
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean, printable
 from subitize.core.files import CHECKPOINTS, PARTIAL
-from subitize.core.image_io import STRANGE_SUFFIXES, SUFFIXES, Page, pages_in
+from subitize.core.image_io import HEIF, STRANGE_SUFFIXES, SUFFIXES, Page, pages_in
 
 REQUEST, COUNTS_TABLE, OBJECTS_TABLE = "count.json", "counts.csv", "objects.csv"  # of a count
 OVERLAYS, LABELS = "overlays", "labels"  # and its images
 RUN_RECIPE, RUN_FILES = "recipe.json", ("records.jsonl", "provenance.json", "weights.safetensors")
 OUTPUT_FOLDERS = (OVERLAYS, LABELS, "pictures", CHECKPOINTS)  # inside a count or a run
 PAGES = ("each", "first", "max")
-PAGED = (".tif", ".tiff", ".gif", ".png", ".webp", ".avif")  # files that may have more than one page
+PAGED = (".tif", ".tiff", ".gif", ".png", ".webp", ".avif", *HEIF)  # files that may have more than one page
 NAMED_AT_MOST = 5  # folders or suffixes in a remark
 
 
@@ -110,7 +110,8 @@ def is_output(folder: Path) -> bool:
     if (folder / RUN_RECIPE).is_file() and any((folder / name).is_file() for name in RUN_FILES):
         return True
     tables = (folder / COUNTS_TABLE, folder / f"{COUNTS_TABLE}{PARTIAL}")
-    return (folder / REQUEST).is_file() and any(table.is_file() for table in tables)
+    marked = (folder / REQUEST).is_file() or (folder / OVERLAYS).is_dir()
+    return marked and any(table.is_file() for table in tables)
 
 
 def walk(folder: Path, found: FoundPictures) -> Iterator[Path]:
