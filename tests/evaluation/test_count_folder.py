@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from PIL import Image
 from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
-from subitize.evaluation.overlays import overlay_paths
+from subitize.evaluation.overlays import overlay_places
 from subitize.evaluation.pictures import Counted, scores_of
+from subitize.evaluation.tables import Totals
 
 PREPROCESSOR = Preprocessor(24, 24)
 NAMES = ("=a.png", "b\nb.jpg", 'c"c.png', "d/e.png", "d/bad.png", "f.tif", "g\r.png")
@@ -53,9 +55,9 @@ def count(folder: Path, run, files, *, to: int = len(NAMES), resume: bool = Fals
         for name in NAMES[before:to]:
             counts.write(counted(name))
         if to == len(NAMES):
-            totals = counts.done, counts.objects, counts.failures, counts.doubtful
             every = [counted(name) for name in NAMES]
-            assert totals == (len(NAMES), sum(x.count for x in every if not x.failed), {"empty": 1}, 0)
+            objects = sum(x.count for x in every if not x.failed)
+            assert counts.totals == Totals(len(NAMES), objects, 0, Counter(empty=1))
             counts.finish()
     return before
 
@@ -219,12 +221,9 @@ def test_two_do_not_count_into_one_folder(untrained, files, tmp_path):
 def test_every_overlay_has_a_place_of_its_own_that_a_file_system_takes(tmp_path):
     names = ["a.png", "a.PNG", "a", "b.jpg", "b.jpg.png", "c.png/d.png", "c.png", "c.png.png"]
     names += [f"{'ä' * 125}{i}.jpg" for i in range(2)] + [f"deep/{'x' * 251}.jpg"]
-    paths = overlay_paths(tmp_path, names)
-    assert len(set(paths)) == len(names)
-    assert [path.relative_to(tmp_path).as_posix() for path in paths[:5]] == [
-        *("a.png", "a.PNG", "a.png.png", "b.jpg.png", "b.jpg.png.png")
-    ]
-    for path in paths:
+    places = overlay_places(names)
+    assert len(set(places)) == len(names)
+    assert places[:5] == ["a.png", "a.PNG", "a.png.png", "b.jpg.png", "b.jpg.png.png"]
+    for path in (tmp_path / place for place in places):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    assert overlay_paths(tmp_path, names) == paths

@@ -5,22 +5,18 @@ soon as it is counted (`subitize.evaluation.count_folder`).
 """
 
 import dataclasses
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from subitize.cli.progress import Watch
-from subitize.cli.signals import signal_of
 from subitize.cli.words import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import (
-    NO_ROOM,
     CheckpointError,
-    DiskFullError,
     NoInputError,
     SubitizeError,
     UsageError,
@@ -30,6 +26,8 @@ from subitize.core.errors import (
 from subitize.core.files import OWN_MODEL
 
 if TYPE_CHECKING:
+    from subitize.evaluation.job import Job
+    from subitize.evaluation.tables import Totals
     from subitize.training.run import Run
 
 FAILED, UNTRUSTED = "run_failed", 8  # what a run says that went wrong, and the exit code for it
@@ -46,6 +44,9 @@ class Count:
         model: folder of the run to use; if not given, one is trained on the folder.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         resume: go on with the count in --out that was stopped, with all else as it was.
+        part: count only one of so many parts, such as 2/8; whoever ends the last one joins their tables.
+        engine: what counts: `dask`, processes on all cores, or `dask=ADDRESS`, the workers of the scheduler
+            there; this process if not given.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
             `--model dair` may look for more than it was trained on.
         looks: how often to look at each picture, to find what explains it better; `dair` only.
@@ -60,6 +61,8 @@ class Count:
     model: Path | None = None
     out: Path | None = None
     resume: bool = False
+    part: str | None = None
+    engine: Annotated[str | None, tyro.conf.arg(metavar="dask[=ADDRESS]")] = None
     max_objects: int | None = None
     looks: int = 1
     fit: str | None = None
@@ -84,15 +87,19 @@ class Count:
         check_bounds(self)
         if self.resume and self.out is None:
             raise UsageError("--resume goes on with a count that was stopped; say which by --out.")
+        if self.part is not None:
+            self.check_part()
 
-
-class Stopped(SubitizeError):
-    """A signal ended a count; the rows of finished pictures are there."""
-
-    def __init__(self, stop: KeyboardInterrupt, done: int, files: int, out: Path):
-        number = signal_of(stop)
-        super().__init__(f"Stopped by {number.name} after {done} of {files} files. {how_to_go_on(out)}")
-        self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
+    def check_part(self) -> None:
+        """Refuse what does not go with --part."""
+        if self.model is None:
+            raise UsageError(
+                "With --part each process would learn a model of its own. Learn one, give --model."
+            )
+        if self.out is None:
+            raise UsageError("All parts of a count are written to one folder; say which by --out.")
+        if self.engine is not None:
+            raise UsageError("--engine dask counts all parts, and --part one of them. Leave one of them out.")
 
 
 class StoppedLearning(SubitizeError):
@@ -106,13 +113,17 @@ class StoppedLearning(SubitizeError):
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Count, "count", words)
+    from subitize.cli.count_engines import check_engine, say
     from subitize.core.picture_files import find_pictures, paged
     from subitize.core.preprocess import FITS, INVERTS
+    from subitize.evaluation.job import Job
     from subitize.evaluation.pictures import preprocessor_of
+    from subitize.figures.scenes import overlay_of
     from subitize.training.run import new_folder, open_run
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
+    check_engine(options.engine)
     out = (options.out or new_folder("count")).absolute()
     if options.model is None:
         run = learned(options.paths[0], out, resume=options.resume)
@@ -122,13 +133,13 @@ def main(words: Sequence[str]) -> int:
     for remark in found.remarks():
         say(remark)
     preprocessor = preprocessor_of(run, options.fit, options.invert)
-    files = paged(found.files, options.pages)
-    counts = count(run, files, preprocessor, out, resume=options.resume)
-    failed = counts.failures.total()
-    done = counts.done - failed
-    print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
+    job = Job.of(out, run, paged(found.files, options.pages), preprocessor, overlay_of)
+    totals = count(job, run, options)
+    failed = totals.failures.total()
+    done = totals.done - failed
+    print(f"total: {totals.objects} objects in {done} pictures, {totals.doubtful} to review, {failed} failed")
     if not done:
-        raise none_counted(counts.failures, out)
+        raise none_counted(totals.failures, out)
     if FAILED in run.flags:
         say(
             "the run says of itself that it failed: do not trust its counts. Train another by `subitize "
@@ -136,6 +147,20 @@ def main(words: Sequence[str]) -> int:
         )
         return UNTRUSTED
     return 4 if failed else 0
+
+
+def count(job: "Job", run: "Run", options: Count) -> "Totals":
+    """Have a job done by what is asked for; returns what it comes to."""
+    from subitize.cli.count_engines import count_by_dask, count_here, count_one_part
+    from subitize.evaluation.dask_worker import RunSource
+    from subitize.evaluation.job import part_of
+
+    if options.part is not None:
+        return count_one_part(job, run, part_of(options.part), resume=options.resume)
+    if options.engine is not None:
+        source = RunSource(run.path.absolute(), run.path, run.digest, options.max_objects, options.looks)
+        return count_by_dask(job, run, source, options.engine, resume=options.resume)
+    return count_here(job, run, resume=options.resume)
 
 
 def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
@@ -165,52 +190,6 @@ def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
     if set(failures) == {"no_answer"}:
         return CheckpointError(f"The model finds a number in no picture, as {where} says. Train it again.")
     return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")
-
-
-def count(run: Any, files: Sequence[tuple[Any, str]], preprocessor: Any, out: Path, *, resume: bool) -> Any:
-    """Count files into a folder, with progress; returns the `CountFolder`."""
-    from subitize.evaluation.count_folder import open_count
-    from subitize.evaluation.pictures import count_files
-
-    opened = open_count(out, run, files, preprocessor, overlay_of, resume=resume)
-    with Watch("count") as watch, opened as counts:
-        print(f"model: {printable(run.path.absolute())}", f"out: {printable(out)}", sep="\n", flush=True)
-        if counts.done:
-            say(f"goes on after {counts.done} of {len(files)} files")
-        try:
-            for counted in count_files(run, files[counts.done :], preprocessor):
-                counts.write(counted)
-                if counted.failed:
-                    say(counted.sentence)
-                watch({"step": counts.done, "steps": len(files)})
-            counts.finish()
-        except KeyboardInterrupt as stop:
-            raise Stopped(stop, counts.done, len(files), out) from None
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            full = f"The disk is full at {printable(out)}; make room."
-            raise DiskFullError(f"{full} {how_to_go_on(out)}") from error
-    return counts
-
-
-def overlay_of(counted: Any) -> Any:
-    """The picture with its numbered windows, its count, and the reasons to look twice."""
-    from subitize.figures.scenes import overlay
-
-    note = counted.reason.replace(";", ", ").replace("_", " ")
-    return overlay(counted.picture, counted.boxes, counted.posterior, note=note)
-
-
-def how_to_go_on(out: Path) -> str:
-    """What is there of a count that was ended, and what to do."""
-    where = printable(out)
-    return f"What was counted is in {where}/counts.csv.partial; go on with --out {where} --resume."
-
-
-def say(sentence: str) -> None:
-    """A line for people, of what is not as they may think."""
-    print(f"subitize: {sentence}", file=sys.stderr)
 
 
 def check(word: str | None, option: str, known: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from subitize.core.files import CHECKPOINTS, PARTIAL
 from subitize.core.image_io import STRANGE_SUFFIXES, SUFFIXES, Page, pages_in
 
 COUNTS_TABLE, OVERLAYS = "counts.csv", "overlays"  # of a count
+REQUEST = "count.json"  # what is counted with what
 RUN_RECIPE, RUN_FILES = "recipe.json", ("records.jsonl", "provenance.json", "weights.safetensors")
 OUTPUT_FOLDERS = (OVERLAYS, "pictures", CHECKPOINTS)  # inside a count or a run
 PAGES = ("each", "first", "max")
@@ -108,8 +109,8 @@ def is_output(folder: Path) -> bool:
     """Whether a folder was written by a count, finished or not, or is a run."""
     if (folder / RUN_RECIPE).is_file() and any((folder / name).is_file() for name in RUN_FILES):
         return True
-    tables = (folder / COUNTS_TABLE, folder / f"{COUNTS_TABLE}{PARTIAL}")
-    return (folder / OVERLAYS).is_dir() and any(table.is_file() for table in tables)
+    signs = (COUNTS_TABLE, f"{COUNTS_TABLE}{PARTIAL}", REQUEST)  # the last is all that one in parts has
+    return (folder / OVERLAYS).is_dir() and any((folder / sign).is_file() for sign in signs)
 
 
 def walk(folder: Path, found: FoundPictures) -> Iterator[Path]:

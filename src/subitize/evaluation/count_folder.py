@@ -10,29 +10,31 @@ when the count goes on, and the tables end as if nothing had happened.
 """
 
 import contextlib
-import json
+import itertools
 import os
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from subitize.core.files import PARTIAL, alone, sync_folder, write_atomically
+from subitize.core.files import PARTIAL, alone, sync_folder, write_pieces
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_request import REQUEST, check_folder, request_of
-from subitize.evaluation.overlays import overlay_paths, save_overlay
-from subitize.evaluation.pictures import Counted
+from subitize.evaluation.count_request import begin, check_folder
+from subitize.evaluation.job import Job
+from subitize.evaluation.overlays import save_overlay
+from subitize.evaluation.pictures import Counted, count_files
 from subitize.evaluation.tables import (
     COUNTS,
     OBJECTS,
     TIMINGS,
+    Totals,
     as_cell,
+    as_line,
     as_lines,
     count_row,
     object_rows,
@@ -47,6 +49,9 @@ LAST_CELLS = {  # of a whole row: a cut one may look whole by what comes after i
     "objects.csv": r"[01]\.\d{4}",
     COUNTS_TABLE: "[0-9a-f]{64}",
 }
+Tell = Callable[
+    [int, Sequence[str]], None
+]  # of how many files are done, and what is wrong with the last ones
 SYNC_EVERY = 1.0  # seconds after which what was written is forced onto the disk
 
 
@@ -54,45 +59,45 @@ class CountFolder:
     """The folder of one count, open for its rows.
 
     Args:
-        folder: of the count, in which the tables have been begun.
+        job: what is counted; its tables have been begun.
         run: the model.
-        draw: makes the overlay of a picture.
-        names: of all pictures, in order.
-        done: rows of counts.csv that are there already.
 
     Attributes:
-        done: how many pictures have their row.
-        objects: in them.
-        doubtful: pictures to review among them, the failed ones excepted.
-        failures: how many of them are without a count, for each reason.
+        totals: what its rows come to.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        run: Run,
-        draw: Callable[[Counted], Image.Image],
-        names: Sequence[str],
-        done: Sequence[Sequence[str]],
-    ):
-        self.folder, self.run, self.draw = folder, run, draw
-        self.overlays = overlay_paths(folder / OVERLAYS, names)
-        self.tables = {name: Table(unfinished(folder / name)) for name in TABLES}
-        self.done = self.objects = self.doubtful = 0
-        self.failures: Counter[str] = Counter()
+    def __init__(self, job: Job, run: Run):
+        self.job, self.run = job, run
+        paths = {name: unfinished(job.tables / name) for name in TABLES}
+        self.totals = totals_of(paths[COUNTS_TABLE])
+        self.tables = {name: Table(path) for name, path in paths.items()}
         self.synced = time.monotonic()
-        for row in done:
-            self._add(row)
+
+    @property
+    def done(self) -> int:
+        """How many pictures have their row."""
+        return self.totals.done
+
+    def count_rest(self, tell: Tell) -> None:
+        """Count the pictures that have no row yet, and give the tables their names."""
+        tell(self.done, [])
+        for counted in count_files(self.run, self.job.files[self.done :], self.job.preprocessor):
+            try:
+                self.write(counted)
+            finally:  # what ends this process may come when the row is written
+                tell(self.done, [counted.sentence] if counted.failed else [])
+        self.finish()
 
     def write(self, counted: Counted) -> None:
         """Write what was found in the next picture."""
         if not counted.failed:
-            save_overlay(self.draw(counted), self.overlays[self.done])
+            place = self.job.places[self.done]
+            save_overlay(self.job.draw(counted), self.job.out / OVERLAYS / place)
         row = count_row(counted, self.run)
         self.tables["timings.csv"].append([timing_row(counted)])
         self.tables["objects.csv"].append(object_rows(counted) if not counted.failed else [])
         self.tables[COUNTS_TABLE].append([row])
-        self._add(row)
+        self.totals.add(row)
         if time.monotonic() - self.synced > SYNC_EVERY:
             self.sync()
 
@@ -100,8 +105,8 @@ class CountFolder:
         """Give the tables their names."""
         self.sync()
         for name in TABLES:
-            unfinished(self.folder / name).replace(self.folder / name)
-        sync_folder(self.folder)
+            unfinished(self.job.tables / name).replace(self.job.tables / name)
+        sync_folder(self.job.tables)
 
     def sync(self) -> None:
         """Force what was written onto the disk."""
@@ -113,15 +118,6 @@ class CountFolder:
         """Close the tables."""
         for table in self.tables.values():
             table.close()
-
-    def _add(self, row: Sequence[Any]) -> None:
-        known = dict(zip(COUNTS, row, strict=True))
-        self.done += 1
-        if known["status"] == "failed":
-            self.failures[known["reason"]] += 1
-        else:
-            self.objects += int(known["count"])
-            self.doubtful += known["needs_review"] == "true"
 
 
 class Table:
@@ -150,7 +146,6 @@ class Table:
         self.file.close()
 
 
-@contextlib.contextmanager
 def open_count(
     folder: Path,
     run: Run,
@@ -159,7 +154,7 @@ def open_count(
     draw: Callable[[Counted], Image.Image],
     *,
     resume: bool = False,
-) -> Iterator[CountFolder]:
+) -> contextlib.AbstractContextManager[CountFolder]:
     """Begin a count in a new or empty folder, or go on with the one in it.
 
     Args:
@@ -174,47 +169,70 @@ def open_count(
         UsageError: the folder holds something else, which is never overwritten, or another process counts
             into it.
     """
-    request = request_of(run, files, preprocessor)
-    check_folder(folder, request, resume=resume)
-    with alone(folder, "counting into"):
-        check_folder(folder, request, resume=resume)  # nobody has come in between
-        write_atomically(folder / REQUEST, json.dumps(request, indent=1).encode())
-        names = [name for _, name in files]
-        counts = CountFolder(folder, run, draw, names, recovered(folder, names))
-        try:
+    return open_job(Job.of(folder, run, files, preprocessor, draw), run, resume=resume)
+
+
+@contextlib.contextmanager
+def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
+    """Begin a whole count, or go on with it."""
+    check_folder(job.out, job.request, resume=resume)
+    with alone(job.out, "counting into"):
+        begin(job.out, job.request, resume=resume)  # it checks again: somebody may have come in between
+        with open_tables(job, run) as counts:
             yield counts
-        finally:
-            counts.close()
 
 
-def recovered(folder: Path, names: Sequence[str]) -> list[list[str]]:
-    """The rows of pictures that are finished; the tables are cut down to them, or begun."""
-    for name in TABLES:  # the end of a count may have been cut short
-        if (folder / name).exists():
-            (folder / name).replace(unfinished(folder / name))
-    tables = {name: read_rows(folder, name) for name in TABLES}
-    objects = Counter(row[0] for row in tables["objects.csv"])
-    overlays = overlay_paths(folder / OVERLAYS, names)
-    done = []
-    for name, row, overlay in zip(names, tables[COUNTS_TABLE], overlays, strict=False):
-        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], overlay):
-            break
-        done.append(row)
-    finished = {row[0] for row in done}
-    (folder / OVERLAYS).mkdir(exist_ok=True)
-    for name, head in TABLES.items():
-        rows = [head, *(row for row in tables[name] if row[0] in finished)]
-        write_atomically(unfinished(folder / name), as_lines(rows).encode())
-    return done
+@contextlib.contextmanager
+def open_tables(job: Job, run: Run) -> Iterator[CountFolder]:
+    """Open the tables of a count that has begun in its folder, which no other process works in."""
+    recover(job)
+    counts = CountFolder(job, run)
+    try:
+        yield counts
+    finally:
+        counts.close()
 
 
-def read_rows(folder: Path, name: str) -> list[list[str]]:
-    """The whole rows of an unfinished table, without its head; none if there is no such table."""
-    path, columns, last = unfinished(folder / name), len(TABLES[name]), LAST_CELLS[name]
+def recover(job: Job) -> None:
+    """Cut the tables down to the rows of pictures that are finished, or begin them."""
+    paths = {name: unfinished(job.tables / name) for name in TABLES}
+    for name, path in paths.items():  # the end of a count may have been cut short
+        if (job.tables / name).exists():
+            (job.tables / name).replace(path)
+    finished = set(finished_cells(job))
+    (job.out / OVERLAYS).mkdir(exist_ok=True)
+    for name, path in paths.items():
+        kept = (row for row in read_rows(path) if row[0] in finished)
+        write_pieces(path, (as_line(row).encode() for row in itertools.chain([TABLES[name]], kept)))
+
+
+def finished_cells(job: Job) -> Iterator[str]:
+    """The first cells in the rows of all pictures that are finished: up to the first that is not."""
+    objects = Counter(row[0] for row in read_rows(unfinished(job.tables / "objects.csv")))
+    rows = read_rows(unfinished(job.tables / COUNTS_TABLE))
+    for row, (_, name), place in zip(rows, job.files, job.places, strict=False):
+        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], job.out / OVERLAYS / place):
+            return
+        yield row[0]
+
+
+def read_rows(path: Path) -> Iterator[list[str]]:
+    """The whole rows of a table, finished or not, without its head; none if there is no such table."""
+    name = path.name.removesuffix(PARTIAL)
     if not path.exists():
-        return []
-    rows = whole_rows(path.read_bytes().decode("utf-8", "replace"))
-    return [row for row in rows[1:] if len(row) == columns and re.fullmatch(last, row[-1])]
+        return
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for row in itertools.islice(whole_rows(lines), 1, None):
+            if len(row) == len(TABLES[name]) and re.fullmatch(LAST_CELLS[name], row[-1]):
+                yield row
+
+
+def totals_of(path: Path) -> Totals:
+    """What the rows of a table of counts come to, finished or not."""
+    totals = Totals()
+    for row in read_rows(path):
+        totals.add(row)
+    return totals
 
 
 def is_whole(row: Sequence[str], objects: int, overlay: Path) -> bool:

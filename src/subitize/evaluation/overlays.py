@@ -12,16 +12,16 @@ from subitize.core.files import PARTIAL
 LONGEST_NAME = 255  # bytes, on most file systems
 
 
-def overlay_paths(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Where overlays go: to the pictures' own names, with .png at the end; never two to one."""
+def overlay_places(names: Sequence[str]) -> list[str]:
+    """Where overlays go below their folder: to the pictures' own names, ending in .png; never two to one."""
     folders = {str(parent) for name in names for parent in PurePath(name).parents}
-    paths: dict[str, None] = {}
+    places: dict[str, None] = {}
     for name in names:
         place = shortened(name if name.lower().endswith(".png") else f"{name}.png")
-        while place in paths or place in folders:
+        while place in places or place in folders:
             place = shortened(f"{place}.png")
-        paths[place] = None
-    return [folder / place for place in paths]
+        places[place] = None
+    return list(places)
 
 
 def shortened(name: str) -> str:
@@ -36,7 +36,9 @@ def shortened(name: str) -> str:
 def save_overlay(picture: Image.Image, path: Path) -> None:
     """Save an overlay; it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".overlay{PARTIAL}"
+    # unlike that of any other picture, which another process may write at the same time
+    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    partial = path.parent / f".{own}{PARTIAL}"
     try:
         picture.save(partial, "PNG")
         partial.replace(path)

@@ -1,7 +1,8 @@
 """What was seen in this picture?
 
 `overlay` shows one picture with a numbered window on each object, and beside it, never on it, the count and
-its probability. `dreams` shows images that a model made up. All are functions from arrays to a Pillow image.
+its probability; `overlay_of` does so for a picture that was counted. `dreams` shows images that a model made
+up. All are functions to a Pillow image.
 """
 
 import math
@@ -11,6 +12,7 @@ from jaxtyping import Float, Num
 from PIL import Image, ImageDraw
 
 from subitize.evaluation.counting import intervals
+from subitize.evaluation.pictures import Counted
 from subitize.figures.style import (
     ACCENT,
     INK,
@@ -29,6 +31,12 @@ from subitize.figures.style import (
 LEAST = 320  # pixels: a smaller picture is enlarged
 MARGIN = 16
 MOST_NUMBERED = 24  # objects in a picture: more numbers would hide what they stand for
+
+
+def overlay_of(counted: Counted) -> Image.Image:
+    """A picture with its numbered windows, its count, and the reasons to look twice."""
+    note = counted.reason.replace(";", ", ").replace("_", " ")
+    return overlay(counted.picture, counted.boxes, counted.posterior, note=note)
 
 
 def overlay(
