@@ -134,12 +134,12 @@ def main(words: Sequence[str]) -> int:
         say(remark)
     preprocessor = preprocessor_of(run, options.fit, options.invert)
     job = Job.of(out, run, paged(found.files, options.pages), preprocessor, overlay_of)
-    totals = count(job, run, options)
+    totals, tables = count(job, run, options)
     failed = totals.failures.total()
     done = totals.done - failed
     print(f"total: {totals.objects} objects in {done} pictures, {totals.doubtful} to review, {failed} failed")
     if not done:
-        raise none_counted(totals.failures, out)
+        raise none_counted(totals.failures, tables)
     if FAILED in run.flags:
         say(
             "the run says of itself that it failed: do not trust its counts. Train another by `subitize "
@@ -149,8 +149,8 @@ def main(words: Sequence[str]) -> int:
     return 4 if failed else 0
 
 
-def count(job: "Job", run: "Run", options: Count) -> "Totals":
-    """Have a job done by what is asked for; returns what it comes to."""
+def count(job: "Job", run: "Run", options: Count) -> "tuple[Totals, Path]":
+    """Have a job done by what is asked for; returns what it comes to, and the folder of its tables."""
     from subitize.cli.count_engines import count_by_dask, count_here, count_one_part
     from subitize.evaluation.dask_worker import RunSource
     from subitize.evaluation.job import part_of
@@ -159,8 +159,8 @@ def count(job: "Job", run: "Run", options: Count) -> "Totals":
         return count_one_part(job, run, part_of(options.part), resume=options.resume)
     if options.engine is not None:
         source = RunSource(run.path.absolute(), run.path, run.digest, options.max_objects, options.looks)
-        return count_by_dask(job, run, source, options.engine, resume=options.resume)
-    return count_here(job, run, resume=options.resume)
+        return count_by_dask(job, run, source, options.engine, resume=options.resume), job.out
+    return count_here(job, run, resume=options.resume), job.out
 
 
 def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
@@ -184,9 +184,9 @@ def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
             raise StoppedLearning(stop.exit_code, out) from None
 
 
-def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
+def none_counted(failures: Counter[str], tables: Path) -> SubitizeError:
     """The error that says whose fault it is that no file has a count."""
-    where = printable(out / "counts.csv")
+    where = printable(tables / "counts.csv")
     if set(failures) == {"no_answer"}:
         return CheckpointError(f"The model finds a number in no picture, as {where} says. Train it again.")
     return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")

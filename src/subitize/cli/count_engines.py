@@ -53,8 +53,8 @@ def count_here(job: Job, run: Run, *, resume: bool) -> Totals:
     return counts.totals
 
 
-def count_one_part(job: Job, run: Run, part: Part, *, resume: bool) -> Totals:
-    """Count one part of the files; returns what it comes to, or what all do if no other is left."""
+def count_one_part(job: Job, run: Run, part: Part, *, resume: bool) -> tuple[Totals, Path]:
+    """Count one part; returns what it comes to, or all parts if it is the last, and where the tables are."""
     files = len(job.files)
     if part.of > files:
         raise UsageError(
@@ -67,7 +67,7 @@ def count_one_part(job: Job, run: Run, part: Part, *, resume: bool) -> Totals:
         with alone(job.out, "joining the parts of", PATIENCE):
             whole = joined(job, part.of)
     say(f"part {part} is finished; {'others are not' if whole is None else 'so are all others'}")
-    return totals if whole is None else whole
+    return (totals, own.tables) if whole is None else (whole, job.out)
 
 
 def count_by_dask(job: Job, run: Run, source: RunSource, engine: str, *, resume: bool) -> Totals:

@@ -53,16 +53,15 @@ def count_by_dask(job: Job, source: RunSource, address: str | None, tell: Tell, 
     check_begun(job, resume=resume)
     job = dataclasses.replace(job, files=[(absolute(file), name) for file, name in job.files])
     with workers(address, len(job.files)) as client:
+        of = number_of_parts(job.out) or parts_for(len(job.files), slots(client))
+        parts = [job.part(Part(number, of)) for number in range(1, of + 1)]
         running: set[distributed.Future] = set()
-
-        with waited_for(running), alone(job.out, "counting into", MOMENT):
+        with ended_in_order(parts, running, tell), alone(job.out, "counting into", MOMENT):
             check_begun(job, resume=resume)  # nobody has come in between
-            of = number_of_parts(job.out) or parts_for(len(job.files), slots(client))
             begin_parts(job, of, resume=resume)
-            parts = [job.part(Part(number, of)) for number in range(1, of + 1)]
             map_parts(client, parts, source, tell, running)
             totals = joined(job, of)
-    assert totals is not None, "all parts are finished, and no other process may join them"
+    assert totals is not None, "all parts are finished"
     return totals
 
 
@@ -90,7 +89,7 @@ def map_parts(
     heard: SimpleQueue[News | distributed.Future] = SimpleQueue()
     topic = f"subitize-{uuid.uuid4().hex}"
     client.subscribe_topic(topic, lambda event: heard.put(News(*event[1])))
-    done = [len(part.files) if is_finished(part) else 0 for part in parts]
+    done = list(map(rows_of, parts))
     futures = {
         number: client.submit(worker_task, part, source, number, topic, key=f"{topic}-{number}")
         for number, part in enumerate(parts)
@@ -129,7 +128,7 @@ def last_news(future: distributed.Future, own: Job) -> News:
     try:
         news = future.result()
     except distributed.KilledWorker as error:
-        _, name = own.files[totals_of(unfinished(own.tables / COUNTS_TABLE)).done]
+        _, name = own.files[rows_of(own)]
         raise ClusterError(
             f"{error.allowed_failures + 1} workers died over one part, the last at {printable(name)} or soon "
             "after it; their memory may be too small. Take fewer or larger workers, and go on with --resume."
@@ -145,13 +144,21 @@ def last_news(future: distributed.Future, own: Job) -> News:
 
 
 @contextlib.contextmanager
-def waited_for(running: set[distributed.Future]) -> Iterator[None]:
-    """In the end give those that still run, whom nobody hears any more, the time to end their pictures."""
+def ended_in_order(parts: Sequence[Job], running: set[distributed.Future], tell: Tell) -> Iterator[None]:
+    """If a count is ended, give workers, whom nobody hears any more, the time to end their pictures."""
     try:
         yield
-    finally:
-        with contextlib.suppress(TimeoutError, distributed.CancelledError):
-            distributed.wait(list(running), timeout=GRACE)
+    except BaseException:
+        if running:
+            with contextlib.suppress(TimeoutError, distributed.CancelledError):
+                distributed.wait(list(running), timeout=GRACE)
+            tell(sum(map(rows_of, parts)), [])
+        raise
+
+
+def rows_of(part: Job) -> int:
+    """How many files of a part have their rows."""
+    return len(part.files) if is_finished(part) else totals_of(unfinished(part.tables / COUNTS_TABLE)).done
 
 
 def absolute(file: Path | Page) -> Path | Page:

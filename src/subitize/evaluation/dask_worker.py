@@ -65,7 +65,7 @@ def count_in_worker(own: Job, source: RunSource, number: int, say: Callable[[New
     with contextlib.suppress(Unwanted):
         told.check()
         run = opened(source)
-        with alone(own.tables, "counting into", wait=-1):  # a worker that was given up for dead may live
+        with alone(own.tables, "counting into", wait=-1.0):  # a worker that was given up for dead may live
             count_part(own, run, told)
         return News(number, len(own.files), told.sentences)
     return News(number, 0, [])
