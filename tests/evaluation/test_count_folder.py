@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
-from subitize.evaluation.overlays import overlay_places
+from subitize.evaluation.overlays import overlay_places, save_overlay
 from subitize.evaluation.pictures import Counted, scores_of
 from subitize.evaluation.tables import Totals
 
@@ -227,3 +228,15 @@ def test_every_overlay_has_a_place_of_its_own_that_a_file_system_takes(tmp_path)
     for path in (tmp_path / place for place in places):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
+
+
+def test_overlays_may_be_saved_at_the_same_time_in_one_folder(tmp_path):
+    """Another process saves one while this one writes."""
+
+    def save(path: Path, kind: str) -> None:
+        path.write_bytes(b"first")
+        save_overlay(draw(counted("a")), tmp_path / "second.png")
+
+    save_overlay(Mock(spec=Image.Image, save=save), tmp_path / "first.png")
+    assert (tmp_path / "first.png").read_bytes() == b"first"
+    assert {path.name for path in tmp_path.iterdir()} == {"first.png", "second.png"}

@@ -6,7 +6,9 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
+import distributed
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ from subitize.core.picture_files import find_pictures
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation import count_folder, dask_worker
 from subitize.evaluation.count_folder import TABLES, open_job
-from subitize.evaluation.dask_engine import check_begun, parts_for
+from subitize.evaluation.dask_engine import ClusterError, check_begun, last_news, parts_for
 from subitize.evaluation.dask_worker import News, RunSource, Told, count_in_worker, opened
 from subitize.evaluation.job import Job, Part, part_of
 from subitize.evaluation.parts import claimed, count_part, joined, number_of_parts
@@ -272,18 +274,21 @@ def test_parts_are_small_and_every_worker_has_two(files, workers):
     assert of <= max(files / 1000 + 1, 2 * workers, 2)
 
 
-def test_a_worker_counts_what_is_left_and_tells_of_it(untrained, job, whole, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("every", "times"), [(0.0, len(NAMES) - 2), (1e9, 1)])
+def test_a_worker_counts_what_is_left_and_tells_of_it(
+    untrained, job, whole, tmp_path, monkeypatch, every, times
+):
     monkeypatch.setattr(dask_worker, "opened", lambda source: untrained)
-    monkeypatch.setattr(dask_worker, "EVERY", 0.0)
+    monkeypatch.setattr(dask_worker, "EVERY", every)
     job, heard = into(job, tmp_path / "out"), []
     count(job, Part(1, 1), untrained, stop=3)
     own = job.part(Part(1, 1))
     with alone(job.out):
         last = count_in_worker(own, source_of(tmp_path), 7, heard.append)
         assert joined(job, 1).done == len(NAMES)
-    assert last == News(7, len(NAMES), [])
-    assert [(part, done) for part, done, _ in heard] == [(7, done) for done in range(3, len(NAMES) + 1)]
-    assert [line for news in heard for line in news.sentences] == [
+    assert [(news.part, news.done) for news in heard] == [(7, 3 + i) for i in range(times)]
+    assert (last.part, last.done) == (7, len(NAMES))
+    assert [line for news in (*heard, last) for line in news.sentences] == [
         counted(name).sentence for name in NAMES[3:] if "bad" in name
     ]
     assert contents(job.out) == whole
@@ -333,3 +338,24 @@ def test_a_worker_does_not_take_other_weights(untrained, tmp_path, monkeypatch):
     assert opened(source_of(tmp_path)).path == tmp_path
     with pytest.raises(CheckpointError, match="not those that the count began with"):
         opened(source_of(tmp_path, "1" * 64))
+
+
+@pytest.mark.parametrize(
+    ("ends", "error", "says"),
+    [
+        (
+            {"side_effect": distributed.KilledWorker("x", Mock(), 3)},
+            ClusterError,
+            "4 workers died .* at a.png",
+        ),
+        ({"side_effect": distributed.CancelledError()}, ClusterError, "The scheduler is gone"),
+        ({"side_effect": UsageError("as it is")}, UsageError, "as it is"),
+        ({"return_value": News(0, 1, [])}, UsageError, "does not share locks"),
+    ],
+)
+def test_what_ends_a_part_in_a_cluster_is_said(untrained, job, tmp_path, ends, error, says):
+    job = into(job, tmp_path / "out")
+    count(job, Part(1, 1), untrained, stop=1)
+    future = Mock(spec=distributed.Future, result=Mock(**ends))
+    with pytest.raises(error, match=says):
+        last_news(future, job.part(Part(1, 1)))

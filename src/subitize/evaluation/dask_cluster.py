@@ -36,7 +36,8 @@ def workers(address: str | None, most: int) -> Iterator[distributed.Client]:
     Raises:
         UsageError: no scheduler answers.
     """
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # what ends well is ours to tell
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what becomes of a count is ours to tell
     if address is None:
         with local_workers(min(most, CPU_COUNT)) as cluster, distributed.Client(cluster) as client:
             yield client
