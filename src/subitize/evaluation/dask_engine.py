@@ -95,6 +95,7 @@ def map_parts(
         for number, part in enumerate(parts)
         if not is_finished(part)
     }
+    numbers = {future.key: number for number, future in futures.items()}
     for future in futures.values():
         future.add_done_callback(heard.put)
     tell(sum(done), [])
@@ -104,8 +105,7 @@ def map_parts(
         if isinstance(said, distributed.Future):
             left -= 1
             running.discard(said)
-            number = next(number for number, future in futures.items() if future is said)
-            said = last_news(said, parts[number])
+            said = last_news(said, parts[numbers[said.key]])
         else:
             running.add(futures[said.part])
         done[said.part] = max(done[said.part], said.done)
