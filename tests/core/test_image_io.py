@@ -1,5 +1,6 @@
 """Real files of every kind that people have, good and bad, written by Pillow and by hand."""
 
+import errno
 import os
 import struct
 import subprocess
@@ -205,6 +206,37 @@ def test_what_is_no_file_gets_a_reason(tmp_path):
         assert caught.value.reason == reason, name
     with pytest.raises(PictureError, match="a link that points nowhere"):
         read_picture(tmp_path / "link.png")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "says"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "unreadable", "look whether its drive is there"),
+        (OSError(errno.ESTALE, "Stale file handle"), "unreadable", "Stale file handle"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), "missing", "no such file"),
+        (OSError(errno.EINVAL, "Invalid argument"), "damaged", "save it again"),  # seeking, in a bad TIFF
+    ],
+)
+@pytest.mark.parametrize("where", ["opened", "decode"])
+def test_a_drive_that_goes_away_is_not_taken_for_a_damaged_picture(error, reason, says, where, monkeypatch):
+    def fail(*_):
+        raise error
+
+    file = Path(__file__)
+    monkeypatch.setattr(image_io, where, fail)
+    with pytest.raises(PictureError, match=says) as caught:
+        read_picture(file)
+    assert caught.value.reason == reason
+
+
+def test_a_file_on_a_drive_that_is_gone_when_it_is_looked_for(monkeypatch, tmp_path):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "stat", fail)
+    with pytest.raises(PictureError) as caught:
+        read_picture(str(tmp_path / "a.png"))
+    assert caught.value.reason == "unreadable"
 
 
 def test_a_file_that_may_not_be_opened_gets_a_reason(tmp_path, monkeypatch):

@@ -3,7 +3,9 @@
 import dataclasses
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from PIL import Image
 from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
-from subitize.evaluation.images import image_paths
+from subitize.evaluation.images import image_places, save_image
 from subitize.evaluation.pictures import Counted, scores_of
+from subitize.evaluation.tables import Totals
 from subitize.training.calibration import Calibration
 
 PREPROCESSOR = Preprocessor(24, 24)
@@ -54,9 +57,9 @@ def count(folder: Path, run, files, *, to: int = len(NAMES), resume: bool = Fals
         for name in NAMES[before:to]:
             counts.write(counted(name))
         if to == len(NAMES):
-            totals = counts.done, counts.objects, counts.failures, counts.doubtful
             every = [counted(name) for name in NAMES]
-            assert totals == (len(NAMES), sum(x.count for x in every if not x.failed), {"empty": 1}, 0)
+            objects = sum(x.count for x in every if not x.failed)
+            assert counts.totals == Totals(len(NAMES), objects, 0, Counter(empty=1))
             counts.finish()
     return before
 
@@ -226,12 +229,21 @@ def test_two_do_not_count_into_one_folder(untrained, files, tmp_path):
 def test_every_overlay_has_a_place_of_its_own_that_a_file_system_takes(tmp_path):
     names = ["a.png", "a.PNG", "a", "b.jpg", "b.jpg.png", "c.png/d.png", "c.png", "c.png.png"]
     names += [f"{'ä' * 125}{i}.jpg" for i in range(2)] + [f"deep/{'x' * 251}.jpg"]
-    paths = image_paths(tmp_path / "overlays", names)
-    assert len(set(paths)) == len(names)
-    assert [path.relative_to(tmp_path / "overlays").as_posix() for path in paths[:5]] == [
-        *("a.png", "a.PNG", "a.png.png", "b.jpg.png", "b.jpg.png.png")
-    ]
-    for path in paths:
+    places = image_places(names, ".png")
+    assert len(set(places)) == len(names)
+    assert places[:5] == ["a.png", "a.PNG", "a.png.png", "b.jpg.png", "b.jpg.png.png"]
+    for path in (tmp_path / place for place in places):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    assert image_paths(tmp_path / "overlays", names) == paths
+
+
+def test_images_may_be_saved_at_the_same_time_in_one_folder(tmp_path):
+    """Another process saves one while this one writes."""
+
+    def save(path: Path, kind: str) -> None:
+        path.write_bytes(b"first")
+        save_image(draw(counted("a")), tmp_path / "second.png")
+
+    save_image(Mock(spec=Image.Image, save=save), tmp_path / "first.png")
+    assert (tmp_path / "first.png").read_bytes() == b"first"
+    assert {path.name for path in tmp_path.iterdir()} == {"first.png", "second.png"}

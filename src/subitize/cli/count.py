@@ -5,22 +5,18 @@ soon as it is counted (`subitize.evaluation.count_folder`), and at the end objec
 """
 
 import dataclasses
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from subitize.cli.progress import Watch
-from subitize.cli.signals import signal_of
+from subitize.cli.progress import Watch, say
 from subitize.cli.words import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import (
-    NO_ROOM,
     CheckpointError,
-    DiskFullError,
     NoInputError,
     SubitizeError,
     UsageError,
@@ -30,6 +26,8 @@ from subitize.core.errors import (
 from subitize.core.files import OWN_MODEL
 
 if TYPE_CHECKING:
+    from subitize.evaluation.job import Job
+    from subitize.evaluation.tables import Totals
     from subitize.training.run import Run
 
 FAILED, UNTRUSTED = "run_failed", 8  # what a run says that went wrong, and the exit code for it
@@ -47,6 +45,9 @@ class Count:
             that classical method, which learns nothing.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         resume: go on with the count in --out that was stopped, with all else as it was.
+        part: count only one of so many parts, such as 2/8; whoever ends the last one joins their tables.
+        engine: what counts: `dask`, processes on all cores, or `dask=ADDRESS`, the workers of the scheduler
+            there; this process if not given.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
             `--model dair` may look for more than it was trained on.
         looks: how often to look at each picture, to find what explains it better; `dair` only.
@@ -65,6 +66,8 @@ class Count:
     model: Path | None = None
     out: Path | None = None
     resume: bool = False
+    part: str | None = None
+    engine: Annotated[str | None, tyro.conf.arg(metavar="dask[=ADDRESS]")] = None
     max_objects: int | None = None
     looks: int = 1
     fit: str | None = None
@@ -93,20 +96,28 @@ class Count:
         check_bounds(self)
         if self.resume and self.out is None:
             raise UsageError("--resume goes on with a count that was stopped; say which by --out.")
+        if self.part is not None:
+            self.check_part()
+        if self.by_watershed and self.engine is not None:
+            raise UsageError(
+                "The workers of --engine open a run, and the watershed is none. Leave --engine out."
+            )
+
+    def check_part(self) -> None:
+        """Refuse what does not go with --part."""
+        if self.model is None:
+            raise UsageError(
+                "With --part each process would learn a model of its own. Learn one, give --model."
+            )
+        if self.out is None:
+            raise UsageError("All parts of a count are written to one folder; say which by --out.")
+        if self.engine is not None:
+            raise UsageError("--engine dask counts all parts, and --part one of them. Leave one of them out.")
 
     @property
     def by_watershed(self) -> bool:
         """Whether no run is meant, but the method of this name."""
         return self.model is not None and str(self.model) == "watershed" and not self.model.exists()
-
-
-class Stopped(SubitizeError):
-    """A signal ended a count; the rows of finished pictures are there."""
-
-    def __init__(self, stop: KeyboardInterrupt, done: int, files: int, out: Path):
-        number = signal_of(stop)
-        super().__init__(f"Stopped by {number.name} after {done} of {files} files. {how_to_go_on(out)}")
-        self.exit_code = 128 + number  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class StoppedLearning(SubitizeError):
@@ -120,13 +131,17 @@ class StoppedLearning(SubitizeError):
 def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Count, "count", words)
+    from subitize.cli.count_engines import check_engine
     from subitize.core.picture_files import find_pictures, paged
     from subitize.core.preprocess import FITS, INVERTS
+    from subitize.evaluation.job import Job
     from subitize.evaluation.pictures import preprocessor_of
+    from subitize.figures.outputs import REPORT, files_of, images_of
     from subitize.training.run import new_folder, open_run
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
+    check_engine(options.engine)
     out = (options.out or new_folder("count")).absolute()
     if options.model is None:
         run = learned(options.paths[0], out, resume=options.resume)
@@ -139,15 +154,16 @@ def main(words: Sequence[str]) -> int:
     for remark in found.remarks():
         say(remark)
     preprocessor = preprocessor_of(run, options.fit, options.invert)
-    files = paged(found.files, options.pages)
-    counts = count(run, files, preprocessor, out, options.save, resume=options.resume)
-    failed = counts.failures.total()
-    done = counts.done - failed
-    if "report" in options.save:
-        print(f"report: {printable(out / 'report.html')}")
-    print(f"total: {counts.objects} objects in {done} pictures, {counts.doubtful} to review, {failed} failed")
+    images, made = images_of(run, options.save), files_of(run, options.save)
+    job = Job.of(out, run, paged(found.files, options.pages), preprocessor, images, made)
+    totals, tables = count(job, run, options)
+    failed = totals.failures.total()
+    done = totals.done - failed
+    if (out / REPORT).exists():
+        print(f"report: {printable(out / REPORT)}")
+    print(f"total: {totals.objects} objects in {done} pictures, {totals.doubtful} to review, {failed} failed")
     if not done:
-        raise none_counted(counts.failures, out)
+        raise none_counted(totals.failures, tables)
     if FAILED in run.flags:
         say(
             "the run says of itself that it failed: do not trust its counts. Train another by `subitize "
@@ -155,6 +171,22 @@ def main(words: Sequence[str]) -> int:
         )
         return UNTRUSTED
     return 4 if failed else 0
+
+
+def count(job: "Job", run: "Run", options: Count) -> "tuple[Totals, Path]":
+    """Have a job done by what is asked for; returns what it comes to, and the folder of its tables."""
+    from subitize.cli.count_engines import count_by_dask, count_here, count_one_part
+    from subitize.evaluation.dask_worker import RunSource
+    from subitize.evaluation.job import part_of
+    from subitize.evaluation.tables import edge_of
+
+    if options.part is not None:
+        return count_one_part(job, run, part_of(options.part), resume=options.resume)
+    if options.engine is not None:
+        where = run.path.absolute(), run.path, run.digest
+        source = RunSource(*where, options.max_objects, options.looks, edge_of(run))
+        return count_by_dask(job, run, source, options.engine, resume=options.resume), job.out
+    return count_here(job, run, resume=options.resume), job.out
 
 
 def watershed(paths: Sequence[Path]) -> "Run":
@@ -192,62 +224,12 @@ def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
             raise StoppedLearning(stop.exit_code, out) from None
 
 
-def none_counted(failures: Counter[str], out: Path) -> SubitizeError:
+def none_counted(failures: Counter[str], tables: Path) -> SubitizeError:
     """The error that says whose fault it is that no file has a count."""
-    where = printable(out / "counts.csv")
+    where = printable(tables / "counts.csv")
     if set(failures) == {"no_answer"}:
         return CheckpointError(f"The model finds a number in no picture, as {where} says. Train it again.")
     return NoInputError(f"None of the {failures.total()} files could be read; {where} says why.")
-
-
-def count(
-    run: Any,
-    files: Sequence[tuple[Any, str]],
-    preprocessor: Any,
-    out: Path,
-    save: Sequence[str],
-    *,
-    resume: bool,
-) -> Any:
-    """Count files into a folder, with progress; returns the `CountFolder`."""
-    from subitize.evaluation.count_folder import open_count
-    from subitize.evaluation.pictures import count_files
-    from subitize.figures.outputs import files_of, images_of
-
-    opened = open_count(out, run, files, preprocessor, images_of(run, save), resume=resume)
-    with Watch("count") as watch, opened as counts:
-        print(f"model: {printable(run.path.absolute())}", f"out: {printable(out)}", sep="\n", flush=True)
-        if found := run.calibration:
-            wide = f"{found.factor:.2f} times as wide as the model's own"
-            print(f"intervals: {wide}, by {found.pictures} verified pictures", flush=True)
-        if counts.done:
-            say(f"goes on after {counts.done} of {len(files)} files")
-        try:
-            for counted in count_files(run, files[counts.done :], preprocessor):
-                counts.write(counted)
-                if counted.failed:
-                    say(counted.sentence)
-                watch({"step": counts.done, "steps": len(files)})
-            counts.finish(files_of(run, save))
-        except KeyboardInterrupt as stop:
-            raise Stopped(stop, counts.done, len(files), out) from None
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            full = f"The disk is full at {printable(out)}; make room."
-            raise DiskFullError(f"{full} {how_to_go_on(out)}") from error
-    return counts
-
-
-def how_to_go_on(out: Path) -> str:
-    """What is there of a count that was ended, and what to do."""
-    where = printable(out)
-    return f"What was counted is in {where}/counts.csv.partial; go on with --out {where} --resume."
-
-
-def say(sentence: str) -> None:
-    """A line for people, of what is not as they may think."""
-    print(f"subitize: {sentence}", file=sys.stderr)
 
 
 def check(word: str | None, option: str, known: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from subitize.cli.count import say
+from subitize.cli.progress import say
 from subitize.cli.signals import signal_of
 from subitize.cli.words import parse
 from subitize.core.errors import SubitizeError, UsageError, printable

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,19 +17,20 @@ CHECKPOINTS = "checkpoints"  # the folder of them in a run
 
 
 @contextmanager
-def alone(folder: Path, doing: str = "training in") -> Iterator[None]:
+def alone(folder: Path, doing: str = "training in", wait: float = 0.0) -> Iterator[None]:
     """Keep every other process from working in a folder, which is made if it is not there.
 
     Args:
         folder: to work in.
         doing: what, for people.
+        wait: seconds for another process to leave it; less than 0 for as long as it takes.
 
     Raises:
         UsageError: another process works in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with FileLock(folder / LOCK, timeout=wait):
             yield
     except Timeout:
         raise UsageError(
@@ -42,12 +43,26 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f"{path.name}{PARTIAL}")
 
 
+def is_worked_in(folder: Path) -> bool:
+    """Whether a process works in a folder at this moment."""
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is either whole or not there, even if the power fails."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file piece by piece, so that it may be larger than the memory; it is whole or not there."""
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         with partial.open("wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -14,6 +14,7 @@ What is lost although the file is read is a remark:
     narrow_range            the values of a file of more than 8 bits span less than 1/16 of its range
 """
 
+import errno
 import importlib.util
 import io
 import os
@@ -48,6 +49,7 @@ NARROW_RANGE = "narrow_range"  # a remark
 NARROW = 1 / 16  # share of the range of a file: 12 bits in a file of 16
 NOTHING = 2 / 255  # brightest minus darkest pixel of what shows nothing
 
+DRIVE_GONE = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT)
 UNREADABLE = "the file may not be opened; change its permissions."
 NOT_A_PICTURE = f"this is no {', '.join(FORMATS)} picture, or its header is damaged; save it again as PNG."
 TOO_LARGE = f"a picture may have {MAX_PIXELS // 1_000_000} million pixels"
@@ -132,7 +134,12 @@ def read_picture(source: str | Path | bytes | Page, name: str | Path = "the pict
             raise PictureError(name, "too_large", f"{TOO_LARGE}; it has more. {SMALLER}") from None
         except PermissionError:
             raise PictureError(name, "unreadable", UNREADABLE) from None
+        except FileNotFoundError:
+            raise missing(name) from None
         except Exception as error:  # decoders raise anything: SyntaxError, struct.error, EOFError, ...
+            if isinstance(error, OSError) and error.errno in DRIVE_GONE:
+                why = f"the system cannot read the file ({error.strerror}); look whether its drive is there."
+                raise PictureError(name, "unreadable", why) from None
             cut = "truncated" in str(error).lower() or isinstance(error, EOFError)
             reason = "truncated" if cut else "damaged"
             said = printable(str(error) or type(error).__name__)
@@ -147,6 +154,12 @@ def formats_of(name: str | Path) -> tuple[str, ...]:
         register_heif_opener()
         return ("HEIF",)
     return FORMATS
+
+
+def missing(name: str | Path) -> PictureError:
+    """What to say of a file that is not there, or no more."""
+    link = " (a link that points nowhere)" if os.path.islink(name) else ""
+    return PictureError(name, "missing", f"there is no such file{link}.")
 
 
 def unknown(name: str | Path) -> PictureError:
@@ -167,9 +180,10 @@ def opened(source: str | Path | bytes, name: str | Path) -> io.BytesIO | io.Buff
             status = os.stat(source)
         except PermissionError:
             raise PictureError(name, "unreadable", UNREADABLE) from None
-        except (OSError, ValueError):
-            link = " (a link that points nowhere)" if os.path.islink(source) else ""
-            raise PictureError(name, "missing", f"there is no such file{link}.") from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in DRIVE_GONE:
+                raise
+            raise missing(name) from None
         if not stat.S_ISREG(status.st_mode):
             raise PictureError(name, "not_a_file", "this is no ordinary file; give a picture.")
         size = status.st_size

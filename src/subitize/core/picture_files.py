@@ -25,7 +25,8 @@ from subitize.core.files import CHECKPOINTS, PARTIAL
 from subitize.core.image_io import HEIF, STRANGE_SUFFIXES, SUFFIXES, Page, pages_in
 
 REQUEST, COUNTS_TABLE, OBJECTS_TABLE = "count.json", "counts.csv", "objects.csv"  # of a count
-OVERLAYS, LABELS = "overlays", "labels"  # and its images
+OVERLAYS, LABELS = "overlays", "labels"  # and its images,
+PARTS = "parts"  # and the tables of its parts
 RUN_RECIPE, RUN_FILES = "recipe.json", ("records.jsonl", "provenance.json", "weights.safetensors")
 OUTPUT_FOLDERS = (OVERLAYS, LABELS, "pictures", CHECKPOINTS)  # inside a count or a run
 PAGES = ("each", "first", "max")
@@ -109,9 +110,10 @@ def is_output(folder: Path) -> bool:
     """Whether a folder was written by a count, finished or not, or is a run."""
     if (folder / RUN_RECIPE).is_file() and any((folder / name).is_file() for name in RUN_FILES):
         return True
-    tables = (folder / COUNTS_TABLE, folder / f"{COUNTS_TABLE}{PARTIAL}")
-    marked = (folder / REQUEST).is_file() or (folder / OVERLAYS).is_dir()
-    return marked and any(table.is_file() for table in tables)
+    signs = (COUNTS_TABLE, f"{COUNTS_TABLE}{PARTIAL}", REQUEST)  # the last is all that one in parts has
+    if (folder / OVERLAYS).is_dir() and any((folder / sign).is_file() for sign in signs):
+        return True
+    return (folder / REQUEST).is_file() and any((folder / sign).exists() for sign in (*signs[:2], PARTS))
 
 
 def walk(folder: Path, found: FoundPictures) -> Iterator[Path]:

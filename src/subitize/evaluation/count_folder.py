@@ -11,30 +11,29 @@ when the count goes on, and the tables end as if nothing had happened.
 """
 
 import contextlib
-import json
+import itertools
 import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-from PIL import Image
-
-from subitize.core.files import alone, sync_folder, unfinished, write_atomically
+from subitize.core.files import PARTIAL, alone, sync_folder, unfinished, write_pieces
 from subitize.core.image_io import Page
-from subitize.core.picture_files import COUNTS_TABLE, OBJECTS_TABLE, REQUEST
+from subitize.core.picture_files import COUNTS_TABLE, OBJECTS_TABLE
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_request import RUN_PATH, check_folder, request_of
-from subitize.evaluation.images import image_paths, save_image
-from subitize.evaluation.pictures import Counted
+from subitize.evaluation.count_request import begin, check_folder
+from subitize.evaluation.images import save_image
+from subitize.evaluation.job import Drawing, Job
+from subitize.evaluation.pictures import Counted, count_files
 from subitize.evaluation.tables import (
     COUNTS,
     OBJECTS,
     TIMINGS,
+    Totals,
     as_cell,
+    as_line,
     as_lines,
     count_row,
     object_rows,
@@ -49,8 +48,7 @@ LAST_CELLS = {  # of a whole row: a cut one may look whole by what comes after i
     OBJECTS_TABLE: r"[01]\.\d{4}",
     COUNTS_TABLE: "[0-9a-f]{64}",
 }
-NOTHING_MORE: Mapping[str, Callable[[Path], Iterator[str]]] = MappingProxyType({})
-Drawing = Mapping[str, Callable[[Counted], Image.Image]]
+Tell = Callable[[int, Sequence[str]], None]  # how many files are done, what is wrong with the last ones
 SYNC_EVERY = 1.0  # seconds after which what was written is forced onto the disk
 
 
@@ -58,62 +56,51 @@ class CountFolder:
     """The folder of one count, open for its rows.
 
     Args:
-        folder: of the count, in which the tables have been begun.
+        job: what is counted; its tables have been begun.
         run: the model.
-        draw: makes images of a picture, by the folders that they go to.
-        names: of all pictures, in order.
-        done: rows of counts.csv that are there already.
 
     Attributes:
-        done: how many pictures have their row.
-        objects: in them.
-        doubtful: pictures to review among them, the failed ones excepted.
-        failures: how many of them are without a count, for each reason.
+        totals: what its rows come to.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        run: Run,
-        draw: Drawing,
-        names: Sequence[str],
-        done: Sequence[Sequence[str]],
-    ):
-        self.folder, self.run, self.draw = folder, run, draw
-        self.images = {name: image_paths(folder / name, names) for name in draw}
-        self.tables = {name: Table(unfinished(folder / name)) for name in TABLES}
-        self.done = self.objects = self.doubtful = 0
-        self.failures: Counter[str] = Counter()
+    def __init__(self, job: Job, run: Run):
+        self.job, self.run = job, run
+        paths = {name: unfinished(job.tables / name) for name in TABLES}
+        self.totals = totals_of(paths[COUNTS_TABLE])
+        self.tables = {name: Table(path) for name, path in paths.items()}
         self.synced = time.monotonic()
-        for row in done:
-            self._add(row)
+
+    @property
+    def done(self) -> int:
+        """How many pictures have their row."""
+        return self.totals.done
+
+    def count_rest(self, tell: Tell) -> None:
+        """Count the pictures that have no row yet, and give the tables their names."""
+        tell(self.done, [])
+        for counted in count_files(self.run, self.job.files[self.done :], self.job.preprocessor):
+            try:
+                self.write(counted)
+            finally:  # what ends this process may come when the row is written
+                tell(self.done, [counted.sentence] if counted.failed else [])
+        self.finish()
 
     def write(self, counted: Counted) -> None:
         """Write what was found in the next picture."""
-        for name, draw in self.draw.items() if not counted.failed else ():
-            save_image(draw(counted), self.images[name][self.done])
+        for draw, path in self.job.images_of(self.done) if not counted.failed else ():
+            save_image(draw(counted), path)
         row = count_row(counted, self.run)
         self.tables["timings.csv"].append([timing_row(counted)])
         self.tables[OBJECTS_TABLE].append(object_rows(counted) if not counted.failed else [])
         self.tables[COUNTS_TABLE].append([row])
-        self._add(row)
+        self.totals.add(row)
         if time.monotonic() - self.synced > SYNC_EVERY:
             self.sync()
 
-    def finish(self, made: Mapping[str, Callable[[Path], Iterator[str]]] = NOTHING_MORE) -> None:
-        """Make what is made of the tables, and give them their names.
-
-        Args:
-            made: names of files, and what gives their text, in pieces, for the folder of a count.
-        """
+    def finish(self) -> None:
+        """End the count, whose rows are all there."""
         self.sync()
-        for name, pieces in made.items():
-            with unfinished(self.folder / name).open("w", encoding="utf-8", newline="") as file:
-                file.writelines(pieces(self.folder))
-            unfinished(self.folder / name).replace(self.folder / name)
-        for name in TABLES:
-            unfinished(self.folder / name).replace(self.folder / name)
-        sync_folder(self.folder)
+        finish(self.job)
 
     def sync(self) -> None:
         """Force what was written onto the disk."""
@@ -126,14 +113,14 @@ class CountFolder:
         for table in self.tables.values():
             table.close()
 
-    def _add(self, row: Sequence[Any]) -> None:
-        known = dict(zip(COUNTS, row, strict=True))
-        self.done += 1
-        if known["status"] == "failed":
-            self.failures[known["reason"]] += 1
-        else:
-            self.objects += int(known["count"])
-            self.doubtful += known["needs_review"] == "true"
+
+def finish(job: Job) -> None:
+    """Make what is made of the tables of a job, which are whole, and give them their names."""
+    for name, pieces in job.made.items():
+        write_pieces(job.out / name, (piece.encode() for piece in pieces(job.tables)))
+    for name in TABLES:
+        unfinished(job.tables / name).replace(job.tables / name)
+    sync_folder(job.tables)
 
 
 class Table:
@@ -162,7 +149,6 @@ class Table:
         self.file.close()
 
 
-@contextlib.contextmanager
 def open_count(
     folder: Path,
     run: Run,
@@ -171,7 +157,7 @@ def open_count(
     draw: Drawing,
     *,
     resume: bool = False,
-) -> Iterator[CountFolder]:
+) -> contextlib.AbstractContextManager[CountFolder]:
     """Begin a count in a new or empty folder, or go on with the one in it.
 
     Args:
@@ -186,56 +172,72 @@ def open_count(
         UsageError: the folder holds something else, which is never overwritten, or another process counts
             into it.
     """
-    request = request_of(run, files, preprocessor) | {"images": " ".join(draw)}
-    check_folder(folder, request, resume=resume)
-    with alone(folder, "counting into"):
-        check_folder(folder, request, resume=resume)  # nobody has come in between
-        whole = request | {RUN_PATH: str(run.path.absolute())}
-        write_atomically(folder / REQUEST, json.dumps(whole, indent=1).encode())
-        names = [name for _, name in files]
-        counts = CountFolder(folder, run, draw, names, recovered(folder, names, draw))
-        try:
+    return open_job(Job.of(folder, run, files, preprocessor, draw), run, resume=resume)
+
+
+@contextlib.contextmanager
+def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
+    """Begin a whole count, or go on with it."""
+    check_folder(job.out, job.request, resume=resume)
+    with alone(job.out, "counting into"):
+        begin(job.out, job.request, resume=resume)  # it checks again: somebody may have come in between
+        with open_tables(job, run) as counts:
             yield counts
-        finally:
-            counts.close()
 
 
-def recovered(folder: Path, names: Sequence[str], images: Iterable[str]) -> list[list[str]]:
-    """The rows of pictures that are finished; the tables are cut down to them, or begun.
-
-    Args:
-        folder: of the count.
-        names: of all pictures, in order.
-        images: names of the folders of images that belong to it.
-    """
-    for name in TABLES:  # the end of a count may have been cut short
-        if (folder / name).exists():
-            (folder / name).replace(unfinished(folder / name))
-    tables = {name: read_rows(folder, name) for name in TABLES}
-    objects = Counter(row[0] for row in tables[OBJECTS_TABLE])
-    paths = [image_paths(folder / name, names) for name in images]
-    done = []
-    for i, (name, row) in enumerate(zip(names, tables[COUNTS_TABLE], strict=False)):
-        own = [each[i] for each in paths]
-        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], own):
-            break
-        done.append(row)
-    finished = {row[0] for row in done}
-    for name in images:
-        (folder / name).mkdir(exist_ok=True)
-    for name, head in TABLES.items():
-        rows = [head, *(row for row in tables[name] if row[0] in finished)]
-        write_atomically(unfinished(folder / name), as_lines(rows).encode())
-    return done
+@contextlib.contextmanager
+def open_tables(job: Job, run: Run) -> Iterator[CountFolder]:
+    """Open the tables of a count that has begun in its folder, which no other process works in."""
+    recover(job)
+    counts = CountFolder(job, run)
+    try:
+        yield counts
+    finally:
+        counts.close()
 
 
-def read_rows(folder: Path, name: str) -> list[list[str]]:
-    """The whole rows of an unfinished table, without its head; none if there is no such table."""
-    path, columns, last = unfinished(folder / name), len(TABLES[name]), LAST_CELLS[name]
+def recover(job: Job) -> None:
+    """Cut the tables down to the rows of pictures that are finished, or begin them."""
+    paths = {name: unfinished(job.tables / name) for name in TABLES}
+    for name, path in paths.items():  # the end of a count may have been cut short
+        if (job.tables / name).exists():
+            (job.tables / name).replace(path)
+    finished = set(finished_cells(job))
+    for folder in job.draw:
+        (job.out / folder).mkdir(exist_ok=True)
+    for name, path in paths.items():
+        kept = (row for row in read_rows(path) if row[0] in finished)
+        write_pieces(path, (as_line(row).encode() for row in itertools.chain([TABLES[name]], kept)))
+
+
+def finished_cells(job: Job) -> Iterator[str]:
+    """The first cells in the rows of all pictures that are finished: up to the first that is not."""
+    objects = Counter(row[0] for row in read_rows(unfinished(job.tables / OBJECTS_TABLE)))
+    rows = read_rows(unfinished(job.tables / COUNTS_TABLE))
+    for number, (row, (_, name)) in enumerate(zip(rows, job.files, strict=False)):
+        images = [path for _, path in job.images_of(number)]
+        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], images):
+            return
+        yield row[0]
+
+
+def read_rows(path: Path) -> Iterator[list[str]]:
+    """The whole rows of a table, finished or not, without its head; none if there is no such table."""
+    name = path.name.removesuffix(PARTIAL)
     if not path.exists():
-        return []
-    rows = whole_rows(path.read_bytes().decode("utf-8", "replace"))
-    return [row for row in rows[1:] if len(row) == columns and re.fullmatch(last, row[-1])]
+        return
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for row in itertools.islice(whole_rows(lines), 1, None):
+            if len(row) == len(TABLES[name]) and re.fullmatch(LAST_CELLS[name], row[-1]):
+                yield row
+
+
+def totals_of(path: Path) -> Totals:
+    """What the rows of a table of counts come to, finished or not."""
+    totals = Totals()
+    for row in read_rows(path):
+        totals.add(row)
+    return totals
 
 
 def is_whole(row: Sequence[str], objects: int, images: Iterable[Path]) -> bool:

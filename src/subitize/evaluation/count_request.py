@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from subitize.core.errors import UsageError, printable
-from subitize.core.files import LOCK, OWN_MODEL
+from subitize.core.files import LOCK, OWN_MODEL, write_atomically
 from subitize.core.image_io import Page
-from subitize.core.picture_files import COUNTS_TABLE, REQUEST, state_of
+from subitize.core.picture_files import COUNTS_TABLE, PARTS, REQUEST, state_of
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.tables import edge_of
 from subitize.training.run import Run
@@ -27,6 +27,7 @@ def request_of(
     """All that decides the rows of a count."""
     return {
         "model": run.path.name,
+        RUN_PATH: str(run.path.absolute()),
         "model_sha256": run.digest,
         "calibration": None if run.calibration is None else run.calibration.factor,
         **(on_canvas(run, preprocessor) if preprocessor else {"edge": edge_of(run)}),
@@ -63,9 +64,7 @@ def check_new(folder: Path, *, resume: bool) -> None:
 def check_unlearned(folder: Path, *, resume: bool) -> None:
     """Refuse a folder in which nothing is to be learned: its count is finished, or has another model."""
     if resume and (folder / COUNTS_TABLE).exists():
-        raise UsageError(
-            f"The count in {printable(folder)} is finished. To count again, choose another --out."
-        )
+        raise finished(folder)
     if resume and (folder / OWN_MODEL).is_dir():
         return
     if resume and (folder / REQUEST).is_file():
@@ -82,16 +81,40 @@ def check_folder(folder: Path, request: Mapping[str, str | float | None], *, res
     check_new(folder, resume=resume)
     if not folder.exists():
         return
-    shown = printable(folder)
     if (folder / COUNTS_TABLE).exists():
-        raise UsageError(f"The count in {shown} is finished. To count again, choose another --out.")
-    began_with = read_request(folder / REQUEST)
-    changed = [key for key in request if began_with.get(key) != request[key]]
+        raise finished(folder)
+    if (folder / PARTS).is_dir():
+        raise UsageError(
+            f"{printable(folder)} holds a count in parts. Go on with it by --part or --engine, as it began."
+        )
+    check_same(folder, request)
+
+
+def finished(folder: Path) -> UsageError:
+    """The error that says that there is nothing to go on with."""
+    return UsageError(f"The count in {printable(folder)} is finished. To count again, choose another --out.")
+
+
+def check_same(folder: Path, request: Mapping[str, str | float | None]) -> None:
+    """Refuse what differs from what the count in a folder began with."""
+    shown, began_with = printable(folder), read_request(folder / REQUEST)
+    changed = [key for key in request if key != RUN_PATH and began_with.get(key) != request[key]]
     if changed:
         raise UsageError(
             f"{shown} holds a count that began with other {', '.join(changed)}. A count goes on with the "
             "same model, options and files: give those, or another --out."
         )
+
+
+def begin(folder: Path, request: Mapping[str, str | float | None], *, resume: bool) -> None:
+    """Write down what a count begins with, or goes on with, in a folder that this process works in alone."""
+    check_folder(folder, request, resume=resume)
+    write_request(folder, request)
+
+
+def write_request(folder: Path, request: Mapping[str, str | float | None]) -> None:
+    """Write down what decides the rows of the count in a folder."""
+    write_atomically(folder / REQUEST, json.dumps(request, indent=1).encode())
 
 
 def read_request(path: Path) -> dict[str, Any]:

@@ -22,16 +22,20 @@ LONGEST_NAME = 255  # bytes, on most file systems
 
 
 def image_paths(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Where images go: to the pictures' own names, with the folder's suffix at the end; never two to one."""
-    suffix = SAVED[folder.name]
+    """Where the images of a folder are, of pictures with these names."""
+    return [folder / place for place in image_places(names, SAVED[folder.name])]
+
+
+def image_places(names: Sequence[str], suffix: str) -> list[str]:
+    """Where images go below their folder: to the pictures' own names, ending so; never two to one."""
     folders = {str(parent) for name in names for parent in PurePath(name).parents}
-    paths: dict[str, None] = {}
+    places: dict[str, None] = {}
     for name in names:
         place = shortened(name if name.lower().endswith(suffix) else f"{name}{suffix}", suffix)
-        while place in paths or place in folders:
+        while place in places or place in folders:
             place = shortened(f"{place}{suffix}", suffix)
-        paths[place] = None
-    return [folder / place for place in paths]
+        places[place] = None
+    return list(places)
 
 
 def shortened(name: str, suffix: str) -> str:
@@ -46,7 +50,9 @@ def shortened(name: str, suffix: str) -> str:
 def save_image(image: Image.Image, path: Path) -> None:
     """Save an image in the format of its suffix; it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".image{PARTIAL}"
+    # unlike that of any other picture, which another process may write at the same time
+    own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    partial = path.parent / f".{own}{PARTIAL}"
     try:
         image.save(partial, FORMATS[path.suffix])
         partial.replace(path)

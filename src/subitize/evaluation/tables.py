@@ -18,7 +18,9 @@ and so does one that has an apostrophe there already, so that `as_name` gets eve
 """
 
 import csv
+import dataclasses
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -99,9 +101,39 @@ def rows_of(folder: Path, table: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def whole_rows(text: str) -> list[list[str]]:
-    """The rows of a table; what follows the last whole one, as a process killed leaves it, is dropped."""
-    end = len(text)
-    while end and (text[end - 1] != "\n" or text.count('"', 0, end) % 2):  # a line may end inside quotes
-        end = text.rfind("\n", 0, end - 1) + 1
-    return list(csv.reader(io.StringIO(text[:end], newline="")))
+def whole_rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The rows of a table, given its lines; after the last whole one, as a process killed leaves it, none."""
+    row, quoted = [], False
+    for line in lines:
+        row.append(line)
+        quoted ^= line.count('"') % 2 == 1  # a line may end inside quotes
+        if line.endswith("\n") and not quoted:
+            yield from csv.reader(io.StringIO("".join(row), newline=""))
+            row.clear()
+
+
+@dataclasses.dataclass
+class Totals:
+    """What rows of counts.csv come to.
+
+    Attributes:
+        done: how many pictures have their row.
+        objects: in them.
+        doubtful: pictures to review among them, the failed ones excepted.
+        failures: how many of them are without a count, for each reason.
+    """
+
+    done: int = 0
+    objects: int = 0
+    doubtful: int = 0
+    failures: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def add(self, row: Sequence[object]) -> None:
+        """Another row."""
+        known = {name: str(cell) for name, cell in zip(COUNTS, row, strict=True)}
+        self.done += 1
+        if known["status"] == "failed":
+            self.failures[known["reason"]] += 1
+        else:
+            self.objects += int(known["count"])
+            self.doubtful += known["needs_review"] == "true"

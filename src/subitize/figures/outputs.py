@@ -22,6 +22,7 @@ from subitize.figures.report import report, spoken
 from subitize.figures.scenes import overlay
 from subitize.training.run import Run
 
+REPORT = "report.html"
 EDGES = {"count": "counts", "half": "counts above and on the left", "skip": "does not count"}
 
 
@@ -38,7 +39,7 @@ def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterat
         about["what the border of a picture cuts"] = EDGES[edge]
     if run.flags:
         about["what the run says against itself"] = spoken(";".join(run.flags))
-    made = {"coco": ("objects.json", coco), "report": ("report.html", partial(report, about=about))}
+    made = {"coco": ("objects.json", coco), "report": (REPORT, partial(report, about=about))}
     return dict(made[name] for name in made if name in save)
 
 
