@@ -63,7 +63,7 @@ def local_workers(number: int) -> Iterator[distributed.LocalCluster]:
             threads_per_worker=1,
             memory_limit=0,  # none: what a picture may take is decided where it is read
             dashboard_address="127.0.0.1:0",  # any port that is free, for this machine alone
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,  # what goes wrong in one is raised here
         )
     with cluster:
         for stop in stops:  # it came while the workers began, who would not have ended in order
