@@ -22,6 +22,7 @@ from subitize.counter.catalogue_answer import (
     answered,
     boxes_of,
     doubts_of,
+    not_outvoted,
     outlines,
     overlooked,
     posterior_of,
@@ -175,6 +176,20 @@ def test_the_count_is_the_mode_and_its_spread_is_that_of_catalogues_and_rivals(c
         assert variance == pytest.approx(4 + np.var((count, count + 3, count)) + 1 / 12, rel=0.02)
     assert unsure.argmax() == count
     assert unsure.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("rivals", "kept"),
+    [
+        ((100, 230), (100,)),
+        ((119, 40), (119,)),
+        ((100, 149), (100, 149)),  # off, but not far off
+        ((125, 230), (125, 230)),  # none agrees
+        ((40, 45), (40, 45)),
+    ],
+)
+def test_a_rival_that_is_far_off_is_outvoted_if_the_other_agrees(rivals, kept):
+    assert not_outvoted(100, rivals) == kept
 
 
 def test_boxes_are_those_of_discs():

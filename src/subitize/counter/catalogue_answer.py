@@ -60,7 +60,8 @@ def answered(
     counts = counts_at_edge(boxes, shape, edge)
     seen = {"watershed": boxes_in(segmented(normal.pixels)), "log": blobs(normal.pixels)}
     rivals = {name: int(counts_at_edge(each, shape, edge).sum()) for name, each in seen.items()}
-    posterior = posterior_of(int(counts.sum()), found.counts, tuple(rivals.values()))
+    count = int(counts.sum())
+    posterior = posterior_of(count, found.counts, not_outvoted(count, tuple(rivals.values())))
     reasons = doubts_of(grey, normal, posterior, tuple(rivals.values()))
     if not len(found.centres):
         reasons = (*reasons, *overlooked(pixels, channel, normalizer))
@@ -68,6 +69,13 @@ def answered(
     numbers = np.concatenate([[0], np.where(counts, counts.cumsum(), 0)])  # 1, 2, … of those that count
     shown = at_size(numbers[labels], *grey.shape)
     return Answer(posterior, own[counts], found.named[counts], reasons, rivals, shown)
+
+
+def not_outvoted(count: int, rivals: Sequence[int]) -> tuple[int, ...]:
+    """The rivals, without one that is far off while another agrees with the count."""
+    away = np.abs(np.array(rivals) - count)
+    agrees = (away <= max(CLOSE, FAR * count)).any()
+    return tuple(np.array(rivals)[away <= max(NARROW, WIDE * count)].tolist()) if agrees else tuple(rivals)
 
 
 def posterior_of(count: int, catalogues: np.ndarray, rivals: Sequence[int]) -> np.ndarray:

@@ -44,7 +44,7 @@ TRIES = 6  # places that are tried for an object; if none is free, it is left ou
 SEEN, SLIVER = 0.3, 10.0  # an object counts if so much of its part inside shows: a share, and pixels
 SURE_SHARE = 0.25  # of examples
 VARIANTS = 900
-SIZES, LIGHTS, GAIN = 0.18, 0.25, 0.15  # deviation of the logarithm of a variant's size, its light, a scene's
+SIZES, LIGHTS, GAIN = 0.1, 0.1, 0.15  # deviation of the logarithm of a variant's size, its light, a scene's
 GROUNDS, SURES = 300, 400  # crops that are kept
 
 
