@@ -19,8 +19,8 @@ demo: .venv/base
 	rm -rf demo/cells demo/cells.csv demo/cell-counts
 	$(BIN)/python examples/write_fields.py demo/cells --number 4
 	$(SUBITIZE) count demo/cells --out demo/cell-counts
-	@echo "Look at $(CURDIR)/demo/run/pictures/board.png, $(CURDIR)/demo/counts/overlays"
-	@echo "and $(CURDIR)/demo/cell-counts/overlays; what the cells' pictures hold is in demo/cells.csv"
+	@echo "Open $(CURDIR)/demo/cell-counts/report.html and $(CURDIR)/demo/counts/report.html, and look at"
+	@echo "$(CURDIR)/demo/run/pictures/board.png. What the pictures of cells hold is in demo/cells.csv."
 
 # At once, since types and pages keep only one core busy.
 test: .venv/dev
