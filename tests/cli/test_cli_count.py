@@ -202,3 +202,13 @@ def test_a_picture_that_may_not_be_read(run, pictures, said, tmp_path):
     code, _, _ = said("count", pictures, "--model", run, "--out", tmp_path / "out")
     assert code == 4
     assert rows(tmp_path / "out")["a.png"]["reason"] == "unreadable"
+
+
+def test_what_a_canvas_cannot_do_is_refused(run, pictures, said, tmp_path):
+    for words, message in (
+        (("--edge", "skip"), "has no rule for what is cut by the border"),
+        (("--save", "labels"), "has windows only"),
+    ):
+        code, _, error = said("count", pictures, "--model", run, "--out", tmp_path / "out", *words)
+        assert (code, message in error) == (2, True), error
+        assert not (tmp_path / "out").exists()

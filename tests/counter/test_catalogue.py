@@ -16,11 +16,12 @@ from PIL import Image
 
 from subitize.cli import main
 from subitize.core.errors import NoInputError, UsageError
-from subitize.counter import catalogue_learner
+from subitize.counter import catalogue_answer, catalogue_learner
 from subitize.counter.catalogue import CatalogueOptions
 from subitize.counter.catalogue_answer import (
     answered,
     boxes_of,
+    by_catalogue,
     doubts_of,
     not_outvoted,
     outlines,
@@ -29,6 +30,7 @@ from subitize.counter.catalogue_answer import (
 )
 from subitize.counter.catalogue_learner import diagnosis
 from subitize.counter.composed_scenes import PICTURES, ComposedScenes, composed_scenes, harvested, spread
+from subitize.counter.watershed import WatershedCounter
 from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
 from subitize.models.catalogue.posterior import Posterior
@@ -389,7 +391,7 @@ def test_what_the_border_cuts_counts_by_the_rule(edge, kept):
     normalizer, pixels = Normalizer(float(DIAMETER), False, 0.5), 0.5 * discs(centres)
 
     def find(normalized):
-        return Detected(centres, np.linspace(1, 0.5, 5), np.array([5]))
+        return by_catalogue(Detected(centres, np.linspace(1, 0.5, 5), np.array([5])), normalized)
 
     said = answered(pixels[..., None], "grey", normalizer, edge, find)
     assert said.posterior.argmax() == len(kept)
@@ -424,5 +426,72 @@ def test_the_watershed_alone_counts_at_once_even_where_nothing_lies_alone(folder
     Image.fromarray((200 * discs([(40.0, 40.0), (40.0, 54.0)])).astype(np.uint8)).save(pair)
     assert main(["count", str(pair), "--model", "watershed", "--out", str(tmp_path / "one")]) == 0
     assert table(tmp_path / "one")[0]["count"] == "2"
+    for edge in ("half", "skip"):  # what is counted obeys the rule as the column does
+        words = ["--model", "watershed", "--edge", edge, "--out", str(tmp_path / edge)]
+        assert main(["count", str(folder), *words]) == 0
+        kept = table(tmp_path / edge)
+        assert [row["count"] for row in kept] == [row["watershed"] for row in kept]
+        assert sum(int(row["count"]) for row in kept) < sum(int(row["count"]) for row in rows)
     assert main(["count", str(folder), str(pair), "--model", "watershed", "--out", str(tmp_path / "no")]) == 2
     assert "in one folder, or one picture; got 2 paths" in capsys.readouterr().err
+
+
+def test_the_watershed_is_no_rival_to_itself(monkeypatch):
+    pixels = discs([(30.0, 30.0), (30.0, 70.0), (70.0, 30.0)])
+    counter = WatershedCounter(Normalizer(float(DIAMETER), False, 1.0), "grey")
+    agreed = counter.answer(None, pixels[..., None])
+    assert (int(agreed.posterior.argmax()), agreed.reasons) == (3, ())
+    monkeypatch.setattr(catalogue_answer, "blobs", lambda pixels: np.tile([40.0, 40, 50, 50], (30, 1)))
+    doubted = counter.answer(None, pixels[..., None])
+    assert (int(doubted.posterior.argmax()), doubted.rivals) == (3, {"watershed": 3, "log": 30})
+    assert "rivals_disagree" in doubted.reasons
+    assert doubted.posterior.max() < 0.5
+
+
+def test_by_watershed_a_count_goes_on_in_a_folder_of_that_name(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["count", str(folder), "--model", "watershed", "--out", "watershed"]
+    assert main(words) == 0
+    (tmp_path / "watershed" / "counts.csv").rename(tmp_path / "watershed" / "counts.csv.partial")
+    assert main([*words, "--resume"]) == 0
+
+
+def test_verifying_what_learned_nothing_ends_well(folder, tmp_path, capsys):
+    for i in range(12):
+        shutil.copy(sorted(folder.glob("*.png"))[0], tmp_path / f"{i}.png")
+    out = tmp_path / "counts"
+    assert main(["count", str(tmp_path), "--model", "watershed", "--out", str(out), "--save", "none"]) == 0
+    truth = tmp_path / "truth.csv"
+    truth.write_text("file,count\n" + "".join(f"{row['file']},9\n" for row in table(out)))
+    assert main(["verify", str(out), "--truth", str(truth)]) == 0
+    assert "later counts are not corrected" in capsys.readouterr().err
+
+
+def test_what_is_saved_beside_the_tables_is_what_was_asked_for(folder, counted, tmp_path, capsys):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    first, second = sorted(folder.glob("*.png"))
+    shutil.copy(first, pictures / "A.PNG")
+    with Image.open(second) as image:
+        image.save(pictures / "b.TIF", "TIFF")
+    model, every = (
+        ["--model", str(counted[0] / "model")],
+        {"overlays", "labels", "objects.json", "report.html"},
+    )
+
+    def saved(name: str, *words: str) -> set[str]:
+        main(["count", str(pictures), *model, "--out", str(tmp_path / name), *words])
+        return every & {path.name for path in (tmp_path / name).iterdir()}
+
+    assert saved("all") == every
+    for image in ("overlays/A.PNG", "labels/A.PNG.tif", "overlays/b.TIF.png", "labels/b.TIF"):
+        with Image.open(tmp_path / "all" / image) as read:
+            assert read.format == ("TIFF" if image.startswith("labels") else "PNG")
+    labels = np.asarray(Image.open(tmp_path / "all" / "labels" / "b.TIF"))
+    assert labels.max() == int(table(tmp_path / "all")[1]["count"])
+    annotations = json.loads((tmp_path / "all" / "objects.json").read_text())["annotations"]
+    assert len(annotations) == sum(int(row["count"]) for row in table(tmp_path / "all"))
+    assert saved("none", "--save", "none") == set()
+    assert saved("some", "--save", "labels", "report") == {"labels", "report.html"}
+    assert main(["count", str(pictures), *model, "--out", str(tmp_path / "x"), "--save", "none", "coco"]) == 2
+    assert "--save none writes nothing more" in capsys.readouterr().err

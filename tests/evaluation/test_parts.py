@@ -27,6 +27,7 @@ from subitize.evaluation.job import Job, Part, part_of
 from subitize.evaluation.parts import claimed, count_part, joined, number_of_parts
 from subitize.evaluation.pictures import Counted, scores_of
 from subitize.evaluation.tables import Totals
+from subitize.training.calibration import Calibration
 
 # Names that need quotes, and those whose overlays would have one place if a part did not know the others.
 NAMES = ("a", "a.png", "a.png.png", "b\nb.jpg", "bad.png", 'c"c.png', "d/=e.png", "d/bad.tif")
@@ -330,12 +331,14 @@ def test_a_worker_says_little_and_forgets_nothing(tmp_path):
 
 
 def source_of(path: Path, digest: str = "0" * 64) -> RunSource:
-    return RunSource(path, path, digest, None, 1, "")
+    return RunSource(path, path, digest, None, 1, "", None)
 
 
 def test_a_worker_does_not_take_other_weights(untrained, tmp_path, monkeypatch):
     monkeypatch.setattr(dask_worker, "open_run", lambda *_: untrained)
     assert opened(source_of(tmp_path)).path == tmp_path
+    later = source_of(tmp_path)._replace(calibration=Calibration("0" * 64, 2.0, 19))
+    assert opened(later).calibration == later.calibration, "a worker that lives on corrects as who counts"
     with pytest.raises(CheckpointError, match="not those that the count began with"):
         opened(source_of(tmp_path, "1" * 64))
 

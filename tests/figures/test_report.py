@@ -78,7 +78,7 @@ def test_each_reason_stands_with_its_number_and_its_meaning(folder):
     texts = Page("".join(report(folder, {}))).texts
     at = texts.index("low confidence")
     assert texts[at - 1] == "2"
-    assert "wider than 50% of the count" in texts[at + 1]
+    assert "more than 50% of the count" in texts[at + 1]
     assert any("no longer there" in text for text in texts)
 
 
@@ -109,6 +109,9 @@ def test_bars_of_a_histogram_are_as_high_as_there_are_values():
     heights = [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', drawn)]
     assert heights == pytest.approx([120, 40, 0, 40])
     assert re.findall(r"<text[^>]*>([^<]*)<", drawn) == ["2", "5"]
+    many = re.findall(r'<rect [^>]*height="([\d.]+)"', histogram(np.arange(60), "one of each"))
+    assert set(many) == {"120.0"}
+    assert len(many) == 20
     assert histogram(np.zeros(0), "nothing") == ""
     assert histogram(np.array([4.2, 4.2]), "the same").count("<rect") == 1
 

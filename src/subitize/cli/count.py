@@ -24,6 +24,7 @@ from subitize.core.errors import (
     printable,
 )
 from subitize.core.files import OWN_MODEL
+from subitize.core.picture_files import RUN_RECIPE
 
 if TYPE_CHECKING:
     from subitize.evaluation.job import Job
@@ -53,12 +54,12 @@ class Count:
         looks: how often to look at each picture, to find what explains it better; `dair` only.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
-        edge: whether what is cut by the border of a picture counts: it does; half, which is at the upper and
-            left border only; or skip, not at all. For catalogues.
+        edge: whether what is cut by the border of a picture counts: count, it does; half, only at the upper
+            and left border; skip, it does not. For catalogues.
         pages: what to count in a file of several pages: each page, the first one, or max, the brightest that
             any page has in each pixel.
         save: what to write beside the tables: overlays, labels (by a catalogue: which pixels are of which
-            object), coco (objects.json), report (report.html); or none.
+            object), coco (objects.json), report (report.html); or none. All of them if not given.
         debug: show the traceback of an error.
     """
 
@@ -74,9 +75,7 @@ class Count:
     invert: str | None = None
     edge: Literal["count", "half", "skip"] | None = None
     pages: Literal["each", "first", "max"] = "each"
-    save: tuple[Literal["overlays", "labels", "coco", "report", "none"], ...] = (
-        *("overlays", "labels", "coco", "report"),
-    )
+    save: tuple[Literal["overlays", "labels", "coco", "report", "none"], ...] = ()
     debug: bool = False
 
     def __post_init__(self):
@@ -92,6 +91,10 @@ class Count:
             raise UsageError(
                 "--max-objects, --looks, --fit and --invert are for runs of models such as dair, given by "
                 "--model RUN. Leave them out: without one it takes pictures of any size and any count."
+            )
+        if "none" in self.save and len(self.save) > 1:
+            raise UsageError(
+                f"--save none writes nothing more; got {' '.join(self.save)}. Leave out the rest."
             )
         check_bounds(self)
         if self.resume and self.out is None:
@@ -117,7 +120,7 @@ class Count:
     @property
     def by_watershed(self) -> bool:
         """Whether no run is meant, but the method of this name."""
-        return self.model is not None and str(self.model) == "watershed" and not self.model.exists()
+        return str(self.model) == "watershed" and not Path("watershed", RUN_RECIPE).is_file()
 
 
 class StoppedLearning(SubitizeError):
@@ -184,7 +187,7 @@ def count(job: "Job", run: "Run", options: Count) -> "tuple[Totals, Path]":
         return count_one_part(job, run, part_of(options.part), resume=options.resume)
     if options.engine is not None:
         where = run.path.absolute(), run.path, run.digest
-        source = RunSource(*where, options.max_objects, options.looks, edge_of(run))
+        source = RunSource(*where, options.max_objects, options.looks, edge_of(run), run.calibration)
         return count_by_dask(job, run, source, options.engine, resume=options.resume), job.out
     return count_here(job, run, resume=options.resume), job.out
 

@@ -16,7 +16,7 @@ from subitize.core.picture_files import COUNTS_TABLE, PARTS
 from subitize.evaluation.count_folder import open_job
 from subitize.evaluation.dask_worker import RunSource
 from subitize.evaluation.job import Job, Part
-from subitize.evaluation.parts import PATIENCE, claimed, count_part, joined
+from subitize.evaluation.parts import claimed, count_part, joined
 from subitize.evaluation.tables import Totals
 from subitize.training.run import Run
 
@@ -62,7 +62,7 @@ def count_one_part(job: Job, run: Run, part: Part, *, resume: bool) -> tuple[Tot
     with shown(own, run, unfinished(own.tables / COUNTS_TABLE), f"--part {part} --resume") as tell:
         with claimed(job, part, resume=resume):
             totals = count_part(own, run, tell)
-        with alone(job.out, "joining the parts of", PATIENCE):
+        with alone(job.out, "joining the parts of", wait=-1.0):
             whole = joined(job, part.of)
     say(f"part {part} is finished; {'others are not' if whole is None else 'so are all others'}")
     return (totals, own.tables) if whole is None else (whole, job.out)
@@ -107,7 +107,8 @@ class Shown:
         """Show the next of it; the first time, what counts and where to."""
         files = len(self.job.files)
         if self.done is None:
-            model, out = printable(self.run.path.absolute()), printable(self.job.out)
+            path = self.run.path
+            model, out = printable(path.absolute() if path.exists() else path), printable(self.job.out)
             print(f"model: {model}", f"out: {out}", sep="\n", flush=True)
             if found := self.run.calibration:
                 wide = f"{found.factor:.2f} times as wide as the model's own"

@@ -105,6 +105,7 @@ def listed(counted: "FinishedCount") -> Path:
 
 def ask_for_missing(counted: "FinishedCount", path: Path) -> None:
     """Ask for each count that a table of truths lacks, and keep each answer at once."""
+    from subitize.evaluation.tables import as_name
     from subitize.evaluation.truths import file_of, read_table, truths_of, write_table
 
     table = read_table(path)
@@ -114,8 +115,8 @@ def ask_for_missing(counted: "FinishedCount", path: Path) -> None:
     try:
         for number, row in enumerate(missing, 1):
             file = file_of(row[name], counted, printable(path))
-            print(f"{number} of {len(missing)}: {printable(counted.overlays[file])}")
-            answer = asked(f"  {counted.by_file[file].count} counted. How many do you count? ")
+            print(f"{number} of {len(missing)}: {printable(as_name(file))}")  # not what was counted: it sways
+            answer = asked("  How many do you count? ")
             if answer == "q":
                 return
             row[place] = answer
@@ -160,6 +161,9 @@ def verify(counted: "FinishedCount", truths: "Truths", run: Path | None) -> None
         say(remark)
     print(f"out: {printable(counted.folder / VERIFIED_TABLE)}, {printable(counted.folder / VERIFICATION)}")
     if found.factor is None:
+        return
+    if run is None and not counted.has_run:
+        say("what counted is no run, which could keep the correction: later counts are not corrected.")
         return
     if run is None:
         raise UsageError(

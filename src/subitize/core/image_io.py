@@ -152,7 +152,7 @@ def formats_of(name: str | Path) -> tuple[str, ...]:
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
-        return ("HEIF",)
+        return (*FORMATS, "HEIF")  # some are JPEG with the name of the other
     return FORMATS
 
 

@@ -27,6 +27,7 @@ from subitize.core.distributions import AbstractDistribution
 from subitize.core.optimizer import Optimizer
 from subitize.core.typed import Dataclass
 
+EDGES = ("count", "half", "skip")  # rules for what the border of a picture cuts (`models.catalogue.edge`)
 State = TypeVar("State")  # of a learner: a pytree of arrays, all that its next step needs
 Metrics = Mapping[str, Array]  # whatever is worth a record; nothing in it is mandatory
 

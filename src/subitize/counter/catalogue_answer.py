@@ -5,6 +5,7 @@ Reasons for doubt are codes, which `subitize.evaluation.reasons` explains.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -35,12 +36,30 @@ CLOSE = 1  # object by which a rival may always differ
 NARROW, WIDE = 4, 0.5  # objects, and share of a count: a wider interval is no answer
 
 
+class Found(NamedTuple):
+    """What is found in a normalized picture.
+
+    Attributes:
+        named: how sure each object is, from 0 to 1.
+        boxes: x0, y0, x1, y1 of each, in normalized pixels; [n, 4].
+        labels: which pixels are of which object: 0 for ground, i for object i, counted from 1.
+        counts: how many objects each of some samples holds.
+        method: a classical one if it is that which found them, and so no rival to itself; else "".
+    """
+
+    named: np.ndarray
+    boxes: np.ndarray
+    labels: np.ndarray
+    counts: np.ndarray
+    method: str = ""
+
+
 def answered(
     pixels: np.ndarray,
     channel: str,
     normalizer: Normalizer,
     edge: str,
-    find: Callable[[np.ndarray], Detected],
+    find: Callable[[np.ndarray], Found],
 ) -> Answer:
     """How many objects are in a picture, where they are, and what is doubtful.
 
@@ -55,20 +74,24 @@ def answered(
     normal = normalizer(grey)
     shape = normal.pixels.shape
     found = find(normal.pixels)
-    labels = outlines(normal.pixels, found.centres)
-    boxes = boxes_of(labels, found.centres)
-    counts = counts_at_edge(boxes, shape, edge)
+    counts = counts_at_edge(found.boxes, shape, edge)
     seen = {"watershed": boxes_in(segmented(normal.pixels)), "log": blobs(normal.pixels)}
     rivals = {name: int(counts_at_edge(each, shape, edge).sum()) for name, each in seen.items()}
-    count = int(counts.sum())
-    posterior = posterior_of(count, found.counts, not_outvoted(count, tuple(rivals.values())))
-    reasons = doubts_of(grey, normal, posterior, tuple(rivals.values()))
-    if not len(found.centres):
+    count, others = int(counts.sum()), [each for name, each in rivals.items() if name != found.method]
+    posterior = posterior_of(count, found.counts, not_outvoted(count, others))
+    reasons = doubts_of(grey, normal, posterior, others)
+    if not len(found.boxes):
         reasons = (*reasons, *overlooked(pixels, channel, normalizer))
-    own = np.clip(boxes / np.tile(normal.scale[::-1], 2), 0, np.tile(grey.shape[::-1], 2))
+    own = np.clip(found.boxes / np.tile(normal.scale[::-1], 2), 0, np.tile(grey.shape[::-1], 2))
     numbers = np.concatenate([[0], np.where(counts, counts.cumsum(), 0)])  # 1, 2, … of those that count
-    shown = at_size(numbers[labels], *grey.shape)
+    shown = at_size(numbers[found.labels], *grey.shape)
     return Answer(posterior, own[counts], found.named[counts], reasons, rivals, shown)
+
+
+def by_catalogue(detected: Detected, pixels: np.ndarray) -> Found:
+    """What the samples of a posterior name in a normalized picture, with what belongs to each."""
+    labels = outlines(pixels, detected.centres)
+    return Found(detected.named, boxes_of(labels, detected.centres), labels, detected.counts)
 
 
 def not_outvoted(count: int, rivals: Sequence[int]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from subitize.core.interfaces import Answer, Batch
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.counter.catalogue import CatalogueOptions
-from subitize.counter.catalogue_answer import answered
+from subitize.counter.catalogue_answer import Found, answered, by_catalogue
 from subitize.counter.composed_scenes import FEW, ComposedScenes
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
@@ -37,7 +37,11 @@ class CatalogueLearner(GradientLearner):
 
     def answer(self, params: Posterior, pixels: np.ndarray) -> Answer:
         """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""
-        return answered(pixels, self.channel, self.normalizer, self.edge, lambda own: detect(params, own))
+
+        def find(normalized: np.ndarray) -> Found:
+            return by_catalogue(detect(params, normalized), normalized)
+
+        return answered(pixels, self.channel, self.normalizer, self.edge, find)
 
 
 def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: int) -> CatalogueLearner:

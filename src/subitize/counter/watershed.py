@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from subitize.core.interfaces import Answer
-from subitize.counter.catalogue_answer import answered
+from subitize.counter.catalogue_answer import Found, answered
 from subitize.counter.composed_scenes import harvested
-from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import UNKNOWN, Normalizer
 from subitize.models.catalogue.rivals import boxes_in, segmented
 from subitize.training.recipe import Recipe
@@ -42,11 +41,11 @@ class WatershedCounter:
         return answered(pixels, self.channel, self.normalizer, self.edge, by_watershed)
 
 
-def by_watershed(pixels: np.ndarray) -> Detected:
+def by_watershed(pixels: np.ndarray) -> Found:
     """What the watershed finds in a normalized picture; it is sure of all."""
-    boxes = boxes_in(segmented(pixels))
-    centres = (boxes[:, 1::-1] + boxes[:, :1:-1]) / 2
-    return Detected(centres, np.ones(len(centres)), np.array([len(centres)]))
+    labels = segmented(pixels)
+    boxes = boxes_in(labels)
+    return Found(np.ones(len(boxes)), boxes, labels, np.array([len(boxes)]), WATERSHED)
 
 
 def watershed_run(path: Path) -> Run:

@@ -27,7 +27,7 @@ def request_of(
     """All that decides the rows of a count."""
     return {
         "model": run.path.name,
-        RUN_PATH: str(run.path.absolute()),
+        RUN_PATH: str(run.path.absolute()) if run.path.exists() else None,  # none of what learns nothing
         "model_sha256": run.digest,
         "calibration": None if run.calibration is None else run.calibration.factor,
         **(on_canvas(run, preprocessor) if preprocessor else {"edge": edge_of(run)}),

@@ -128,7 +128,7 @@ def last_news(future: distributed.Future, own: Job) -> News:
     try:
         news = future.result()
     except distributed.KilledWorker as error:
-        _, name = own.files[rows_of(own)]
+        _, name = own.files[min(rows_of(own), len(own.files) - 1)]
         raise ClusterError(
             f"{error.allowed_failures + 1} workers died over one part, the last at {printable(name)} or soon "
             "after it; their memory may be too small. Take fewer or larger workers, and go on with --resume."

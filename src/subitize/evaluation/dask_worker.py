@@ -17,6 +17,7 @@ from subitize.core.errors import CheckpointError, printable
 from subitize.core.files import alone, is_worked_in
 from subitize.evaluation.job import Job
 from subitize.evaluation.parts import count_part
+from subitize.training.calibration import Calibration
 from subitize.training.run import Run, open_run
 
 EVERY = 1.0  # seconds between two words of a worker
@@ -32,6 +33,7 @@ class RunSource(NamedTuple):
         max_objects: the most objects to look for, if not as in training.
         looks: how often to look at a picture.
         edge: whether what is cut by the border counts; empty for a model without a rule for it.
+        calibration: of its intervals, when the count began.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class RunSource(NamedTuple):
     max_objects: int | None
     looks: int
     edge: str
+    calibration: Calibration | None
 
 
 class News(NamedTuple):
@@ -118,4 +121,4 @@ def opened(source: RunSource) -> Run:
             f"The weights in {printable(source.path)} are not those that the count began with."
         )
     run = run.with_edge(source.edge) if source.edge else run
-    return dataclasses.replace(run, path=source.called)
+    return dataclasses.replace(run, path=source.called, calibration=source.calibration)

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean, printable
 from subitize.core.files import OWN_MODEL, PARTIAL, sha256
-from subitize.core.picture_files import COUNTS_TABLE, OVERLAYS, REQUEST
+from subitize.core.picture_files import COUNTS_TABLE, REQUEST
 from subitize.evaluation.count_request import RUN_PATH, read_request
-from subitize.evaluation.images import image_paths
-from subitize.evaluation.tables import as_name
 from subitize.training.weights import WEIGHTS
 
 
@@ -56,13 +54,10 @@ class FinishedCount:
         """The rows by the names of their pictures."""
         return {row.file: row for row in self.rows}
 
-    @functools.cached_property
-    def overlays(self) -> Mapping[str, Path]:
-        """Where the overlay of each picture is; its own name where none was saved."""
-        names = [as_name(row.file) for row in self.rows]
-        saved = (self.folder / OVERLAYS).is_dir()
-        paths = image_paths(self.folder / OVERLAYS, names) if saved else map(Path, names)
-        return dict(zip(self.by_file, paths, strict=True))
+    @property
+    def has_run(self) -> bool:
+        """Whether what counted is a run, and so could keep a correction."""
+        return read_request(self.folder / REQUEST).get(RUN_PATH, "") is not None
 
     def run(self, given: Path | None = None) -> Path | None:
         """The folder of the run that counted; None if it is neither here nor where it was.

@@ -54,10 +54,15 @@ def save_image(image: Image.Image, path: Path) -> None:
     own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     partial = path.parent / f".{own}{PARTIAL}"
     try:
-        image.save(partial, FORMATS[path.suffix])
+        image.save(partial, format_of(path))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def format_of(path: Path) -> str:
+    """The format of an image file, by how its name ends."""
+    return next(word for suffix, word in FORMATS.items() if path.name.lower().endswith(suffix))
 
 
 def label_image(labels: np.ndarray) -> Image.Image:

@@ -3,8 +3,8 @@
 They are signs, not proofs: a model can be wrong without any of them.
 """
 
-from subitize.core.image_io import NARROW
-from subitize.counter.catalogue_answer import DENSE, FAR, WIDE
+from subitize.core.image_io import NARROW as LEAST_RANGE
+from subitize.counter.catalogue_answer import CLOSE, DENSE, FAR, NARROW, WIDE
 from subitize.counter.catalogue_learner import WRONG
 from subitize.counter.composed_scenes import FEW
 from subitize.evaluation.doubts import CONTRAST, EXPLAINED, LEFT, SURE
@@ -15,8 +15,9 @@ OF_EVERY_MODEL = {
     "blank": "all values of the file are the same, or nearly: this explains a count of 0, no other",
 }
 OF_A_CATALOGUE = {
-    "low_confidence": f"the 90 % interval is wider than {WIDE:.0%} of the count",
-    "rivals_disagree": f"both classical methods are more than {FAR:.0%} away, on one side",
+    "low_confidence": f"5 % to 95 % of the posterior span more than {WIDE:.0%} of the count, and more than "
+    f"{NARROW} objects",
+    "rivals_disagree": f"all classical methods are more than {FAR:.0%}, and {CLOSE} object, away on one side",
     "too_dense": f"objects fill more than {DENSE:.0%} of the picture: its ground cannot be found",
     "fainter": f"what stands out is {FAINT:.0f} times as faint as the folder's objects, or more",
     "brighter": f"what stands out is {FAINT:.0f} times as bright as the folder's objects, or more: it may "
@@ -31,8 +32,8 @@ OF_AIR_AND_DAIR = {
     "trained on",
     "unexplained_part": f"some window is left with {LEFT:.0%} of what the fullest one holds: one is missing?",
     "low_contrast": f"brightest and darkest pixel are less than {CONTRAST} apart: stretch the picture",
-    "narrow_range": f"a file of 16 bits, or of real numbers, uses less than 1/{1 / NARROW:.0f} of its range: "
-    "stretch it",
+    "narrow_range": f"a file of 16 bits, or of real numbers, uses less than 1/{1 / LEAST_RANGE:.0f} of its "
+    "range: stretch it",
     "colour_lost": "little is left of the picture without its colours: train with --channels 3",
 }
 OF_THE_RUN = {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from subitize.core.errors import UsageError
 from subitize.core.interfaces import PictureCounter
 from subitize.core.picture_files import LABELS, OVERLAYS
 from subitize.evaluation.coco import coco
@@ -23,24 +24,38 @@ from subitize.figures.scenes import overlay
 from subitize.training.run import Run
 
 REPORT = "report.html"
-EDGES = {"count": "counts", "half": "counts above and on the left", "skip": "does not count"}
+CUT = {"count": "counts", "half": "counts above and on the left", "skip": "does not count"}
 
 
 def images_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Counted], Image.Image]]:
-    """What makes the images of a picture, by the folders that they go to."""
-    labelled = {LABELS: labels_of} if isinstance(run.learner, PictureCounter) else {}
-    return {name: draw for name, draw in ({OVERLAYS: overlay_of} | labelled).items() if name in save}
+    """What makes the images of a picture, by the folders that they go to.
+
+    Args:
+        run: the model.
+        save: words for what to write; none for all that the model can.
+
+    Raises:
+        UsageError: labels are asked for, and the model has none.
+    """
+    has_labels = isinstance(run.learner, PictureCounter)
+    if LABELS in save and not has_labels:
+        raise UsageError(
+            f"Labels say which pixels are an object's; a model of '{run.recipe.name}' has windows only. "
+            "Leave `labels` out of --save, or count with a catalogue."
+        )
+    able = {OVERLAYS: overlay_of} | ({LABELS: labels_of} if has_labels else {})
+    return {name: draw for name, draw in able.items() if not save or name in save}
 
 
 def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterator[str]]]:
     """What makes the files that are made of all tables, by their names."""
     about = {"model": f"{run.path.name}, SHA-256 {run.digest}"}
     if edge := edge_of(run):
-        about["what the border of a picture cuts"] = EDGES[edge]
+        about["what the border of a picture cuts"] = CUT[edge]
     if run.flags:
         about["what the run says against itself"] = spoken(";".join(run.flags))
     made = {"coco": ("objects.json", coco), "report": (REPORT, partial(report, about=about))}
-    return dict(made[name] for name in made if name in save)
+    return dict(made[name] for name in made if not save or name in save)
 
 
 def overlay_of(counted: Counted) -> Image.Image:

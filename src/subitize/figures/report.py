@@ -84,7 +84,7 @@ def tally(folder: Path) -> Tally:
     counts, states, reasons, classical = Counter[int](), Counter[str](), Counter[str](), False
     for row in rows_of(folder, COUNTS_TABLE):
         states["failed" if row["status"] == "failed" else "review" if to_review(row) else "sure"] += 1
-        classical |= row["watershed"] != ""  # only a catalogue asks the classical methods
+        classical |= row["watershed"] != ""  # a canvas asks no classical method
         reasons.update(filter(None, row["reason"].split(";")))
         if row["status"] == "ok":
             counts[int(row["count"])] += 1
@@ -175,8 +175,9 @@ def histogram(values: np.ndarray, title: str) -> str:
     if not len(values):
         return ""
     low, high = float(values.min()), float(values.max())
-    number = min(BARS, int(high - low) + 1)
-    heights, _ = np.histogram(values, number, (low - 0.5, high + 0.5))  # a whole number amid its bar
+    each = -(-(int(high - low) + 1) // BARS)  # whole numbers in a bar, as many in all
+    number = -(-(int(high - low) + 1) // each)
+    heights, _ = np.histogram(values, number, (low - 0.5, low - 0.5 + number * each))
     wide = WIDE / number
     bars = "".join(
         f'<rect x="{i * wide:.1f}" y="{HIGH * (1 - share):.1f}" width="{max(wide - 1, 1):.1f}" '

@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
-from subitize.core.interfaces import Counter, Learner, Look, PictureCounter
+from subitize.core.interfaces import EDGES, Counter, Learner, Look, PictureCounter
 from subitize.core.json import JSON
+from subitize.core.words import check_word
 from subitize.scenes import AbstractScenes
 from subitize.training.calibration import Calibration, read_calibration
 from subitize.training.recipe import RECIPE, Recipe, read_recipe
@@ -109,6 +110,7 @@ class Run:
         Raises:
             UsageError: its model has no such rule.
         """
+        check_word("edge", edge, EDGES)
         if not (isinstance(self.learner, PictureCounter) and dataclasses.is_dataclass(self.learner)):
             raise UsageError(
                 f"A model of '{self.recipe.name}' has no rule for what is cut by the border. Leave `edge` "

@@ -9,7 +9,6 @@ skip     it does not
 
 import numpy as np
 
-EDGES = ("count", "half", "skip")
 NEAR = 0.5  # pixels: a box that comes so near to the border touches it
 
 
