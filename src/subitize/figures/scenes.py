@@ -1,7 +1,7 @@
 """What was seen in this picture?
 
 `overlay` shows one picture with a numbered window on each object, and beside it, never on it, the count and
-its probability. `dreams` shows images that a model made up. All are functions from arrays to a Pillow image.
+its confidence. `dreams` shows images that a model made up. All are functions from arrays to a Pillow image.
 """
 
 import math
@@ -40,7 +40,7 @@ def overlay(
     note: str = "",
     truth: int | None = None,
 ) -> Image.Image:
-    """A picture with its windows, above a strip with the count, its probability and its posterior.
+    """A picture with its windows, above a strip with the count, its confidence and its posterior.
 
     Args:
         picture: brightness 0..1; its pixels are enlarged by a whole factor if it is small, never changed.
