@@ -40,7 +40,6 @@ def test_a_finished_count_is_read_by_the_names_of_its_columns(counted):
         CountRow("''c.png", 30, (30, 30), (30, 30), 0.5, False),
         CountRow("d.png"),
     ]
-    assert [path.name for path in counted.overlays.values()] == EVERY
     table = counted.folder / "counts.csv"
     head, *lines = table.read_text().splitlines()
     table.write_text("\n".join([f"new,{head}", *(f"?,{line}" for line in lines)]))
