@@ -51,7 +51,7 @@ def main() -> None:
                 truth = json.loads((path / "truth.json").read_text())
             else:
                 path = Path(temporary) / folder
-                small = {"number": 1, "side": 192} if args.tiny else {"number": PICTURES}
+                small = {"number": 2, "side": 256} if args.tiny else {"number": PICTURES}
                 draw["write"](path, folder, seed=seed, **small)
                 truth = dict(csv.reader(path.with_suffix(".csv").read_text().splitlines()[1:]))
             return counted(path, truth, Path(temporary) / "out", seed=seed, **given)

@@ -24,7 +24,6 @@ from subitize.core.errors import (
     printable,
 )
 from subitize.core.files import OWN_MODEL
-from subitize.core.picture_files import RUN_RECIPE
 
 if TYPE_CHECKING:
     from subitize.evaluation.job import Job
@@ -120,6 +119,8 @@ class Count:
     @property
     def by_watershed(self) -> bool:
         """Whether no run is meant, but the method of this name."""
+        from subitize.core.picture_files import RUN_RECIPE
+
         return str(self.model) == "watershed" and not Path("watershed", RUN_RECIPE).is_file()
 
 
