@@ -221,6 +221,10 @@ def test_the_next_count_is_corrected_and_to_verify_it_corrects_no_further(run, t
     assert said("verify", tmp_path / "b", "--truth", truth)[0] == 0
     assert (own / "calibration.json").read_bytes() == first
     a, b = (json.loads((tmp_path / x / "verification.json").read_text()) for x in "ab")
+    code, _, error = said(*count, tmp_path / "other", "--fit", "crop")
+    assert (code, "and this is none: its intervals are uncorrected" in error) == (0, True)
+    for row in rows(tmp_path / "other" / "counts.csv"):
+        assert row["uncorrected_hi90"] == row["count_hi90"]
     assert b["random"]["coverage_90"] > a["random"]["coverage_90"], "of the intervals as each count has them"
     assert a | {"random": 0} == b | {"random": 0}
     (own / "calibration.json").write_text("{}")

@@ -16,12 +16,10 @@ from PIL import Image
 
 from subitize.cli import main
 from subitize.core.errors import NoInputError, UsageError
-from subitize.counter import catalogue_answer, catalogue_learner
+from subitize.counter import catalogue_learner, picture_counter
 from subitize.counter.catalogue import CatalogueOptions
 from subitize.counter.catalogue_answer import (
-    answered,
     boxes_of,
-    by_catalogue,
     doubts_of,
     not_outvoted,
     outlines,
@@ -30,6 +28,7 @@ from subitize.counter.catalogue_answer import (
 )
 from subitize.counter.catalogue_learner import diagnosis
 from subitize.counter.composed_scenes import PICTURES, ComposedScenes, composed_scenes, harvested, spread
+from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.counter.watershed import WatershedCounter
 from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
@@ -390,10 +389,12 @@ def test_what_the_border_cuts_counts_by_the_rule(edge, kept):
     centres = np.array(list(places.values()))
     normalizer, pixels = Normalizer(float(DIAMETER), False, 0.5), 0.5 * discs(centres)
 
-    def find(normalized):
-        return by_catalogue(Detected(centres, np.linspace(1, 0.5, 5), np.array([5])), normalized)
+    class Counter(AbstractPictureCounter):
+        def find(self, params, pixels):
+            labels = outlines(pixels, centres)
+            return Found(np.linspace(1, 0.5, 5), boxes_of(labels, centres), labels, np.array([5]))
 
-    said = answered(pixels[..., None], "grey", normalizer, edge, find)
+    said = Counter(normalizer=normalizer, channel="grey", edge=edge).answer(None, pixels[..., None])
     assert said.posterior.argmax() == len(kept)
     assert said.rivals == {"watershed": len(kept), "log": len(kept)}
     numbers = [list(places).index(letter) for letter in kept]
@@ -438,10 +439,10 @@ def test_the_watershed_alone_counts_at_once_even_where_nothing_lies_alone(folder
 
 def test_the_watershed_is_no_rival_to_itself(monkeypatch):
     pixels = discs([(30.0, 30.0), (30.0, 70.0), (70.0, 30.0)])
-    counter = WatershedCounter(Normalizer(float(DIAMETER), False, 1.0), "grey")
+    counter = WatershedCounter(normalizer=Normalizer(float(DIAMETER), False, 1.0), channel="grey")
     agreed = counter.answer(None, pixels[..., None])
     assert (int(agreed.posterior.argmax()), agreed.reasons) == (3, ())
-    monkeypatch.setattr(catalogue_answer, "blobs", lambda pixels: np.tile([40.0, 40, 50, 50], (30, 1)))
+    monkeypatch.setattr(picture_counter, "blobs", lambda pixels: np.tile([40.0, 40, 50, 50], (30, 1)))
     doubted = counter.answer(None, pixels[..., None])
     assert (int(doubted.posterior.argmax()), doubted.rivals) == (3, {"watershed": 3, "log": 30})
     assert "rivals_disagree" in doubted.reasons

@@ -17,7 +17,7 @@ from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_folder import TABLES, open_count
 from subitize.evaluation.images import image_places, save_image
-from subitize.evaluation.pictures import Counted, scores_of
+from subitize.evaluation.pictures import Counted, options_of, scores_of, spelled
 from subitize.evaluation.tables import Totals
 from subitize.training.calibration import Calibration
 
@@ -158,10 +158,11 @@ def test_a_count_only_goes_on_with_all_as_it_was(untrained, files, tmp_path):
     count(out, untrained, files, to=2)
     before = contents(out)
     model = untrained.model
+    calibration = Calibration("0" * 64, 1.5, 19, spelled(options_of(untrained, PREPROCESSOR)))
     others = {
         "model_sha256": {"run": dataclasses.replace(untrained, digest="1" * 64)},
         "model": {"run": dataclasses.replace(untrained, path=tmp_path / "other")},
-        "calibration": {"run": dataclasses.replace(untrained, calibration=Calibration("0" * 64, 1.5, 19))},
+        "calibration": {"run": dataclasses.replace(untrained, calibration=calibration)},
         "fit": {"preprocessor": Preprocessor(24, 24, fit="pad")},
         "invert": {"preprocessor": Preprocessor(24, 24, invert="always")},
         "files, files_sha256": {"files": files[1:]},

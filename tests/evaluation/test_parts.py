@@ -337,7 +337,7 @@ def source_of(path: Path, digest: str = "0" * 64) -> RunSource:
 def test_a_worker_does_not_take_other_weights(untrained, tmp_path, monkeypatch):
     monkeypatch.setattr(dask_worker, "open_run", lambda *_: untrained)
     assert opened(source_of(tmp_path)).path == tmp_path
-    later = source_of(tmp_path)._replace(calibration=Calibration("0" * 64, 2.0, 19))
+    later = source_of(tmp_path)._replace(calibration=Calibration("0" * 64, 2.0, 19, ""))
     assert opened(later).calibration == later.calibration, "a worker that lives on corrects as who counts"
     with pytest.raises(CheckpointError, match="not those that the count began with"):
         opened(source_of(tmp_path, "1" * 64))

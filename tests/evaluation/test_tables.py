@@ -95,7 +95,7 @@ def test_rows_by_hand(untrained):
         ["'=a.png", 2, "5.1", "6.0", "2.9", "3.0", "0.7000"],
     ]
     assert timing_row(SEEN) == ["'=a.png", "12.3"]
-    wider = dataclasses.replace(SEEN, calibration=Calibration("0" * 64, 3.5, 19))
+    wider = dataclasses.replace(SEEN, calibration=Calibration("0" * 64, 3.5, 19, ""))
     assert count_row(wider, untrained)[4:8] == [0, 5, 1, 2], "1.5 ± 3.5 beside what the model gives"
     failed = Counted("b.png", "empty", "b.png: the file has 0 bytes.")
     assert count_row(failed, untrained) == [

@@ -8,7 +8,7 @@ import pytest
 from subitize.core.errors import CheckpointError
 from subitize.training.calibration import CALIBRATION, Calibration, read_calibration, save_calibration
 
-GIVEN = Calibration("ab" * 32, 1.75, 19)
+GIVEN = Calibration("ab" * 32, 1.75, 19, "")
 
 
 def test_it_comes_back_and_the_last_one_counts(tmp_path):

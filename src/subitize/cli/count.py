@@ -182,7 +182,7 @@ def count(job: "Job", run: "Run", options: Count) -> "tuple[Totals, Path]":
     from subitize.cli.count_engines import count_by_dask, count_here, count_one_part
     from subitize.evaluation.dask_worker import RunSource
     from subitize.evaluation.job import part_of
-    from subitize.evaluation.tables import edge_of
+    from subitize.evaluation.pictures import edge_of
 
     if options.part is not None:
         return count_one_part(job, run, part_of(options.part), resume=options.resume)

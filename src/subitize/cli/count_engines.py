@@ -17,6 +17,7 @@ from subitize.evaluation.count_folder import open_job
 from subitize.evaluation.dask_worker import RunSource
 from subitize.evaluation.job import Job, Part
 from subitize.evaluation.parts import claimed, count_part, joined
+from subitize.evaluation.pictures import calibration_for
 from subitize.evaluation.tables import Totals
 from subitize.training.run import Run
 
@@ -110,12 +111,18 @@ class Shown:
             path = self.run.path
             model, out = printable(path.absolute() if path.exists() else path), printable(self.job.out)
             print(f"model: {model}", f"out: {out}", sep="\n", flush=True)
-            if found := self.run.calibration:
-                wide = f"{found.factor:.2f} times as wide as the model's own"
-                print(f"intervals: {wide}, by {found.pictures} verified pictures", flush=True)
+            self.tell_of_intervals()
             if done:
                 say(f"goes on after {done} of {files} files")
         self.done = done
         for sentence in sentences:
             say(sentence)
         self.watch({"step": done, "steps": files})
+
+    def tell_of_intervals(self) -> None:
+        """Say whether they are corrected, if anybody verified counts of the run."""
+        if found := calibration_for(self.run, self.job.preprocessor):
+            wide = f"{found.factor:.2f} times as wide as the model's own"
+            print(f"intervals: {wide}, by {found.pictures} verified pictures", flush=True)
+        elif found := self.run.calibration:
+            say(f"counts with {found.options} were verified, and this is none: its intervals are uncorrected")

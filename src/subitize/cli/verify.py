@@ -170,5 +170,6 @@ def verify(counted: "FinishedCount", truths: "Truths", run: Path | None) -> None
             "The run that counted should keep the correction of its intervals, but is not where it was. "
             "Say where it is by --model RUN; all else is done."
         )
-    save_calibration(run, Calibration(counted.model_sha256, found.factor, found.random.pictures))
-    print(f"from now on corrected: all counts with {printable(run)}")
+    sample = found.random.pictures
+    save_calibration(run, Calibration(counted.model_sha256, found.factor, sample, counted.options))
+    print(f"from now on corrected: all counts with {printable(run)} and {counted.options}")

@@ -4,8 +4,7 @@ Reasons for doubt are codes, which `subitize.evaluation.reasons` explains.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -13,10 +12,7 @@ from scipy.stats import norm
 from skimage.segmentation import watershed
 
 from subitize.core.image_io import NOTHING
-from subitize.core.interfaces import Answer
 from subitize.models.catalogue.channel import CHANNELS, grey_of
-from subitize.models.catalogue.detect import Detected
-from subitize.models.catalogue.edge import counts_at_edge
 from subitize.models.catalogue.harvest import SMALLEST
 from subitize.models.catalogue.normalize import (
     AREA,
@@ -28,70 +24,12 @@ from subitize.models.catalogue.normalize import (
     components,
     depth,
 )
-from subitize.models.catalogue.rivals import blobs, boxes_in, segmented
+from subitize.models.catalogue.rivals import boxes_in
 
 DENSE = 0.6  # share of a picture above which there is too little ground
 FAR = 0.2  # of a count: farther away a rival disagrees
 CLOSE = 1  # object by which a rival may always differ
 NARROW, WIDE = 4, 0.5  # objects, and share of a count: a wider interval is no answer
-
-
-class Found(NamedTuple):
-    """What is found in a normalized picture.
-
-    Attributes:
-        named: how sure each object is, from 0 to 1.
-        boxes: x0, y0, x1, y1 of each, in normalized pixels; [n, 4].
-        labels: which pixels are of which object: 0 for ground, i for object i, counted from 1.
-        counts: how many objects each of some samples holds.
-        method: a classical one if it is that which found them, and so no rival to itself; else "".
-    """
-
-    named: np.ndarray
-    boxes: np.ndarray
-    labels: np.ndarray
-    counts: np.ndarray
-    method: str = ""
-
-
-def answered(
-    pixels: np.ndarray,
-    channel: str,
-    normalizer: Normalizer,
-    edge: str,
-    find: Callable[[np.ndarray], Found],
-) -> Answer:
-    """How many objects are in a picture, where they are, and what is doubtful.
-
-    Args:
-        pixels: the picture, [height, width, 1 | 3], with brightness from 0 to 1.
-        channel: what of its colours is looked at.
-        normalizer: brings it to a normalized one.
-        edge: whether what is cut by its border counts: count, half or skip.
-        find: finds the objects in a normalized picture.
-    """
-    grey = grey_of(pixels, channel)
-    normal = normalizer(grey)
-    shape = normal.pixels.shape
-    found = find(normal.pixels)
-    counts = counts_at_edge(found.boxes, shape, edge)
-    seen = {"watershed": boxes_in(segmented(normal.pixels)), "log": blobs(normal.pixels)}
-    rivals = {name: int(counts_at_edge(each, shape, edge).sum()) for name, each in seen.items()}
-    count, others = int(counts.sum()), [each for name, each in rivals.items() if name != found.method]
-    posterior = posterior_of(count, found.counts, not_outvoted(count, others))
-    reasons = doubts_of(grey, normal, posterior, others)
-    if not len(found.boxes):
-        reasons = (*reasons, *overlooked(pixels, channel, normalizer))
-    own = np.clip(found.boxes / np.tile(normal.scale[::-1], 2), 0, np.tile(grey.shape[::-1], 2))
-    numbers = np.concatenate([[0], np.where(counts, counts.cumsum(), 0)])  # 1, 2, … of those that count
-    shown = at_size(numbers[found.labels], *grey.shape)
-    return Answer(posterior, own[counts], found.named[counts], reasons, rivals, shown)
-
-
-def by_catalogue(detected: Detected, pixels: np.ndarray) -> Found:
-    """What the samples of a posterior name in a normalized picture, with what belongs to each."""
-    labels = outlines(pixels, detected.centres)
-    return Found(detected.named, boxes_of(labels, detected.centres), labels, detected.counts)
 
 
 def not_outvoted(count: int, rivals: Sequence[int]) -> tuple[int, ...]:

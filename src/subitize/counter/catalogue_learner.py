@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from subitize.core.interfaces import Answer, Batch
+from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.counter.catalogue import CatalogueOptions
-from subitize.counter.catalogue_answer import Found, answered, by_catalogue
+from subitize.counter.catalogue_answer import boxes_of, outlines
 from subitize.counter.composed_scenes import FEW, ComposedScenes
+from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
 from subitize.models.catalogue.detect import detect
@@ -22,26 +23,14 @@ NEAR = 0.5  # diameters: a centre so near is that of the lone object
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CatalogueLearner(GradientLearner):
-    """A gradient learner whose weights, a `Posterior`, count what is in pictures of any size.
+class CatalogueLearner(GradientLearner, AbstractPictureCounter):
+    """A gradient learner whose weights, a `Posterior`, count what is in pictures of any size."""
 
-    Args:
-        normalizer: brings pictures to normalized ones.
-        channel: what of their colours is looked at.
-        edge: whether what is cut by the border counts: count, half or skip.
-    """
-
-    normalizer: Normalizer
-    channel: str
-    edge: str = "count"
-
-    def answer(self, params: Posterior, pixels: np.ndarray) -> Answer:
-        """How many objects are in a picture [height, width, 1 | 3] with brightness from 0 to 1."""
-
-        def find(normalized: np.ndarray) -> Found:
-            return by_catalogue(detect(params, normalized), normalized)
-
-        return answered(pixels, self.channel, self.normalizer, self.edge, find)
+    def find(self, params: Posterior, pixels: np.ndarray) -> Found:
+        """What the samples of the posterior name in a normalized picture, with what belongs to each."""
+        detected = detect(params, pixels)
+        labels = outlines(pixels, detected.centres)
+        return Found(detected.named, boxes_of(labels, detected.centres), labels, detected.counts)
 
 
 def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: int) -> CatalogueLearner:

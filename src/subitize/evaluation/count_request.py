@@ -15,7 +15,7 @@ from subitize.core.files import LOCK, OWN_MODEL, write_atomically
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, PARTS, REQUEST, state_of
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.tables import edge_of
+from subitize.evaluation.pictures import calibration_for, options_of
 from subitize.training.run import Run
 
 RUN_PATH = "run"  # where the model was; a count goes on wherever it is now
@@ -25,24 +25,15 @@ def request_of(
     run: Run, files: Sequence[tuple[Path | Page, str]], preprocessor: Preprocessor | None
 ) -> dict[str, str | float | None]:
     """All that decides the rows of a count."""
+    calibration = calibration_for(run, preprocessor)
     return {
         "model": run.path.name,
         RUN_PATH: str(run.path.absolute()) if run.path.exists() else None,  # none of what learns nothing
         "model_sha256": run.digest,
-        "calibration": None if run.calibration is None else run.calibration.factor,
-        **(on_canvas(run, preprocessor) if preprocessor else {"edge": edge_of(run)}),
+        "calibration": None if calibration is None else calibration.factor,
+        **options_of(run, preprocessor),
         "files": len(files),
         "files_sha256": state_of(files),
-    }
-
-
-def on_canvas(run: Run, preprocessor: Preprocessor) -> dict[str, str | int]:
-    """How a model of one canvas looks, and how pictures are brought to it."""
-    return {
-        "max_objects": run.model.settings.max_objects,
-        "looks": run.model.settings.looks,
-        "fit": preprocessor.fit,
-        "invert": preprocessor.invert,
     }
 
 

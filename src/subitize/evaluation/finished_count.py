@@ -11,7 +11,10 @@ from subitize.core.errors import NoInputError, UsageError, did_you_mean, printab
 from subitize.core.files import OWN_MODEL, PARTIAL, sha256
 from subitize.core.picture_files import COUNTS_TABLE, REQUEST
 from subitize.evaluation.count_request import RUN_PATH, read_request
+from subitize.evaluation.pictures import spelled
 from subitize.training.weights import WEIGHTS
+
+OPTIONS = ("edge", "max_objects", "looks", "fit", "invert")  # of `pictures.options_of`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,12 @@ class FinishedCount:
     def has_run(self) -> bool:
         """Whether what counted is a run, and so could keep a correction."""
         return read_request(self.folder / REQUEST).get(RUN_PATH, "") is not None
+
+    @property
+    def options(self) -> str:
+        """How the model looked at the pictures, such as edge=count."""
+        request = read_request(self.folder / REQUEST)
+        return spelled({name: request[name] for name in OPTIONS if name in request})
 
     def run(self, given: Path | None = None) -> Path | None:
         """The folder of the run that counted; None if it is neither here nor where it was.

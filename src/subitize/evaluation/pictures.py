@@ -165,7 +165,7 @@ def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor | N
         scores=said.scores,
         rivals=said.rivals,
         labels=said.labels,
-        calibration=run.calibration,
+        calibration=calibration_for(run, preprocessor),
     )
 
 
@@ -208,6 +208,31 @@ def preprocessor_of(run: Run, fit: str | None = None, invert: str | None = None)
     s = run.model.settings
     fit, invert = fit or run.recipe.data.fit or "resize", invert or run.recipe.data.invert or "auto"
     return Preprocessor(s.height, s.width, s.channels, fit, invert)
+
+
+def calibration_for(run: Run, preprocessor: Preprocessor | None) -> Calibration | None:
+    """What corrects the intervals of counts made so; None if nobody verified counts made so."""
+    found = run.calibration
+    return found if found and found.options == spelled(options_of(run, preprocessor)) else None
+
+
+def options_of(run: Run, preprocessor: Preprocessor | None) -> dict[str, str | int]:
+    """How a model looks, and how pictures are brought to it."""
+    if preprocessor is None:
+        return {"edge": edge_of(run)}
+    s = run.model.settings
+    looks = {"max_objects": s.max_objects, "looks": s.looks}
+    return looks | {"fit": preprocessor.fit, "invert": preprocessor.invert}
+
+
+def edge_of(run: Run) -> str:
+    """Whether what is cut by the border counts; empty for a model that has no rule for it."""
+    return run.learner.edge if isinstance(run.learner, PictureCounter) else ""
+
+
+def spelled(options: Mapping[str, object]) -> str:
+    """Options in words, such as edge=count."""
+    return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
 def warm_up(run: Run) -> None:

@@ -25,8 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from subitize.core.files import unfinished
-from subitize.core.interfaces import PictureCounter
-from subitize.evaluation.pictures import Counted
+from subitize.evaluation.pictures import Counted, edge_of
 from subitize.training.run import Run
 
 RIVALS = ("watershed", "log")  # what these count, where a model asks them
@@ -65,11 +64,6 @@ def object_rows(counted: Counted) -> list[list[object]]:
 def timing_row(counted: Counted) -> list[object]:
     """The line of timings.csv for one picture."""
     return [as_cell(counted.file), "" if counted.failed else f"{counted.ms:.1f}"]
-
-
-def edge_of(run: Run) -> str:
-    """Whether what is cut by the border counts; empty for a model that has no rule for it."""
-    return run.learner.edge if isinstance(run.learner, PictureCounter) else ""
 
 
 def as_cell(name: str) -> str:

@@ -17,8 +17,7 @@ from subitize.core.interfaces import PictureCounter
 from subitize.core.picture_files import LABELS, OVERLAYS
 from subitize.evaluation.coco import coco
 from subitize.evaluation.images import label_image
-from subitize.evaluation.pictures import Counted
-from subitize.evaluation.tables import edge_of
+from subitize.evaluation.pictures import Counted, edge_of
 from subitize.figures.report import report, spoken
 from subitize.figures.scenes import overlay
 from subitize.training.run import Run

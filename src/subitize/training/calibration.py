@@ -2,7 +2,7 @@
 
 `subitize verify` finds it (`subitize.evaluation.conformal`) and keeps it as `calibration.json` in the folder
 of the run. Every count with the run is corrected by it from then on. It belongs to the weights that made the
-counts, and is never used with others.
+counts and to the options that they were made with, and is never used with others.
 """
 
 import dataclasses
@@ -25,11 +25,13 @@ class Calibration:
         model_sha256: of the weights whose intervals it corrects.
         factor: on their half widths; from 0 on.
         pictures: a random sample of so many, counted by eye.
+        options: how the model looked at them, such as edge=count.
     """
 
     model_sha256: str
     factor: float
     pictures: int
+    options: str
 
     def __post_init__(self):
         if not (math.isfinite(self.factor) and self.factor >= 0):
