@@ -4,7 +4,7 @@ mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in th
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import log
 from pathlib import Path
 from statistics import mean
@@ -176,21 +176,16 @@ def fields() -> str:
     found = result("fields")
     if found is None:
         return "Drawn folders are not yet counted: `python benchmarks/fields.py`."
-    rows = [
-        f"| {name} | {100 * row['error']:.2f} | {100 * row['watershed']:.1f} | {100 * row['log']:.1f} "
-        f"| {100 * row['covered']:.0f} | {100 * row['width']:.0f} |"
-        for name, row in found.summary.items()
-    ]
-    head = [
-        "Drawn folders of eight pictures with 50 to 200 things each: error in counting, as a share of them.",
-        "",
-        "| folder | catalogue, % | watershed, % | Laplacian of Gaussian, % | 90 % interval holds, % "
-        "| its width, % of the count |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    seeds = sorted({run["seed"] for run in found.runs})
-    which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Means of seeds {', '.join(map(str, seeds))}"
-    return "\n".join([*head, *rows, "", f"{which}; {found.where()}."])
+    columns = {
+        "catalogue, %": ("error", hundredths),
+        "watershed, %": ("watershed", tenths),
+        "Laplacian of Gaussian, %": ("log", tenths),
+        **OF_INTERVALS,
+    }
+    what = (
+        "Drawn folders of eight pictures with 50 to 200 things each: error in counting, as a share of them."
+    )
+    return of_folders(found, what, columns)
 
 
 def real_fields() -> str:
@@ -198,32 +193,55 @@ def real_fields() -> str:
     found = result("fields_pictures")
     if found is None:
         return "Real folders are not yet counted: `python benchmarks/fields.py --real pictures`."
+    columns = {
+        "catalogue, %": ("error", tenths),
+        "watershed, %": ("well_made", tenths),
+        "F1, catalogue": ("f1", "{:.3f}".format),
+        "F1, watershed": ("well_made_f1", "{:.3f}".format),
+        **OF_INTERVALS,
+    }
+    what = (
+        "Real folders: error in counting as a share of the objects, and F1 of one-to-one matches within half "
+        "a diameter, where places are known. The watershed is one made by hand at the resolution of the "
+        "pictures. Settings were chosen while these folders were seen."
+    )
+    return of_folders(found, what, columns)
 
-    def percent(share: float | None) -> str:
-        return "" if share is None else f"{100 * share:.1f}"
 
-    def three(score: float | None) -> str:
-        return "" if score is None else f"{score:.3f}"
+def hundredths(share: float) -> str:
+    """A share in hundredths of a percent."""
+    return f"{100 * share:.2f}"
 
+
+def tenths(share: float) -> str:
+    """A share in tenths of a percent."""
+    return f"{100 * share:.1f}"
+
+
+def whole(share: float) -> str:
+    """A share in percent."""
+    return f"{100 * share:.0f}"
+
+
+Columns = dict[str, tuple[str, Callable[[float], str]]]  # head -> a number in the summary, and how it is told
+OF_INTERVALS: Columns = {
+    "90 % interval holds, %": ("covered", whole),
+    "its width, % of the count": ("width", whole),
+}
+
+
+def of_folders(found: Result, what: str, columns: Columns) -> str:
+    """A table with a row for each folder, under a sentence and above its provenance."""
     rows = [
-        f"| {name} | {percent(row['error'])} | {percent(row['well_made'])} | {three(row.get('f1'))} "
-        f"| {three(row.get('well_made_f1'))} | {percent(row['covered'])} | {percent(row['width'])} |"
-        for name, row in found.summary.items()
-    ]
-    head = [
-        (
-            "Real folders: error in counting as a share of the objects, and F1 of one-to-one matches within "
-            "half a diameter, where places are known. The watershed is one made by hand at the resolution of "
-            "the pictures. Settings were chosen while these folders were seen."
-        ),
-        "",
-        "| folder | catalogue, % | watershed, % | F1, catalogue | F1, watershed | 90 % interval holds, % "
-        "| its width, % of the count |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        " | ".join(
+            [f"| {folder}", *(tell(row[name]) if name in row else "" for name, tell in columns.values())]
+        )
+        for folder, row in found.summary.items()
     ]
     seeds = sorted({run["seed"] for run in found.runs})
     which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Means of seeds {', '.join(map(str, seeds))}"
-    return "\n".join([*head, *rows, "", f"{which}; {found.where()}."])
+    head = [what, "", f"| folder | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
+    return "\n".join([*head, *(f"{row} |" for row in rows), "", f"{which}; {found.where()}."])
 
 
 def no_sums() -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import distributed
 import jax
-import numpy as np
 import pytest
-from PIL import Image
+from folders import contents, write_many
 
 from subitize.cli import main
 from subitize.evaluation import dask_cluster
@@ -30,13 +29,7 @@ HEARING = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sy
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("many")
-    rng = np.random.default_rng(0)
-    for i in range(MANY - 1):
-        values = np.zeros((40, 40), np.uint8)
-        y, x = rng.integers(2, 25, 2)
-        values[y : y + 12, x : x + 9] = rng.integers(120, 255)
-        Image.fromarray(values).save(folder / f"{i:03d}.png")
+    folder = write_many(tmp_path_factory.mktemp("many"), MANY - 1)
     (folder / "empty.png").write_bytes(b"")
     return folder
 
@@ -54,12 +47,6 @@ def whole(many, run, tmp_path_factory) -> Path:
 def cluster() -> Iterator[distributed.LocalCluster]:
     with dask_cluster.local_workers(2) as cluster:
         yield cluster
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """All files but the clock's, by their names."""
-    files = (path for path in out.rglob("*") if path.is_file() and path.name != "timings.csv")
-    return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
 def clock(out: Path) -> set[tuple[str, ...]]:

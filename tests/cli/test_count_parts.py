@@ -9,20 +9,13 @@ import time
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
-from PIL import Image
+from folders import contents, write_many
 
 from subitize.cli import main
 from subitize.core import picture_files
 
 MANY = 120
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """All files but the clock's, by their names."""
-    files = (path for path in out.rglob("*") if path.is_file() and path.name != "timings.csv")
-    return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
 def timings(out: Path) -> list[list[str]]:
@@ -41,13 +34,7 @@ def rows(out: Path) -> int:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
     """So many pictures that what is to happen meanwhile does."""
-    folder = tmp_path_factory.mktemp("many")
-    rng = np.random.default_rng(0)
-    for i in range(MANY):
-        values = np.zeros((40, 40), np.uint8)
-        y, x = rng.integers(2, 25, 2)
-        values[y : y + 12, x : x + 9] = rng.integers(120, 255)
-        Image.fromarray(values).save(folder / f"{i:03d}.png")
+    folder = write_many(tmp_path_factory.mktemp("many"), MANY)
     (folder / "empty.png").write_bytes(b"")
     return folder
 

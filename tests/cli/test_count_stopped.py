@@ -6,27 +6,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from folders import contents, write_many
 
 pytestmark = pytest.mark.processes
 # A job in the background is started deaf to SIGINT; one in the foreground is not.
 HEARING = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-MANY, TABLES = 200, ("counts.csv", "objects.csv")
+MANY = 200
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
     """So many pictures that a signal arrives while they are counted."""
-    folder = tmp_path_factory.mktemp("many")
-    rng = np.random.default_rng(0)
-    for i in range(MANY):
-        values = np.zeros((40, 40), np.uint8)
-        y, x = rng.integers(2, 25, 2)
-        values[y : y + 12, x : x + 9] = rng.integers(120, 255)
-        Image.fromarray(values).save(folder / f"{i:03d}.png")
-    return folder
+    return write_many(tmp_path_factory.mktemp("many"), MANY)
 
 
 def words(many: Path, run: Path, out: Path, *more: str) -> list[str]:
@@ -59,12 +51,6 @@ def stop_after(number: int, process: subprocess.Popen, out: Path, how: signal.Si
         time.sleep(0.01)
     process.send_signal(how)
     return process.communicate(timeout=600)[1]
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    overlays = {str(path): path.read_bytes() for path in sorted((out / "overlays").iterdir())}
-    tables = {name: (out / name).read_bytes() for name in TABLES}
-    return tables | {Path(path).name: data for path, data in overlays.items()}
 
 
 def assert_goes_on_to_the_same_end(many, run, out, whole):

@@ -7,35 +7,24 @@ from collections import Counter
 from pathlib import Path
 from unittest.mock import Mock
 
-import numpy as np
 import pytest
+from answers import counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
-from subitize.evaluation.count_folder import TABLES, open_count
+from subitize.evaluation.count_folder import TABLES, open_job
 from subitize.evaluation.images import image_places, save_image
-from subitize.evaluation.pictures import Counted, options_of, scores_of, spelled
+from subitize.evaluation.job import Job
+from subitize.evaluation.pictures import Counted, options_of, spelled
 from subitize.evaluation.tables import Totals
 from subitize.training.calibration import Calibration
 
 PREPROCESSOR = Preprocessor(24, 24)
 NAMES = ("=a.png", "b\nb.jpg", 'c"c.png', "d/e.png", "d/bad.png", "f.tif", "g\r.png")
 SAME = [name for name in TABLES if name != "timings.csv"]
-
-
-def counted(name: str) -> Counted:
-    """An answer that depends on the name alone; one of them has failed."""
-    if "bad" in name:
-        return Counted(name, "empty", f"{name}: the file has 0 bytes.")
-    number = len(name) % 3
-    posterior = np.full(3, 0.05)
-    posterior[number] = 0.9
-    boxes = np.arange(4.0 * number).reshape(number, 4) / len(name)
-    seen = {"posterior": posterior, "boxes": boxes, "scores": scores_of(posterior)}
-    return Counted(name, picture=np.zeros((9, 9, 3)), **seen, ms=float(len(name)))
 
 
 def draw(found: Counted) -> Image.Image:
@@ -50,9 +39,13 @@ def files(tmp_path_factory) -> list[tuple[Path, str]]:
     return [(folder / str(i), name) for i, name in enumerate(NAMES)]
 
 
+def job(folder: Path, run, files) -> Job:
+    return Job.of(folder, run, files, PREPROCESSOR, {"overlays": draw})
+
+
 def count(folder: Path, run, files, *, to: int = len(NAMES), resume: bool = False) -> int:
     """Count up to a picture; returns how many were done before."""
-    with open_count(folder, run, files, PREPROCESSOR, {"overlays": draw}, resume=resume) as counts:
+    with open_job(job(folder, run, files), run, resume=resume) as counts:
         before = counts.done
         for name in NAMES[before:to]:
             counts.write(counted(name))
@@ -178,7 +171,7 @@ def test_a_count_only_goes_on_with_all_as_it_was(untrained, files, tmp_path):
         } | other
         with (
             pytest.raises(UsageError, match=f"began with other {changed}\\."),
-            open_count(out, **asked, resume=True),
+            open_job(Job.of(out, **asked), asked["run"], resume=True),
         ):
             pass
     assert contents(out) == before
@@ -189,13 +182,13 @@ def test_a_picture_that_changed_meanwhile_is_noticed(untrained, files, tmp_path)
     for file, _ in own:
         file.write_bytes(b"?")
     then = own[0][0].stat().st_mtime_ns
-    with open_count(tmp_path / "out", untrained, own, PREPROCESSOR, {"overlays": draw}) as counts:
+    with open_job(job(tmp_path / "out", untrained, own), untrained, resume=False) as counts:
         counts.write(counted("a.png"))
     own[0][0].write_bytes(b"!")
     os.utime(own[0][0], ns=(then, then + 1_000_000_000))
     with (
         pytest.raises(UsageError, match="other files_sha256"),
-        open_count(tmp_path / "out", untrained, own, PREPROCESSOR, {"overlays": draw}, resume=True),
+        open_job(job(tmp_path / "out", untrained, own), untrained, resume=True),
     ):
         pass
 
@@ -220,7 +213,7 @@ def test_what_else_is_there_is_never_written_to(untrained, files, whole, tmp_pat
 
 
 def test_two_do_not_count_into_one_folder(untrained, files, tmp_path):
-    with open_count(tmp_path / "out", untrained, files, PREPROCESSOR, {"overlays": draw}) as counts:
+    with open_job(job(tmp_path / "out", untrained, files), untrained, resume=False) as counts:
         counts.write(counted(NAMES[0]))
         with pytest.raises(UsageError, match="Another process is counting into"):
             count(tmp_path / "out", untrained, files, resume=True)

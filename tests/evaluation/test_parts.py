@@ -9,8 +9,8 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import distributed
-import numpy as np
 import pytest
+from answers import counted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,7 +25,7 @@ from subitize.evaluation.dask_engine import ClusterError, check_begun, last_news
 from subitize.evaluation.dask_worker import News, RunSource, Told, count_in_worker, opened
 from subitize.evaluation.job import Job, Part, part_of
 from subitize.evaluation.parts import claimed, count_part, joined, number_of_parts
-from subitize.evaluation.pictures import Counted, scores_of
+from subitize.evaluation.pictures import Counted
 from subitize.evaluation.tables import Totals
 from subitize.training.calibration import Calibration
 
@@ -36,18 +36,6 @@ BAD = sum("bad" in name for name in NAMES)
 
 class Stop(Exception):
     """What ends a process, here."""
-
-
-def counted(name: str) -> Counted:
-    """An answer that depends on the name alone; two of them have failed."""
-    if "bad" in name:
-        return Counted(name, "empty", f"{name}: the file has 0 bytes.")
-    number = len(name) % 3
-    posterior = np.full(3, 0.05)
-    posterior[number] = 0.9
-    boxes = np.arange(4.0 * number).reshape(number, 4) / len(name)
-    seen = {"posterior": posterior, "boxes": boxes, "scores": scores_of(posterior)}
-    return Counted(name, picture=np.zeros((9, 9, 3)), **seen, ms=float(len(name)))
 
 
 def draw(found: Counted) -> Image.Image:

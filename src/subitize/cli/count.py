@@ -141,19 +141,13 @@ def main(words: Sequence[str]) -> int:
     from subitize.evaluation.job import Job
     from subitize.evaluation.pictures import preprocessor_of
     from subitize.figures.outputs import REPORT, files_of, images_of
-    from subitize.training.run import new_folder, open_run
+    from subitize.training.run import new_folder
 
     check(options.fit, "--fit", FITS)
     check(options.invert, "--invert", INVERTS)
     check_engine(options.engine)
     out = (options.out or new_folder("count")).absolute()
-    if options.model is None:
-        run = learned(options.paths[0], out, resume=options.resume)
-    elif options.by_watershed:
-        run = watershed(options.paths)
-    else:
-        run = open_run(str(options.model), options.max_objects, options.looks)
-    run = run.with_edge(options.edge) if options.edge else run
+    run = run_of(options, out)
     found = find_pictures(options.paths)
     for remark in found.remarks():
         say(remark)
@@ -161,10 +155,32 @@ def main(words: Sequence[str]) -> int:
     images, made = images_of(run, options.save), files_of(run, options.save)
     job = Job.of(out, run, paged(found.files, options.pages), preprocessor, images, made)
     totals, tables = count(job, run, options)
-    failed = totals.failures.total()
-    done = totals.done - failed
     if (out / REPORT).exists():
         print(f"report: {printable(out / REPORT)}")
+    return concluded(run, totals, tables)
+
+
+def run_of(options: Count, out: Path) -> "Run":
+    """What counts: a run that is given, one that learns now and is kept in `out`, or the watershed."""
+    from subitize.training.run import open_run
+
+    if options.model is None:
+        run = learned(options.paths[0], out, resume=options.resume)
+    elif options.by_watershed:
+        run = watershed(options.paths)
+    else:
+        run = open_run(str(options.model), options.max_objects, options.looks)
+    return run.with_edge(options.edge) if options.edge else run
+
+
+def concluded(run: "Run", totals: "Totals", tables: Path) -> int:
+    """Say what a count comes to; returns its exit code.
+
+    Raises:
+        NoInputError, CheckpointError: no file has a count.
+    """
+    failed = totals.failures.total()
+    done = totals.done - failed
     print(f"total: {totals.objects} objects in {done} pictures, {totals.doubtful} to review, {failed} failed")
     if not done:
         raise none_counted(totals.failures, tables)

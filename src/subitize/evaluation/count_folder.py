@@ -20,12 +20,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from subitize.core.files import PARTIAL, alone, sync_folder, unfinished, write_pieces
-from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, OBJECTS_TABLE
-from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.count_request import begin, check_folder
 from subitize.evaluation.images import save_image
-from subitize.evaluation.job import Drawing, Job
+from subitize.evaluation.job import Job
 from subitize.evaluation.pictures import Counted, count_files
 from subitize.evaluation.tables import (
     COUNTS,
@@ -149,35 +147,19 @@ class Table:
         self.file.close()
 
 
-def open_count(
-    folder: Path,
-    run: Run,
-    files: Sequence[tuple[Path | Page, str]],
-    preprocessor: Preprocessor | None,
-    draw: Drawing,
-    *,
-    resume: bool = False,
-) -> contextlib.AbstractContextManager[CountFolder]:
-    """Begin a count in a new or empty folder, or go on with the one in it.
+@contextlib.contextmanager
+def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
+    """Begin a whole count in a new or empty folder, or go on with the one in it.
 
     Args:
-        folder: to write to; it is made if it is not there.
+        job: what is counted; all of a count.
         run: the model.
-        files: all pictures with their names, in order.
-        preprocessor: brings them to the model's canvas.
-        draw: makes images of a picture, by the folders that they go to.
         resume: go on with a count that did not end; one that never began begins.
 
     Raises:
         UsageError: the folder holds something else, which is never overwritten, or another process counts
             into it.
     """
-    return open_job(Job.of(folder, run, files, preprocessor, draw), run, resume=resume)
-
-
-@contextlib.contextmanager
-def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
-    """Begin a whole count, or go on with it."""
     check_folder(job.out, job.request, resume=resume)
     with alone(job.out, "counting into"):
         begin(job.out, job.request, resume=resume)  # it checks again: somebody may have come in between
