@@ -449,6 +449,28 @@ def test_the_watershed_is_no_rival_to_itself(monkeypatch):
     assert doubted.posterior.max() < 0.5
 
 
+def test_where_light_adds_up_classical_methods_are_no_evidence():
+    centres = np.array([(48.0, 40.0), (48.0, 46.0), (30.0, 75.0)])  # two of them pass for one
+    pixels = 0.3 * sum(discs([centre]) for centre in centres)
+    normalizer = Normalizer(float(DIAMETER), False, 0.3)
+
+    class Counter(AbstractPictureCounter):
+        def find(self, params, pixels):
+            labels = outlines(pixels, centres)
+            return Found(np.ones(12), np.tile(boxes_of(labels, centres), (4, 1)), labels, np.array([12]))
+
+    covering = Counter(normalizer=normalizer, channel="grey").answer(None, pixels[..., None])
+    adding = Counter(normalizer=normalizer, channel="grey", light="adds").answer(None, pixels[..., None])
+    assert adding.rivals == covering.rivals == {"watershed": 2, "log": 2}
+    assert "rivals_disagree" in covering.reasons
+    assert covering.posterior.max() < 0.5
+    assert adding.reasons == ()
+    assert adding.posterior.argmax() == 12
+    assert adding.posterior.max() > 0.99
+    alone = WatershedCounter(normalizer=normalizer, channel="grey", light="adds")
+    assert "light_adds" in alone.answer(None, pixels[..., None]).reasons
+
+
 def test_by_watershed_a_count_goes_on_in_a_folder_of_that_name(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["count", str(folder), "--model", "watershed", "--out", "watershed"]

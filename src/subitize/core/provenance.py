@@ -1,7 +1,6 @@
 """Provenance: where, how and when a result was made, so that another can be told from it."""
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import jax
 
 from subitize.core.json import JSON
+from subitize.core.threads import cores
 
 PROVENANCE = "provenance.json"  # in a run folder
 
@@ -61,10 +61,9 @@ def installed(name: str) -> str | None:
 
 def device() -> str:
     """The device in words, such as "cpu (2 cores)"."""
-    kind = jax.devices()[0]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    kind, number = jax.devices()[0], cores()
     if kind.platform == "cpu":
-        return f"cpu ({cores} core{'' if cores == 1 else 's'})"
+        return f"cpu ({number} core{'' if number == 1 else 's'})"
     return f"{kind.device_kind} x {jax.device_count()}"
 
 

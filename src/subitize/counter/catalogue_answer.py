@@ -91,14 +91,14 @@ def doubts_of(
         grey: the picture as it is, [height, width].
         normal: the same, normalized.
         posterior: q(0) … q(N).
-        rivals: what other methods count.
+        rivals: what other methods count, where they are believed.
     """
     count, found = int(posterior.argmax()), [normal.unlike] if normal.unlike else []
     if np.ptp(grey) <= NOTHING and not count and not stands_out(normal.pixels):
         return ("blank",)
     away = np.array(rivals) - count
     allowed = max(CLOSE, FAR * count)
-    if (away > allowed).all() or (away < -allowed).all():
+    if rivals and ((away > allowed).all() or (away < -allowed).all()):
         found.append("rivals_disagree")
     low, high = np.searchsorted(posterior.cumsum(), (0.05, 0.95))
     if high - low > max(NARROW, WIDE * count):

@@ -45,6 +45,7 @@ def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: in
         transform=BatchTransform(lambda batch: (), labelled, lambda *_: ()),
         normalizer=Normalizer(options.diameter, options.ground == "bright", options.brightness),
         channel=options.channel or "grey",
+        light=options.light or "covers",
     )
 
 

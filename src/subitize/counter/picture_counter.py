@@ -45,11 +45,14 @@ class AbstractPictureCounter(abc.ABC):
         normalizer: brings pictures to normalized ones.
         channel: what of their colours is looked at.
         edge: whether what is cut by the border counts: count, half or skip.
+        light: adds, or covers, where objects overlap. Classical methods take lights that add up for one
+            object, so there they are no evidence against a count.
     """
 
     normalizer: Normalizer
     channel: str
     edge: str = "count"
+    light: str = "covers"
 
     @abc.abstractmethod
     def find(self, params: PyTree, pixels: np.ndarray) -> Found:
@@ -62,9 +65,12 @@ class AbstractPictureCounter(abc.ABC):
         found = self.find(params, normal.pixels)
         counts = counts_at_edge(found.boxes, normal.pixels.shape, self.edge)
         rivals = self.rivals(normal.pixels)
-        count, others = int(counts.sum()), [each for name, each in rivals.items() if name != found.method]
+        count = int(counts.sum())
+        others = [each for name, each in rivals.items() if name != found.method and self.light != "adds"]
         posterior = posterior_of(count, found.counts, not_outvoted(count, others))
         reasons = doubts_of(grey, normal, posterior, others)
+        if found.method and self.light == "adds":
+            reasons = (*reasons, "light_adds")
         if not len(found.boxes):
             reasons = (*reasons, *overlooked(pixels, self.channel, self.normalizer))
         boxes = np.clip(found.boxes / np.tile(normal.scale[::-1], 2), 0, np.tile(grey.shape[::-1], 2))

@@ -39,7 +39,7 @@ def watershed_run(path: Path) -> Run:
         NoInputError: there is no picture that can be read.
     """
     harvest = harvested(str(path.absolute()), UNKNOWN, None)
-    counter = WatershedCounter(normalizer=harvest.normalizer, channel=harvest.channel)
+    counter = WatershedCounter(normalizer=harvest.normalizer, channel=harvest.channel, light=harvest.light)
     measured = json.dumps(dataclasses.asdict(counter), sort_keys=True)
     digest = hashlib.sha256(measured.encode()).hexdigest()
     recipe = Recipe.of("catalogue", scenes=str(path.absolute()))

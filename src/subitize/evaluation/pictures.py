@@ -18,6 +18,7 @@ from subitize.core.image_io import NARROW_RANGE, Page, Picture, PictureError, re
 from subitize.core.interfaces import Answer, PictureCounter
 from subitize.core.picture_files import PAGES, find_pictures, paged
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
+from subitize.core.threads import in_order
 from subitize.core.words import check_word
 from subitize.evaluation.conformal import corrected_one
 from subitize.evaluation.counting import intervals
@@ -117,10 +118,9 @@ def count_pictures(
 def count_files(
     run: Run, files: Iterable[tuple[str | Path | bytes | Page, str]], preprocessor: Preprocessor | None
 ) -> Iterator[Counted]:
-    """Count what is in files, or in the bytes of some, each with its name."""
+    """Count what is in files, or in the bytes of some, each with its name; several at once."""
     warm_up(run)
-    for source, name in files:
-        yield count_picture(run, source, name, preprocessor)
+    return in_order(lambda file: count_picture(run, *file, preprocessor), files)
 
 
 def count_picture(

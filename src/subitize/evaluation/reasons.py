@@ -22,6 +22,7 @@ OF_A_CATALOGUE = {
     "fainter": f"what stands out is {FAINT:.0f} times as faint as the folder's objects, or more",
     "brighter": f"what stands out is {FAINT:.0f} times as bright as the folder's objects, or more: it may "
     "hide some",
+    "light_adds": "light adds up where objects overlap: watershed takes several for one; learn a catalogue",
     "colour_lost": "nothing stands out, but in another channel something would: train with --channel",
     "other_ground": "nothing stands out, but would if dark and bright changed places: train with --ground",
 }

@@ -93,8 +93,10 @@ def merged(catalogues: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     which = np.repeat(np.arange(len(catalogues)), [len(each) for each in catalogues])
     near = KDTree(points).query_ball_point(points, SAME)
     owner = np.repeat(np.arange(len(points)), [len(each) for each in near])
-    named_by = np.unique(np.stack([owner, which[np.concatenate(near).astype(int)]]), axis=1)[0]
-    density = np.bincount(named_by, minlength=len(points))  # catalogues that name a place near this one
+    pairs = np.unique(owner * len(catalogues) + which[np.concatenate(near).astype(int)])  # sorts fast
+    density = np.bincount(
+        pairs // len(catalogues), minlength=len(points)
+    )  # catalogues that name a place near
     free, places, named = np.ones(len(points), bool), [], []
     for i in np.lexsort((points[:, 1], points[:, 0], -density)):
         if density[i] < NAMED * len(catalogues):

@@ -167,9 +167,10 @@ def components(
     if np.ptp(smooth) == 0:
         return labels, 0
     bright = smooth > max(threshold_otsu(smooth), least)
-    holes, number = labelled(np.asarray(ndimage.binary_fill_holes(bright), bool) & ~bright)
-    areas = np.bincount(holes.ravel(), minlength=number + 1)
-    return labelled(bright | ((areas <= largest_hole)[holes] & (holes > 0)))
+    dark, number = labelled(~bright)
+    hole = np.bincount(dark.ravel(), minlength=number + 1) <= largest_hole
+    hole[[0, *dark[0], *dark[-1], *dark[:, 0], *dark[:, -1]]] = False  # what reaches the border is ground
+    return labelled(bright | hole[dark])
 
 
 def labelled(mask: np.ndarray) -> tuple[np.ndarray, int]:

@@ -26,7 +26,7 @@ def segmented(pixels: np.ndarray) -> np.ndarray:
     found = np.where(np.isin(found, 1 + np.flatnonzero(areas >= SPECK)), found, 0)
     smooth = ndimage.gaussian_filter(depth(found > 0), 1)
     apart = round(APART * DIAMETER / 2)
-    peaks = peak_local_max(smooth, min_distance=apart, labels=found, exclude_border=False)
+    peaks = peak_local_max(smooth, min_distance=apart, threshold_abs=0, exclude_border=False)
     seeds = np.zeros(pixels.shape, int)
     seeds[tuple(peaks.T)] = 1 + np.arange(len(peaks))
     return watershed(-smooth, seeds, mask=found > 0)
