@@ -141,7 +141,7 @@ def test_a_count_that_is_stopped_goes_on_in_the_parts_that_it_has(many, run, who
 
 
 def test_what_it_learned_before_is_kept(pictures, run, cluster, said, tmp_path, monkeypatch):
-    def learned(folder: Path, out: Path, *, resume: bool):
+    def learned(folder: Path, out: Path, model: str | None, *, resume: bool):
         shutil.copytree(run, out / "model")
         return open_run(out / "model")
 

@@ -7,6 +7,7 @@ from subitize.cli.train import parsed
 from subitize.cli.val import Val
 from subitize.cli.words import parse
 from subitize.core.errors import UsageError
+from subitize.counter.pathway import Pathway
 from subitize.training.recipe import Recipe
 
 
@@ -59,9 +60,19 @@ def test_scenes_are_spelled_as_models_are():
         parsed(["--scenes", "dots(canvas=72)", "--canvas", "80"]).recipe.data.load("train")
 
 
-def test_a_folder_is_learned_by_the_model_that_counts_folders(tmp_path):
-    assert parsed(["--scenes", str(tmp_path)]).recipe.name == "catalogue"
-    assert parsed(["--scenes", str(tmp_path), "--model", "air"]).recipe.name == "air"
+def test_a_folder_is_learned_by_the_model_that_suits_it(tmp_path, monkeypatch, capsys):
+    suited = iter([Pathway("dair", "of strokes"), Pathway("catalogue", "of cells")])
+    monkeypatch.setattr("subitize.counter.pathway.pathway", lambda folder: next(suited))
+    folder, run = ["--scenes", str(tmp_path)], tmp_path / "run"
+    assert parsed([*folder, "--model", "air"]).recipe.name == "air"
+    assert parsed([*folder, "--diameter", "12"]).recipe.name == "catalogue"  # which alone has a diameter
+    assert capsys.readouterr().err == ""
+    assert parsed(folder).recipe.name == "dair"
+    assert "learns with dair: of strokes" in capsys.readouterr().err
+    run.mkdir()
+    (run / "recipe.json").write_text(Recipe.of("dair", scenes=str(tmp_path)).to_json())
+    assert parsed([*folder, "--out", str(run)]).recipe.name == "dair", "it goes on as it began"
+    assert parsed(folder).recipe.name == "catalogue"
 
 
 def test_paths_may_hold_an_equals_sign(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import json
 import runpy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -27,13 +28,14 @@ from subitize.counter.catalogue_answer import (
     posterior_of,
 )
 from subitize.counter.catalogue_learner import diagnosis
-from subitize.counter.composed_scenes import PICTURES, ComposedScenes, composed_scenes, harvested, spread
+from subitize.counter.composed_scenes import MOST, ComposedScenes, composed_scenes, harvested, read_some
 from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.counter.watershed import WatershedCounter
 from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
 from subitize.models.catalogue.posterior import Posterior
 from subitize.models.catalogue.rivals import segmented
+from subitize.models.catalogue.shapes import Shapes
 from subitize.training import Recipe
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "write_fields.py"))
@@ -155,13 +157,20 @@ def test_a_folder_without_lone_objects_is_refused(tmp_path):
         composed_scenes(str(tmp_path), "train", Known(), None)
 
 
-def test_of_many_pictures_some_are_learned_from_spread_over_all():
-    files = [(Path(f"{i}"), f"{i}") for i in range(1000)]
-    chosen = spread(files)
-    assert len(chosen) == PICTURES
-    assert chosen[0] == files[0]
-    assert chosen[-1] == files[-1]
-    assert spread(files[:7]) == files[:7]
+@pytest.mark.parametrize(
+    ("pixels", "read"), [(100, MOST), (10_000, MOST), (90_000, 45), (1_000_000, 40), (9_000_000, 5)]
+)
+def test_of_many_pictures_enough_are_learned_from_spread_over_all(pixels, read, monkeypatch):
+    picture = SimpleNamespace(pixels=np.broadcast_to(np.float32(0), (pixels, 1, 1)))
+    monkeypatch.setattr("subitize.counter.composed_scenes.read_picture", lambda file: picture)
+    names = [f"{i}.png" for i in range(1000)]
+    pictures, skipped = read_some([(Path(name), name) for name in names])
+    chosen = [names.index(name) for name in pictures]
+    assert (len(chosen), skipped) == (read, ())
+    assert chosen == sorted(chosen)
+    assert max(np.diff([-1, *chosen, 1000])) <= 2.1 * 1000 / read
+    few, _ = read_some([(Path(name), name) for name in names[:3]])
+    assert list(few) == names[:3]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 200])
@@ -254,10 +263,14 @@ def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, m
         return diagnosis(Posterior(key=jax.random.key(0)), scenes)
 
     few = ["few_examples"] if number < 15 else []
-    assert told(lambda own: own) == {"lone_objects": number, "doubled": 0, "missed": 0, "flags": few}
+    found = told(lambda own: own)
+    assert 0.5 < found.pop("alike") < 1
+    assert found == {"lone_objects": number, "doubled": 0, "missed": 0, "flags": few}
     assert told(lambda own: np.concatenate([own, own + 3]))["doubled"] == 1
     assert told(lambda own: own[1:])["missed"] == pytest.approx(2 / number)
     assert "run_failed" in told(lambda own: own[:0])["flags"]
+    monkeypatch.setattr(catalogue_learner, "shapes_of", lambda pictures: Shapes(9.0, 0.3, 0.1))
+    assert "shapes_differ" in told(lambda own: own)["flags"]
 
 
 def test_options_stay_quick_to_import_and_derive_nothing_twice(folder):

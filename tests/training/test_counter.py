@@ -226,7 +226,7 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
     recipe = Recipe.of("dair", scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
     complete, _ = completed(recipe, scenes.load("pictures", "train", canvas=20))
     assert complete.data.scenes == str(tmp_path / "pictures")
-    assert complete.model.sums == 0
+    assert complete.model.sums > 0
     assert complete.model.object_size == pytest.approx(8 * MARGIN, abs=0.1)
     assert completed(complete, scenes.load(complete.data.scenes, "train", canvas=20))[0] == complete
 
@@ -237,12 +237,17 @@ def test_sums_are_of_as_many_as_scenes_hold(counts, m):
     assert (complete.model.summands if complete.model.sums else None) == m
 
 
-def test_no_sums_are_made_of_scenes_of_which_nobody_knows_the_truth():
-    class Hearsay(Digits):
-        has_truth = False
-
-    complete, _ = completed(Recipe.of(object_size=20.0), Hearsay("train"))
-    assert complete.model.sums == 0
+@pytest.mark.parametrize(
+    ("ground", "more", "made"), [(0, {}, 1), (5, {}, 1), (9, {}, 0), (0, {"max_objects": 1}, 0)]
+)
+def test_pictures_on_black_are_added_up_and_others_are_not(ground, more, made, tmp_path):
+    image = np.full((20, 20), ground, np.uint8)
+    image[5:13, 5:13] = 255
+    for i in range(30):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    recipe = Recipe.of("dair", scenes=str(tmp_path), canvas=20, **more)
+    complete, _ = completed(recipe, scenes.load(str(tmp_path), "train", canvas=20))
+    assert (complete.model.sums > 0) == made
 
 
 def test_epochs_are_made_where_they_are_asked_for():

@@ -41,8 +41,8 @@ class Count:
 
     Args:
         paths: files and folders.
-        model: folder of the run to use; if not given, one is trained on the folder. `watershed` stands for
-            that classical method, which learns nothing.
+        model: folder of the run to use; if not given, a catalogue is trained on the folder, or DAIR, if
+            that suits it. `watershed` stands for that classical method, which learns nothing.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
         resume: go on with the count in --out that was stopped, with all else as it was.
         part: count only one of so many parts, such as 2/8; whoever ends the last one joins their tables.
@@ -165,7 +165,8 @@ def run_of(options: Count, out: Path) -> "Run":
     from subitize.training.run import open_run
 
     if options.model is None:
-        run = learned(options.paths[0], out, resume=options.resume)
+        needs_catalogue = options.edge is not None or "labels" in options.save
+        run = learned(options.paths[0], out, "catalogue" if needs_catalogue else None, resume=options.resume)
     elif options.by_watershed:
         run = watershed(options.paths)
     else:
@@ -223,8 +224,16 @@ def watershed(paths: Sequence[Path]) -> "Run":
     return watershed_run(paths[0])
 
 
-def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
-    """The run that learns from a folder, kept beside the counts; one that was stopped goes on."""
+def learned(folder: Path, out: Path, model: str | None, *, resume: bool) -> "Run":
+    """The run that learns from a folder, kept beside the counts; one that was stopped goes on.
+
+    Args:
+        folder: with pictures.
+        out: of the count.
+        model: by its name; the one that suits the folder if None.
+        resume: go on with a count that was stopped.
+    """
+    from subitize.cli.choose_model import model_of_folder
     from subitize.core.picture_files import check_input
     from subitize.evaluation.count_request import check_unlearned
     from subitize.training import Interrupted, Recipe, train
@@ -236,7 +245,8 @@ def learned(folder: Path, out: Path, *, resume: bool) -> "Run":
             "the folder it is in, or --model RUN."
         )
     check_unlearned(out, resume=resume)
-    recipe = Recipe.of("catalogue", scenes=str(folder.absolute()))
+    path = str(folder.absolute())
+    recipe = Recipe.of(model or model_of_folder(path, out / OWN_MODEL), scenes=path)
     with Watch("learn") as watch:
         try:
             return train(recipe, out / OWN_MODEL, watch=watch)

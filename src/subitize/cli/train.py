@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from subitize.cli.choose_model import model_of_folder
 from subitize.cli.progress import Watch
 from subitize.cli.words import is_on, parse, value_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
-from subitize.training.recipe import Data, Loop, Recipe
+from subitize.counter.catalogue import CatalogueOptions
+from subitize.training.recipe import Data, Loop, Recipe, is_folder
 
 if TYPE_CHECKING:
     from subitize.training.run import Run
@@ -37,7 +39,8 @@ def options_for(usual: Recipe) -> type:
             optimizer: how it follows its gradient.
             loop: how long, how often, from which seed.
             model: a name that `subitize show` lists, with its options as in "dair(max_objects=5)". If not
-                given, air for generated scenes and catalogue for a folder of pictures.
+                given, air for generated scenes; for a folder of pictures catalogue or dair, as
+                suits them.
             out: folder of the run; runs/<scenes>-NNN here if not given.
             resume: auto goes on where the run in this folder stopped; never asks for an empty folder.
             deterministic: one core and fixed order of sums, so that equal machines make equal weights.
@@ -71,9 +74,17 @@ def parsed(words: Sequence[str]) -> Any:
     Raises:
         UsageError: there is no such model, or it has no such option.
     """
-    scenes = value_of("scenes", words)  # an empty one is refused with all other empty words
-    recipe = Recipe.of(value_of("model", words) or None, **({"scenes": scenes} if scenes else {}))
+    scenes, model = value_of("scenes", words), value_of("model", words) or None
+    if scenes and not model and looks_at_folder(scenes, words):  # an empty one is refused with other words
+        model = model_of_folder(scenes, Path(out) if (out := value_of("out", words)) else None)
+    recipe = Recipe.of(model, **({"scenes": scenes} if scenes else {}))
     return parse(options_for(recipe), "train", words)
+
+
+def looks_at_folder(scenes: str, words: Sequence[str]) -> bool:
+    """Whether the pictures decide on the model: not if an option of a catalogue, or help, is asked for."""
+    own = [each.name for each in dataclasses.fields(CatalogueOptions)]
+    return is_folder(scenes) and "--help" not in words and not any(value_of(name, words) for name in own)
 
 
 def main(words: Sequence[str]) -> int:

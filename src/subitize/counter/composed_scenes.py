@@ -1,7 +1,8 @@
 """How does a folder of pictures become scenes composed of its own objects?
 
-The folder is read, or enough of it: at most `PICTURES` of its pictures, evenly spread over their names. They
-are normalized, and lone objects and bare ground are harvested (`subitize.models.catalogue`).
+The folder is read, or enough of it: `PICTURES` of its pictures, more if they are small, fewer if they are
+large, evenly spread over their names. They are normalized, and lone objects and bare ground are harvested
+(`subitize.models.catalogue`).
 """
 
 import dataclasses
@@ -9,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -30,10 +31,9 @@ from subitize.models.catalogue.light import light_of
 from subitize.models.catalogue.normalize import AREA, Known, Normalizer, appearance
 from subitize.scenes.base import AbstractScenes, Scene
 
-Source = TypeVar("Source")
 Light = Literal["adds", "covers"]
-PICTURES = 40  # that are learned from
-PIXELS = 40_000_000  # of them all together, about
+PICTURES, FEW_PIXELS = 40, 4_000_000  # enough to learn from, if they have so many pixels together
+MOST, PIXELS = 400, 40_000_000  # more are never read, about
 FEWEST, FEW = 3, 15  # lone objects: below the first nothing is learned, below the second all is doubtful
 RESIZED = (0.6, 1.4)  # how far the area of lone objects may correct the diameter
 
@@ -191,15 +191,18 @@ def read_some(
     files: Sequence[tuple[Path, str]],
 ) -> tuple[dict[str, np.ndarray], tuple[tuple[str, str], ...]]:
     """Pictures by their names, as many as are learned from, and (name, why) of those that cannot be read."""
-    pictures, skipped = {}, []
-    for file, name in spread(paged(spread(files), "each")):
-        if sum(each.size for each in pictures.values()) > PIXELS:
+    sources = paged([files[i] for i in sorted(scattered(len(files))[:MOST])], "each")
+    pictures, skipped, read = {}, [], 0
+    for i in scattered(len(sources))[:MOST]:
+        if read > (PIXELS if len(pictures) < PICTURES else FEW_PIXELS):
             break
+        file, name = sources[i]
         try:
-            pictures[name] = read_picture(file).pixels
+            pictures[i] = read_picture(file).pixels
+            read += pictures[i].size
         except PictureError as error:
             skipped.append((name, str(error)))
-    return pictures, tuple(skipped)
+    return {sources[i][1]: pictures[i] for i in sorted(pictures)}, tuple(skipped)
 
 
 def learned_from(read: int, there: int) -> list[str]:
@@ -207,11 +210,11 @@ def learned_from(read: int, there: int) -> list[str]:
     return [f"learns from {read} of {there} pictures"] * (read < there)
 
 
-def spread(files: Sequence[Source]) -> list[Source]:
-    """At most `PICTURES` of the sources, evenly spread."""
-    if len(files) <= PICTURES:
-        return list(files)
-    return [files[i] for i in np.linspace(0, len(files) - 1, PICTURES).round().astype(int)]
+def scattered(number: int) -> list[int]:
+    """The numbers below one, in an order of which each beginning is spread evenly (van der Corput 1935)."""
+    bits = number.bit_length()
+    mirrored = (int(f"{k:0{bits}b}"[::-1], 2) for k in range(2**bits))
+    return [k for k in mirrored if k < number]
 
 
 def measured(greys: Sequence[np.ndarray], given: Known) -> tuple[Normalizer, list[np.ndarray], list[Lone]]:

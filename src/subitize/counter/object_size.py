@@ -2,7 +2,8 @@
 
 The prior on the size of a window decides much of what AIR learns (a window that fits two objects will hold
 two), and nobody can guess it for a new world. Bright blobs that touch nothing else show the size of the
-objects: the window is a little larger than their typical extent, and never larger than the canvas.
+objects: the window is a little larger than their typical extent, and never larger than the canvas. Whether
+their ground is black is seen as well.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ BRIGHT = 0.3  # share of the brightest pixel that counts as ink
 FAINT = 0.1  # a picture with no pixel above this is blank
 MARGIN = 1.15  # window over ink
 MOST_CELLS = 2e9  # in all canvases of a step: several times eight gigabytes
+BLACK = 0.02  # a darker ground is black
 SPECK = 3  # pixels: blobs no larger are noise
 MEASURED = 512  # scenes by which the size of objects is measured
 
@@ -27,6 +29,12 @@ def size_of_objects(scenes: AbstractScenes, seed: int) -> float:
         NoInputError: nothing is to be seen in any picture.
     """
     return round(window_size(np.asarray(scenes.batch(seed, np.arange(MEASURED)).image)), 1)
+
+
+def is_on_black(scenes: AbstractScenes, seed: int) -> bool:
+    """Whether the ground of scenes is black, so that two of them added up make another, if light does."""
+    images = np.asarray(scenes.batch(seed, np.arange(MEASURED)).image)
+    return bool(np.median(np.median(images, axis=(1, 2, 3))) < BLACK)
 
 
 def window_size(images: Float[np.ndarray, "images height width channels"]) -> float:

@@ -42,8 +42,8 @@ class AIROptions:
         anneal_steps: how long that takes.
         pixel_deviation: standard deviation of a pixel around the reconstruction.
         what: dimensions of an object's code.
-        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where scenes are
-            generated, which add up, and none for pictures from a folder, which may not.
+        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where light adds
+            up: in generated scenes that do not hide each other, and in a folder's pictures on black.
         summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
         contrast: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
         sharpen_steps: steps over which the logits of the count grow to their full size.
@@ -119,7 +119,7 @@ class AIROptions:
         self, data: Data, scenes: AbstractScenes, seed: int, watch: Watch
     ) -> tuple["AIROptions", dict[str, str]]:
         """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
-        from subitize.counter.object_size import check_sizes, size_of_objects
+        from subitize.counter.object_size import check_sizes, is_on_black, size_of_objects
         from subitize.counter.select_estimator import select_estimator
 
         check_sizes(self.object_size, self.max_objects, data.batch, scenes)
@@ -128,8 +128,9 @@ class AIROptions:
         if size is None:
             size = size_of_objects(scenes, seed)
         if sums is None:
-            adds_up = scenes.has_truth and data.overlap != "any"
-            sums = SUM_SCENES if adds_up and several and self.objective.startswith("mean") else 0
+            generated = bool(several) and data.overlap != "any"
+            adds_up = generated if scenes.has_truth else self.max_objects > 1 and is_on_black(scenes, seed)
+            sums = SUM_SCENES if adds_up and self.objective.startswith("mean") else 0
         if summands is None:
             summands = min(several, default=PAIR)
         complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)

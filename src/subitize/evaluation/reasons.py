@@ -9,6 +9,7 @@ from subitize.counter.catalogue_learner import WRONG
 from subitize.counter.composed_scenes import FEW
 from subitize.evaluation.doubts import CONTRAST, EXPLAINED, LEFT, SURE
 from subitize.models.catalogue.normalize import FAINT
+from subitize.models.catalogue.shapes import ALIKE
 
 OF_EVERY_MODEL = {
     "first_of_N_pages": "the file has N pages, and only the first was looked at, as --pages first asks",
@@ -40,6 +41,7 @@ OF_AIR_AND_DAIR = {
 OF_THE_RUN = {
     "run_failed": f"it counts more than {WRONG:.0%} of its folder's lone objects twice, or not at all",
     "few_examples": f"it learned from fewer than {FEW} lone objects",
+    "shapes_differ": f"less than {ALIKE:.0%} of what stands out in its folder is convex and of one size",
     "run_misses_objects": "it counts pictures with something bright in them as empty",
     "run_counts_twice": "windows share a place more often than chance would have it",
     "run_merges_objects": "sums of pictures that hold one thing each are counted as fewer",

@@ -1,0 +1,45 @@
+"""Are the components of normalized pictures of one size and convex, and how many are there?"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from subitize.models.catalogue.harvest import SMALLEST, SOLIDITY, is_lone, regions_of
+from subitize.models.catalogue.normalize import AREA
+
+ALIKE = 1 / 3  # share of components that look like one whole object, below which a catalogue knows too few
+
+
+class Shapes(NamedTuple):
+    """What stands out of normalized pictures.
+
+    Attributes:
+        components: in a picture, on average; specks are none.
+        alike: share of the components inside the pictures that look like one whole object.
+        length: of a typical one, as a share of the picture's shorter side.
+    """
+
+    components: float
+    alike: float
+    length: float
+
+
+def shapes_of(pictures: Sequence[np.ndarray]) -> Shapes:
+    """What stands out of normalized pictures."""
+    alike, lengths, number = [], [], 0
+    for picture in pictures:
+        (rows, columns), (_, regions) = picture.shape, regions_of(picture)
+        for region in regions:
+            if region.area < SMALLEST * AREA:
+                continue
+            top, left, bottom, right = region.bbox
+            number += 1
+            lengths.append(max(bottom - top, right - left) / min(rows, columns))
+            if top > 0 and left > 0 and bottom < rows and right < columns:
+                alike.append(is_lone(region, picture.shape, SOLIDITY[-1]))
+    return Shapes(
+        number / len(pictures),
+        float(np.mean(alike)) if alike else 0.0,
+        float(np.median(lengths)) if lengths else 0.0,
+    )
