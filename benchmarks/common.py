@@ -16,8 +16,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
 from filelock import FileLock
+from PIL import Image
 
+from subitize import scenes
 from subitize.core.provenance import provenance as made_here
 from subitize.core.results import Result
 
@@ -123,6 +127,20 @@ def words_without_out(words: list[str]) -> list[str]:
     return words
 
 
+def write_scenes(folder: Path, world: str, split: str, number: int, seed: int) -> dict[str, int]:
+    """Write scenes as PNG files; returns how many objects each holds."""
+    drawn, truth = scenes.load(world, split), {}
+    folder.mkdir(parents=True)
+    for first in range(0, number, AT_ONCE):
+        batch = drawn.batch(seed, jnp.arange(first, min(first + AT_ONCE, number)))
+        for i, (image, count) in enumerate(zip(np.asarray(batch.image), batch.count, strict=True), first):
+            name = f"{i:06d}.png"
+            Image.fromarray((255 * image[..., 0]).round().astype(np.uint8)).save(folder / name)
+            truth[name] = int(count)
+    return truth
+
+
+AT_ONCE = 1000  # scenes drawn together
 DOUBTFUL = 8  # exit code of a count whose run says of itself that it failed
 
 

@@ -13,12 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
-from PIL import Image
-
-from common import TINY, arguments, killed, measure_missing, options, seconds_of_last, subitize
-from subitize import scenes
+from common import TINY, arguments, killed, measure_missing, options, seconds_of_last, subitize, write_scenes
 
 TABLES = ("counts.csv", "objects.csv")
 
@@ -31,20 +26,12 @@ def main() -> None:
     wanted = [{"pictures": pictures, "seed": args.seed, "number": number} for number in range(kills)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_pictures(folder / "pictures", pictures, args.seed)
+        write_scenes(folder / "pictures", "digits", "test", pictures, args.seed)
         subitize("train", *options(**recipe, out=folder / "run"), cache=folder / "cache")
         whole, cache = folder / "whole", folder / "cache"
         seconds = seconds_of_last(1 if args.tiny else 2, whole, *words(whole), cache=cache)
         kill = partial(killed_and_resumed, folder, seconds)
         measure_missing(args.out, "count_survives_kills", wanted, kill, counted)
-
-
-def write_pictures(folder: Path, number: int, seed: int) -> None:
-    """Held-out scenes of digits as files."""
-    folder.mkdir()
-    images = np.asarray(scenes.load("digits", "test").batch(seed, jnp.arange(number)).image[..., 0])
-    for i, image in enumerate(images):
-        Image.fromarray((255 * image).round().astype(np.uint8)).save(folder / f"{i:04d}.png")
 
 
 def words(out: Path) -> list[str]:

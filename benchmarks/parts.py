@@ -20,8 +20,8 @@ from typing import Any
 
 import distributed
 
-from common import TINY, arguments, environment, measure_missing, options, subitize
-from count_survives_kills import contents, words, write_pictures
+from common import TINY, arguments, environment, measure_missing, options, subitize, write_scenes
+from count_survives_kills import contents, words
 from subitize.evaluation.dask_cluster import local_workers
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ.update(environment(folder / "cache"))  # workers find most things compiled
-        write_pictures(folder / "pictures", pictures, args.seed)
+        write_scenes(folder / "pictures", "digits", "test", pictures, args.seed)
         subitize("train", *options(**recipe, out=folder / "run"))
         subitize(*words(folder / "whole"))
         kill = partial(counted_and_killed, folder, cache(partial(seconds_without, folder)))

@@ -38,6 +38,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         reasons_of_files,
         fields,
         real_fields,
+        digits_in_a_folder,
+        many_pictures,
+        parts,
+        install_sizes,
     )
     for make in (*CLAIM_TABLES, *others):
         mark = f"{{{{{make.__name__}}}}}"
@@ -270,6 +274,60 @@ def cells() -> str:
     ]
     what = "Drawn folders of none to four cells that do not touch, 400 to learn from and 60 to count:"
     return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
+
+
+def digits_in_a_folder() -> str:
+    """How well folders of digits are counted, by the model that suits them and by the other."""
+    found = result("digits_in_a_folder")
+    if found is None:
+        return "Folders of digits are not yet counted: `python benchmarks/digits_in_a_folder.py`."
+    head = (
+        "| asked for | learned by | seed | right | to review | wrong without review | seconds to learn |\n"
+        "|---|---|---|--:|--:|--:|--:|"
+    )
+    rows = [
+        f"| {r['asked_for']} | `{r['model']}` | {r['seed']} | {r['right'] / r['of']:.1%} | "
+        f"{r['to_review'] / r['of']:.1%} | {r['wrong_without_review'] / r['of']:.2%} | "
+        f"{r['seconds_to_learn']} |"
+        for r in found.runs
+    ]
+    what = "Folders of 2,000 pictures with none to two MNIST digits, and 10,000 others to count:"
+    return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
+
+
+def many_pictures() -> str:
+    """How fast small pictures are counted."""
+    found = result("many_pictures")
+    if found is None:
+        return "Not yet measured: `python benchmarks/many_pictures.py`."
+    s = found.summary
+    return (
+        f"One process counted {s['pictures']:,} pictures of 50x50 pixels by `air` in {s['seconds']:,.0f} "
+        f"seconds, {s['pictures_a_second']} a second with its start and its tables, and took "
+        f"{s['most_gigabytes']:.1f} GB of memory ({found.where()})."
+    )
+
+
+def parts() -> str:
+    """Whether counts end the same whose workers are killed."""
+    found = result("parts")
+    if found is None:
+        return "Not yet measured: `python benchmarks/parts.py`."
+    s = found.summary
+    return (
+        f"Of {s['kills']} counts by clusters of one to four workers, one of which was killed at a random "
+        f"moment, {s['identical']} ended with the same bytes as the count of one process ({found.where()})."
+    )
+
+
+def install_sizes() -> str:
+    """What installations bring along."""
+    found = result("install_size")
+    if found is None:
+        return "Not yet measured: `python benchmarks/install_size.py`."
+    head = "| | packages | MB |\n|---|--:|--:|"
+    rows = [f"| {name} | {s['packages']} | {s['megabytes']:,} |" for name, s in found.summary.items()]
+    return "\n".join([head, *rows, "", f"{found.where()}."])
 
 
 def covariates() -> str:

@@ -22,7 +22,7 @@ from subitize.evaluation import dask_cluster
 from subitize.training.run import open_run
 
 pytestmark = pytest.mark.processes
-MANY = 120  # pictures: in four parts, for two workers
+MANY = 400  # pictures: in four parts, for two workers
 # A job in the background is started deaf to SIGINT; one in the foreground is not.
 HEARING = "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 

@@ -241,3 +241,31 @@ def test_images_may_be_saved_at_the_same_time_in_one_folder(tmp_path):
     save_image(Mock(spec=Image.Image, save=save), tmp_path / "first.png")
     assert (tmp_path / "first.png").read_bytes() == b"first"
     assert {path.name for path in tmp_path.iterdir()} == {"first.png", "second.png"}
+
+
+def test_a_file_that_was_out_of_reach_is_counted_when_it_is_back(untrained, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("L", (24, 24), 90).save(pictures / name)
+    own = [(pictures / name, name) for name in ("a.png", "b.png", "c.png")]
+
+    def done(out: Path, *, resume: bool = False) -> list[str]:
+        failed = []
+        with open_job(Job.of(out, untrained, own, PREPROCESSOR, {}), untrained, resume=resume) as counts:
+            counts.count_rest(lambda n, sentences: failed.extend(sentences))
+        return failed
+
+    assert done(tmp_path / "whole") == []
+    request = Job.of(tmp_path / "out", untrained, own, PREPROCESSOR, {})  # before it goes
+    (pictures / "b.png").rename(tmp_path / "b.png")
+    with open_job(request, untrained, resume=False) as counts:
+        counts.count_rest(lambda n, sentences: None)
+    assert b"b.png,failed" in (tmp_path / "out" / "counts.csv").read_bytes()
+    with pytest.raises(UsageError, match="is finished"):  # it is still away
+        done(tmp_path / "out", resume=True)
+    shutil.move(tmp_path / "b.png", pictures / "b.png")
+    assert done(tmp_path / "out", resume=True) == []
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    with pytest.raises(UsageError, match="is finished"):
+        done(tmp_path / "out", resume=True)

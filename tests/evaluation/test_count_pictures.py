@@ -11,10 +11,18 @@ import pytest
 from PIL import Image
 
 from subitize.core.errors import NoInputError
-from subitize.core.image_io import read_picture
+from subitize.core.image_io import Picture, PictureError, read_picture
 from subitize.core.preprocess import FITS, INVERTS, Preprocessor, brightness
 from subitize.evaluation.doubts import colour_is_lost, doubts, fullest
-from subitize.evaluation.pictures import Counted, count_picture, count_pictures, scores_of
+from subitize.evaluation.pictures import (
+    PIXELS_AT_ONCE,
+    Counted,
+    Read,
+    count_picture,
+    count_pictures,
+    grouped,
+    scores_of,
+)
 from subitize.scenes import Folder
 
 SURE, UNSURE, FULL = np.array([0.01, 0.98, 0.01]), np.array([0.2, 0.6, 0.2]), np.array([0, 0.01, 0.99])
@@ -85,6 +93,27 @@ def test_bad_files_change_nothing_for_the_good_ones(untrained, tmp_path, bad):
     assert [x.file for x in found] == sorted(x.file for x in found)
     assert {x.reason for x in found if x.failed} == {"not_a_picture"}
     assert answers(found) == clean
+
+
+def test_a_picture_is_answered_alike_alone_and_among_others(untrained, tmp_path):
+    write_pictures(tmp_path / "p", 37)
+    together = list(count_pictures(untrained, [tmp_path / "p"]))
+    alone = [count_picture(untrained, tmp_path / "p" / each.file, each.file) for each in together]
+    assert answers(together) == answers(alone)
+    assert all(each.ms > 0 for each in together)
+
+
+def test_groups_are_of_so_many_files_and_of_few_large_ones():
+    def file(name: str, pixels: int) -> Read:
+        return Read(name, Picture(np.broadcast_to(np.float32(0), (pixels, 1, 1)), ()), 0.0)
+
+    small = [file(str(i), 10) for i in range(7)]
+    failed = Read("x", PictureError("x", "empty", "it is empty"), 0.0)
+    large = [file("a", PIXELS_AT_ONCE), file("b", 1), file("c", PIXELS_AT_ONCE + 1), file("d", 1)]
+    for files, lengths in ((small, [3, 3, 1]), ([failed, *small], [3, 3, 2]), (large, [2, 1, 1]), ([], [])):
+        groups = list(grouped(files, 3))
+        assert [len(group) for group in groups] == lengths
+        assert [each.name for group in groups for each in group] == [each.name for each in files]
 
 
 def test_nothing_but_bad_files_is_still_an_answer(untrained, tmp_path):

@@ -235,6 +235,7 @@ def learned(folder: Path, out: Path, model: str | None, *, resume: bool) -> "Run
     """
     from subitize.cli.choose_model import model_of_folder
     from subitize.core.picture_files import check_input
+    from subitize.evaluation.count_folder import has_lost_files
     from subitize.evaluation.count_request import check_unlearned
     from subitize.training import Interrupted, Recipe, train
 
@@ -244,7 +245,7 @@ def learned(folder: Path, out: Path, model: str | None, *, resume: bool) -> "Run
             f"Without --model it learns from the folder that it counts; {printable(folder)} is a file. Give "
             "the folder it is in, or --model RUN."
         )
-    check_unlearned(out, resume=resume)
+    check_unlearned(out, resume=resume, again=resume and has_lost_files(out))
     path = str(folder.absolute())
     recipe = Recipe.of(model or model_of_folder(path, out / OWN_MODEL), scenes=path)
     with Watch("learn") as watch:

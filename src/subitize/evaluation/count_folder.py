@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from subitize.core.files import PARTIAL, alone, sync_folder, unfinished, write_pieces
+from subitize.core.image_io import Page, PictureError, read_picture
 from subitize.core.picture_files import COUNTS_TABLE, OBJECTS_TABLE
 from subitize.evaluation.count_request import begin, check_folder
 from subitize.evaluation.images import save_image
@@ -47,6 +48,7 @@ LAST_CELLS = {  # of a whole row: a cut one may look whole by what comes after i
     COUNTS_TABLE: "[0-9a-f]{64}",
 }
 Tell = Callable[[int, Sequence[str]], None]  # how many files are done, what is wrong with the last ones
+AGAIN = ("missing", "unreadable")  # reasons of rows that are made again when their files can be read
 SYNC_EVERY = 1.0  # seconds after which what was written is forced onto the disk
 
 
@@ -160,9 +162,10 @@ def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
         UsageError: the folder holds something else, which is never overwritten, or another process counts
             into it.
     """
-    check_folder(job.out, job.request, resume=resume)
+    again = resume and any(is_back(row, source) for row, (source, _) in finished_rows(job))
+    check_folder(job.out, job.request, resume=resume, again=again)
     with alone(job.out, "counting into"):
-        begin(job.out, job.request, resume=resume)  # it checks again: somebody may have come in between
+        begin(job.out, job.request, resume=resume, again=again)  # somebody may have come in between
         with open_tables(job, run) as counts:
             yield counts
 
@@ -196,11 +199,33 @@ def finished_cells(job: Job) -> Iterator[str]:
     """The first cells in the rows of all pictures that are finished: up to the first that is not."""
     objects = Counter(row[0] for row in read_rows(unfinished(job.tables / OBJECTS_TABLE)))
     rows = read_rows(unfinished(job.tables / COUNTS_TABLE))
-    for number, (row, (_, name)) in enumerate(zip(rows, job.files, strict=False)):
+    for number, (row, (source, name)) in enumerate(zip(rows, job.files, strict=False)):
         images = [path for _, path in job.images_of(number)]
-        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], images):
+        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], images) or is_back(row, source):
             return
         yield row[0]
+
+
+def finished_rows(job: Job) -> Iterator[tuple[list[str], tuple[Path | Page, str]]]:
+    """The rows of a count that has ended, each with its file; none of one that has not."""
+    if (job.tables / COUNTS_TABLE).exists():
+        yield from zip(read_rows(job.tables / COUNTS_TABLE), job.files, strict=False)
+
+
+def has_lost_files(out: Path) -> bool:
+    """Whether a count ended without files that could not be reached."""
+    return any(row[COUNTS.index("reason")] in AGAIN for row in read_rows(out / COUNTS_TABLE))
+
+
+def is_back(row: Sequence[str], source: Path | Page) -> bool:
+    """Whether a file could not be reached when its row was written, and can be read now."""
+    if row[COUNTS.index("reason")] not in AGAIN:
+        return False
+    try:
+        read_picture(source)
+    except PictureError:
+        return False
+    return True
 
 
 def read_rows(path: Path) -> Iterator[list[str]]:

@@ -52,9 +52,15 @@ def check_new(folder: Path, *, resume: bool) -> None:
         )
 
 
-def check_unlearned(folder: Path, *, resume: bool) -> None:
-    """Refuse a folder in which nothing is to be learned: its count is finished, or has another model."""
-    if resume and (folder / COUNTS_TABLE).exists():
+def check_unlearned(folder: Path, *, resume: bool, again: bool = False) -> None:
+    """Refuse a folder in which nothing is to be learned: its count is finished, or has another model.
+
+    Args:
+        folder: of the count.
+        resume: go on with a count that did not end.
+        again: go on with one that did.
+    """
+    if resume and (folder / COUNTS_TABLE).exists() and not again:
         raise finished(folder)
     if resume and (folder / OWN_MODEL).is_dir():
         return
@@ -65,14 +71,23 @@ def check_unlearned(folder: Path, *, resume: bool) -> None:
     check_new(folder, resume=resume)
 
 
-def check_folder(folder: Path, request: Mapping[str, str | float | None], *, resume: bool) -> None:
-    """Refuse a folder that holds anything but a count to go on with, or a model that was just learned."""
+def check_folder(
+    folder: Path, request: Mapping[str, str | float | None], *, resume: bool, again: bool = False
+) -> None:
+    """Refuse a folder that holds anything but a count to go on with, or a model that was just learned.
+
+    Args:
+        folder: of the count.
+        request: what decides its rows.
+        resume: go on with a count that did not end.
+        again: go on with one that did.
+    """
     if folder.is_dir() and all(path.name in (LOCK, OWN_MODEL) for path in folder.iterdir()):
         return
     check_new(folder, resume=resume)
     if not folder.exists():
         return
-    if (folder / COUNTS_TABLE).exists():
+    if (folder / COUNTS_TABLE).exists() and not again:
         raise finished(folder)
     if (folder / PARTS).is_dir():
         raise UsageError(
@@ -97,9 +112,11 @@ def check_same(folder: Path, request: Mapping[str, str | float | None]) -> None:
         )
 
 
-def begin(folder: Path, request: Mapping[str, str | float | None], *, resume: bool) -> None:
+def begin(
+    folder: Path, request: Mapping[str, str | float | None], *, resume: bool, again: bool = False
+) -> None:
     """Write down what a count begins with, or goes on with, in a folder that this process works in alone."""
-    check_folder(folder, request, resume=resume)
+    check_folder(folder, request, resume=resume, again=again)
     write_request(folder, request)
 
 

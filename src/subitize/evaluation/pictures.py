@@ -7,24 +7,30 @@ disturb the others.
 """
 
 import dataclasses
+import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from subitize.core.errors import UsageError, printable
 from subitize.core.image_io import NARROW_RANGE, Page, Picture, PictureError, read_picture
-from subitize.core.interfaces import Answer, PictureCounter
+from subitize.core.interfaces import Answer, Look, PictureCounter
 from subitize.core.picture_files import PAGES, find_pictures, paged
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
 from subitize.core.threads import in_order
 from subitize.core.words import check_word
+from subitize.counter.inference import LOOKED_AT_ONCE
 from subitize.evaluation.conformal import corrected_one
 from subitize.evaluation.counting import intervals
 from subitize.evaluation.doubts import colour_is_lost, doubts
 from subitize.training.calibration import Calibration
 from subitize.training.run import Run
+
+PIXELS_AT_ONCE = 4_000_000  # values in the pictures of a group, about
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +125,15 @@ def count_files(
     run: Run, files: Iterable[tuple[str | Path | bytes | Page, str]], preprocessor: Preprocessor | None
 ) -> Iterator[Counted]:
     """Count what is in files, or in the bytes of some, each with its name; several at once."""
-    warm_up(run)
-    return in_order(lambda file: count_picture(run, *file, preprocessor), files)
+    at_once = 1 if isinstance(run.learner, PictureCounter) else LOOKED_AT_ONCE
+    groups = grouped((read(source, name) for source, name in files), at_once)
+    precision = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+
+    def count_in_thread(group: list[Read]) -> list[Counted]:
+        with jax.enable_x64(precision):  # which JAX knows for each thread by itself
+            return count_group(run, preprocessor, group)
+
+    return itertools.chain.from_iterable(in_order(count_in_thread, groups))
 
 
 def count_picture(
@@ -134,54 +147,116 @@ def count_picture(
         name: what to call it in the answer.
         preprocessor: brings it to the model's canvas; as in training if None.
     """
+    return count_group(run, preprocessor or preprocessor_of(run), [read(source, name)])[0]
+
+
+class Read(NamedTuple):
+    """A file that was read, or why it could not be, and how many milliseconds that took."""
+
+    name: str
+    picture: Picture | PictureError
+    ms: float
+
+    @property
+    def pixels(self) -> int:
+        """How many there are."""
+        return 0 if isinstance(self.picture, PictureError) else self.picture.pixels.size
+
+
+def read(source: str | Path | bytes | Page, name: str) -> Read:
+    """Read a file, or the bytes of one."""
     begun = time.perf_counter()
     try:
         picture = read_picture(source, name)
     except PictureError as error:
-        return Counted(name, error.reason, str(error))
-    found = answer(run, picture, name, preprocessor or preprocessor_of(run))
-    return dataclasses.replace(found, ms=1000 * (time.perf_counter() - begun))
+        picture = error
+    return Read(name, picture, 1000 * (time.perf_counter() - begun))
 
 
-def answer(run: Run, picture: Picture, name: str, preprocessor: Preprocessor | None) -> Counted:
-    """What is seen in a picture that was read."""
+def grouped(files: Iterable[Read], most: int) -> Iterator[list[Read]]:
+    """Lists of at most so many files in their order, fewer if they are large: memory stays bounded."""
+    group: list[Read] = []
+    for file in files:
+        group.append(file)
+        if len(group) == most or sum(each.pixels for each in group) > PIXELS_AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def count_group(run: Run, preprocessor: Preprocessor | None, files: Sequence[Read]) -> list[Counted]:
+    """Count what is in some files; those that could be read share the time."""
+    begun = time.perf_counter()
+    pictures = [each.picture for each in files if isinstance(each.picture, Picture)]
+    answered = list(answers(run, pictures, preprocessor))
+    share, rest = 1000 * (time.perf_counter() - begun) / max(len(pictures), 1), iter(answered)
+    found = []
+    for name, picture, ms in files:
+        if isinstance(picture, PictureError):
+            found.append(Counted(name, picture.reason, str(picture)))
+        else:
+            own = counted(run, name, picture, next(rest), preprocessor)
+            found.append(dataclasses.replace(own, ms=ms + share))
+    return found
+
+
+def answers(run: Run, pictures: Sequence[Picture], preprocessor: Preprocessor | None) -> Iterator[Answer]:
+    """What is seen in pictures that were read."""
     if isinstance(run.learner, PictureCounter):
-        said = run.learner.answer(run.model, picture.pixels)
-        # a range that is hardly used is stretched with all others, as the folder's own was
-        lost = [remark for remark in picture.remarks if remark != NARROW_RANGE]
-        said = said._replace(reasons=(*lost, *said.reasons))
-    else:
+        for picture in pictures:
+            said = run.learner.answer(run.model, picture.pixels)
+            # a range that is hardly used is stretched with all others, as the folder's own was
+            lost = [remark for remark in picture.remarks if remark != NARROW_RANGE]
+            yield said._replace(reasons=(*lost, *said.reasons))
+    elif pictures:
         assert preprocessor is not None, "a model of one canvas is brought pictures"
-        said = answer_on_canvas(run, picture, preprocessor)
-    if not (np.isfinite(said.posterior).all() and np.isfinite(said.boxes).all()):
+        seen = np.stack([brightness(preprocessor(picture.pixels)) for picture in pictures])
+        looks = run.look(seen)
+        for i, picture in enumerate(pictures):
+            yield answer_on_canvas(run, picture, seen[i], Look(*(each[i] for each in looks)), preprocessor)
+
+
+def counted(
+    run: Run, name: str, picture: Picture, answer: Answer, preprocessor: Preprocessor | None
+) -> Counted:
+    """What was seen in a picture, with all that a row tells."""
+    if not (np.isfinite(answer.posterior).all() and np.isfinite(answer.boxes).all()):
         sentence = "the model's answer is not a number; its weights cannot be used. Train it again."
         return Counted(name, "no_answer", f"{printable(name)}: {sentence}")
     return Counted(
         name,
-        reason=";".join([*said.reasons, *run.flags]),
+        reason=";".join([*answer.reasons, *run.flags]),
         picture=to_channels(picture.pixels, 3),
-        posterior=said.posterior,
-        boxes=said.boxes,
-        scores=said.scores,
-        rivals=said.rivals,
-        labels=said.labels,
+        posterior=answer.posterior,
+        boxes=answer.boxes,
+        scores=answer.scores,
+        rivals=answer.rivals,
+        labels=answer.labels,
         calibration=calibration_for(run, preprocessor),
     )
 
 
-def answer_on_canvas(run: Run, picture: Picture, preprocessor: Preprocessor) -> Answer:
-    """What a model that looks at pictures of one size sees in a picture."""
-    pixels = picture.pixels
-    seen = brightness(preprocessor(pixels))
-    look = run.look(seen[None])
-    posterior, count = np.asarray(look.posterior[0], np.float64), int(look.count[0])
-    lost = (*picture.remarks, *(["colour_lost"] if colour_is_lost(pixels, seen) else []))
-    repainted, window = np.asarray(look.reconstruction[0]), round(run.model.settings.object_size)
+def answer_on_canvas(
+    run: Run, picture: Picture, seen: np.ndarray, look: Look, preprocessor: Preprocessor
+) -> Answer:
+    """What a model that looks at pictures of one size saw in a picture.
+
+    Args:
+        run: of the model.
+        picture: as its file has it.
+        seen: the same on the model's canvas.
+        look: what the model saw there.
+        preprocessor: brought it there.
+    """
+    posterior, count = np.asarray(look.posterior, np.float64), int(look.count)
+    lost = (*picture.remarks, *(["colour_lost"] if colour_is_lost(picture.pixels, seen) else []))
+    window = round(run.model.settings.object_size)
     return Answer(
         posterior,
-        boxes=preprocessor.placement(pixels.shape).to_picture(np.asarray(look.boxes[0, :count])),
+        boxes=preprocessor.placement(picture.pixels.shape).to_picture(np.asarray(look.boxes[:count])),
         scores=scores_of(posterior),
-        reasons=tuple(doubts(seen, repainted, posterior, window, lost)),
+        reasons=tuple(doubts(seen, np.asarray(look.reconstruction), posterior, window, lost)),
     )
 
 
@@ -233,11 +308,3 @@ def edge_of(run: Run) -> str:
 def spelled(options: Mapping[str, object]) -> str:
     """Options in words, such as edge=count."""
     return ", ".join(f"{name}={value}" for name, value in options.items())
-
-
-def warm_up(run: Run) -> None:
-    """Compile now, so that no picture's time includes it; not where that depends on a picture's size."""
-    if isinstance(run.learner, PictureCounter):
-        return
-    s = run.model.settings
-    run.look(np.zeros((1, s.height, s.width, s.channels), np.float32))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, UInt32
 from scipy.spatial import KDTree
 
 from subitize.models.catalogue.normalize import BLOCK, CELL, DIAMETER, resized
@@ -21,7 +21,8 @@ CATALOGUES = 8  # sampled of a picture, as many of its half turn, and as many at
 FURTHER = (0.87, 1.15)  # scales of the picture that tell how sure it is
 NAMED = 0.5  # share of the catalogues that must name an object
 SAME = 0.29 * DIAMETER  # pixels within which two catalogues name the same object
-PADDED = 32  # cells: grids are padded to multiples of it, so that few shapes are compiled
+PADDED = (8, 32)  # cells: grids are padded to multiples of the first up to the second, of that above, so that
+# few shapes are compiled and small ones stay small
 
 
 class Detected(NamedTuple):
@@ -56,23 +57,30 @@ def rescaled(pixels: np.ndarray, scale: float) -> np.ndarray:
 def catalogues(posterior: Posterior, pixels: np.ndarray, seed: int) -> list[np.ndarray]:
     """Sampled catalogues of a normalized picture: the centres (row, column) in each, in pixels."""
     grid = [side // CELL for side in pixels.shape]
-    wide = [-(-n // PADDED) * PADDED for n in grid]
+    wide = [padded(n) for n in grid]
     image, inside = np.zeros([n * CELL for n in wide], np.float32), np.zeros(wide, np.float32)
     image[: pixels.shape[0], : pixels.shape[1]], inside[: grid[0], : grid[1]] = pixels, 1
-    keys = jr.split(jr.key(seed), CATALOGUES)
-    found = np.asarray(sampled(posterior, jnp.asarray(image), jnp.asarray(inside), keys))
+    found = np.asarray(sampled(posterior, image, inside, np.uint32(seed)))
     return [centres_of(catalogue) for catalogue in found]
+
+
+def padded(cells: int) -> int:
+    """Cells along a side of the grid that holds so many."""
+    least = PADDED[0] if cells <= PADDED[1] else PADDED[1]
+    return -(-cells // least) * least
 
 
 @eqx.filter_jit
 def sampled(
     posterior: Posterior,
-    image: Float[Array, "height width"],
-    inside: Float[Array, "rows columns"],
-    keys: Key[Array, " catalogues"],
+    image: Float[Array | np.ndarray, "height width"],
+    inside: Float[Array | np.ndarray, "rows columns"],
+    seed: UInt32[Array, ""] | np.uint32,
 ) -> Float[Array, "catalogues rows columns 3"]:
-    """A catalogue for each key."""
-    features = posterior.features(image, inside)
+    """`CATALOGUES` catalogues of a picture."""
+    inside = jnp.asarray(inside)
+    features = posterior.features(jnp.asarray(image), inside)
+    keys = jr.split(jr.key(seed), CATALOGUES)
     return jax.vmap(lambda key: sample(posterior, features, inside, key))(keys)
 
 
