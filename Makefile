@@ -10,9 +10,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test laws lint pages docs lock clean
 
-# Both ways to count: digits one after the other, and a folder of drawn cells at a glance.
+# Both ways to count: digits one after the other, and a folder of drawn cells at a glance. The digits are
+# learned in fewer steps than usual.
 demo: .venv/base
-	$(SUBITIZE) train --scenes digits --out demo/run --resume auto
+	$(SUBITIZE) train --scenes digits --steps 800 --out demo/run --resume auto
 	rm -rf demo/pictures demo/counts
 	$(BIN)/python examples/write_pictures.py demo/pictures
 	$(SUBITIZE) count demo/pictures --model demo/run --out demo/counts
@@ -44,12 +45,13 @@ docs: .venv/dev
 lock: .venv/dev
 	$(BIN)/pip freeze --exclude-editable > requirements.lock
 
+# By uv, which takes seconds where pip takes more than a minute.
 .venv/base: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable .
 	@touch $@
 
-# By uv, which takes seconds where pip takes more than a minute.
 .venv/dev: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint requirements.lock uv

@@ -1,7 +1,7 @@
 """How much does an installation bring along?
 
-Each library is installed into an empty folder with all that it asks for, as for a machine without a GPU where
-there is such a choice. Packages are counted and their files measured.
+Each library is installed into an empty folder with all that it asks for, by pip alone: TensorFlow without
+what it needs for a GPU, PyTorch as it comes. Packages are counted and their files measured.
 
     python benchmarks/install_size.py
 """

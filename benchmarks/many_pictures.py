@@ -1,6 +1,6 @@
 """How many small pictures a second does one process count, and in how much memory?
 
-So many pictures of none to two digits, 50 pixels wide, are written as PNG files. One command counts them all,
+So many pictures of none to two digits, 40 pixels wide, are written as PNG files. One command counts them all,
 by a model that the documented command trained. The clock holds its start and all that it writes.
 
     python benchmarks/many_pictures.py --pictures 100000

@@ -32,7 +32,7 @@ from subitize.counter.composed_scenes import MOST, ComposedScenes, composed_scen
 from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.counter.watershed import WatershedCounter
 from subitize.models.catalogue.detect import Detected
-from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer
+from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer, components
 from subitize.models.catalogue.posterior import Posterior
 from subitize.models.catalogue.rivals import segmented
 from subitize.models.catalogue.shapes import Shapes
@@ -383,6 +383,13 @@ def test_nor_do_rivals_take_it_for_one():
     assert segmented(pixels).max() == len(places)
 
 
+def test_a_small_thing_beside_a_large_one_keeps_its_seed():
+    y, x = np.mgrid[:96, :96]
+    pixels = ((np.hypot(y - 48, x - 48) < 9) | ((abs(x - 60.5) < 1.5) & (abs(y - 48) < 6))).astype(np.float32)
+    assert components(pixels, blur=1.0)[1] == 2
+    assert segmented(pixels).max() == 2
+
+
 def test_a_hole_in_an_object_is_filled():
     pixels = discs([(48.0, 48.0)])
     pixels[46:50, 46:50] = 0
@@ -480,6 +487,14 @@ def test_where_light_adds_up_classical_methods_are_no_evidence():
     assert adding.reasons == ()
     assert adding.posterior.argmax() == 12
     assert adding.posterior.max() > 0.99
+
+    class One(Counter):
+        def find(self, params, pixels):
+            return Found(np.ones(1), np.array([[9.0, 9, 27, 27]]), np.zeros((96, 96), int), np.ones(1))
+
+    four = 0.3 * discs(np.array([(20.0, 20.0 * k) for k in (1, 2, 3, 4)]))
+    below = One(normalizer=normalizer, channel="grey", light="adds").answer(None, four[..., None])
+    assert "rivals_disagree" in below.reasons, "more are evidence: light that adds up hides none"
     alone = WatershedCounter(normalizer=normalizer, channel="grey", light="adds")
     assert "light_adds" in alone.answer(None, pixels[..., None]).reasons
 
@@ -512,7 +527,7 @@ def test_what_is_saved_beside_the_tables_is_what_was_asked_for(folder, counted, 
         image.save(pictures / "b.TIF", "TIFF")
     model, every = (
         ["--model", str(counted[0] / "model")],
-        {"overlays", "labels", "objects.json", "report.html"},
+        {"overlays", "labels", "objects.json", "counts.excel.csv", "report.html"},
     )
 
     def saved(name: str, *words: str) -> set[str]:
@@ -527,6 +542,8 @@ def test_what_is_saved_beside_the_tables_is_what_was_asked_for(folder, counted, 
     assert labels.max() == int(table(tmp_path / "all")[1]["count"])
     annotations = json.loads((tmp_path / "all" / "objects.json").read_text())["annotations"]
     assert len(annotations) == sum(int(row["count"]) for row in table(tmp_path / "all"))
+    double_clicked = (tmp_path / "all" / "counts.excel.csv").read_bytes()
+    assert double_clicked == b"\xef\xbb\xbf" + (tmp_path / "all" / "counts.csv").read_bytes()
     assert saved("none", "--save", "none") == set()
     assert saved("some", "--save", "labels", "report") == {"labels", "report.html"}
     assert main(["count", str(pictures), *model, "--out", str(tmp_path / "x"), "--save", "none", "coco"]) == 2

@@ -1,5 +1,6 @@
 """Folders of things that look alike are for a catalogue, those of a few digits for DAIR."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -22,14 +23,34 @@ def digits(tmp_path_factory) -> Path:
     return folder
 
 
-def cells(folder: Path, number: int, radius: int) -> Path:
-    """Pictures of four cells each."""
+def write(folder: Path, number: int, drawn: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> Path:
+    """Pictures of what a function of rows, columns and the number of the picture says."""
     y, x = np.mgrid[:96, :96]
     for i in range(number):
-        centres = [(24 + i % 5, 24), (24, 70), (70, 24 + i % 3), (70, 70)]
-        discs = sum(np.hypot(y - row, x - column) < radius for row, column in centres)
-        Image.fromarray((200 * discs).astype(np.uint8)).save(folder / f"{i}.png")
+        values = drawn(y, x, i)
+        Image.fromarray(values if values.dtype == np.uint8 else 200 * values.astype(np.uint8)).save(
+            folder / f"{i}.png"
+        )
     return folder
+
+
+def cells(y: np.ndarray, x: np.ndarray, i: int) -> np.ndarray:
+    """Four cells that lie apart."""
+    centres = [(24 + i % 5, 24), (24, 70), (70, 24 + i % 3), (70, 70)]
+    return np.any([np.hypot(y - row, x - column) < 9 for row, column in centres], 0)
+
+
+def clumps(y: np.ndarray, x: np.ndarray, i: int) -> np.ndarray:
+    """A cell that lies alone, and five that touch."""
+    centres = [(20, 20 + i % 4), *[(60 + 6 * (k % 2), 16 + 15 * k) for k in range(5)]]
+    return np.any([np.hypot(y - row, x - column) < 9 for row, column in centres], 0)
+
+
+def bars(number: int, length: int):
+    """So many bars of such a length."""
+    return lambda y, x, i: np.any(
+        [(abs(y - 10 - 12 * k) < 2) & (abs(x - 48 - i % 3) < length) for k in range(number)], 0
+    )
 
 
 def test_a_few_digits_are_for_dair_and_the_reason_is_said(digits):
@@ -45,8 +66,42 @@ def test_too_few_pictures_of_digits_leave_the_catalogue(digits, tmp_path):
 
 
 def test_cells_are_for_the_catalogue_however_few_they_are(tmp_path):
-    model, why = pathway(str(cells(tmp_path, PICTURES, 9)))
+    model, why = pathway(str(write(tmp_path, PICTURES, cells)))
     assert (model, why) == ("catalogue", "100% of what stands out is convex and of one size")
+
+
+def red_on_green(y: np.ndarray, x: np.ndarray, i: int) -> np.ndarray:
+    """Two bars that nobody sees in grey."""
+    drawn = bars(2, 20)(y, x, i)
+    return np.stack([200 * drawn, 102 * ~drawn, 0 * x], -1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "number", "model"),
+    [
+        (bars(2, 20), PICTURES, "dair"),
+        (bars(2, 20), PICTURES - 1, "catalogue"),
+        (bars(4, 20), PICTURES, "catalogue"),  # more than it may see
+        (bars(2, 3), PICTURES, "catalogue"),  # too small for its canvas
+        (clumps, PICTURES, "catalogue"),
+        (
+            red_on_green,
+            PICTURES,
+            "catalogue",
+        ),
+    ],
+    ids=["bars", "few pictures", "many bars", "small bars", "clumps", "red bars"],
+)
+def test_dair_is_for_a_few_large_things_in_enough_grey_pictures(drawn, number, model, tmp_path):
+    assert pathway(str(write(tmp_path, number, drawn))).model == model
+
+
+def test_pages_are_no_pictures_of_their_own_to_dair(digits, tmp_path):
+    first, *others = [Image.open(path) for path in sorted(digits.iterdir())]
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=others)
+    for i in range(PICTURES):
+        first.save(tmp_path / f"{i}.png")
+    assert pathway(str(tmp_path)).model == "catalogue"
 
 
 def test_shapes_are_counted_measured_and_judged():
@@ -55,8 +110,11 @@ def test_shapes_are_counted_measured_and_judged():
     bar = (abs(y - 70) < 3) & (abs(x - 120) < 24)
     cut = np.hypot(y - 40, x - 192) < DIAMETER / 2
     speck = np.hypot(y - 20, x - 150) < 3
-    seen = shapes_of([(disc | bar | cut | speck).astype(np.float32), np.zeros((96, 192), np.float32)])
-    assert seen.components == 1.5
+    picture = (disc | bar | cut | speck).astype(np.float32)
+    seen = shapes_of([picture] + 30 * [np.zeros((96, 192), np.float32)])
+    assert seen.components == 0, "few pictures hold so many"
+    seen = shapes_of([picture, np.zeros((96, 192), np.float32)])
+    assert seen.components == pytest.approx(3, abs=0.2)
     assert seen.alike == 0.5, "the bar is not convex enough, or too long; what is cut is not judged"
     assert seen.length == pytest.approx(DIAMETER / 96, abs=0.02)
-    assert shapes_of([np.zeros((96, 96), np.float32)]) == (0, 0, 0)
+    assert shapes_of([np.zeros((96, 96), np.float32)]) == (0, 1, 0)

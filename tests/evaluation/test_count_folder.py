@@ -15,6 +15,7 @@ from PIL import Image
 
 from subitize.core.errors import UsageError
 from subitize.core.preprocess import Preprocessor
+from subitize.evaluation import count_folder
 from subitize.evaluation.count_folder import TABLES, open_job
 from subitize.evaluation.images import image_places, save_image
 from subitize.evaluation.job import Job
@@ -243,29 +244,38 @@ def test_images_may_be_saved_at_the_same_time_in_one_folder(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"first.png", "second.png"}
 
 
-def test_a_file_that_was_out_of_reach_is_counted_when_it_is_back(untrained, tmp_path):
-    pictures = tmp_path / "pictures"
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_file_that_was_out_of_reach_is_counted_when_it_is_back(untrained, tmp_path, monkeypatch, stopped):
+    names, pictures = ("a.png", "b.png", "c.png", "d.png"), tmp_path / "pictures"
     pictures.mkdir()
-    for name in ("a.png", "b.png", "c.png"):
-        Image.new("L", (24, 24), 90).save(pictures / name)
-    own = [(pictures / name, name) for name in ("a.png", "b.png", "c.png")]
+    for i, name in enumerate(names):
+        Image.new("L", (24, 24), 60 + i).save(pictures / name)
+    own = [(pictures / name, name) for name in names]
 
-    def done(out: Path, *, resume: bool = False) -> list[str]:
-        failed = []
-        with open_job(Job.of(out, untrained, own, PREPROCESSOR, {}), untrained, resume=resume) as counts:
-            counts.count_rest(lambda n, sentences: failed.extend(sentences))
-        return failed
+    def done(out: Path, job: Job | None = None, *, resume: bool = False) -> None:
+        job = job or Job.of(out, untrained, own, PREPROCESSOR, {"overlays": draw})
+        with open_job(job, untrained, resume=resume) as counts:
+            counts.count_rest(lambda n, sentences: None)
 
-    assert done(tmp_path / "whole") == []
-    request = Job.of(tmp_path / "out", untrained, own, PREPROCESSOR, {})  # before it goes
-    (pictures / "b.png").rename(tmp_path / "b.png")
-    with open_job(request, untrained, resume=False) as counts:
-        counts.count_rest(lambda n, sentences: None)
-    assert b"b.png,failed" in (tmp_path / "out" / "counts.csv").read_bytes()
-    with pytest.raises(UsageError, match="is finished"):  # it is still away
-        done(tmp_path / "out", resume=True)
-    shutil.move(tmp_path / "b.png", pictures / "b.png")
-    assert done(tmp_path / "out", resume=True) == []
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    done(tmp_path / "whole")
+    out = tmp_path / "out"
+    job = Job.of(out, untrained, own, PREPROCESSOR, {"overlays": draw})  # before they go
+    for name in ("b.png", "d.png"):
+        (pictures / name).rename(tmp_path / name)
+    done(out, job)
+    assert (out / "counts.csv").read_bytes().count(b",failed,") == 2
+    with pytest.raises(UsageError, match="is finished"):  # they are still away
+        done(out, job, resume=True)
+    for name in ("b.png", "d.png"):
+        shutil.move(tmp_path / name, pictures / name)
+    others = [line for line in (out / "timings.csv").read_text().splitlines() if line[0] in "ac"]
+    if stopped:  # after some tables, before others
+        monkeypatch.setattr(count_folder, "COUNTS_TABLE", "no.csv")
+        with pytest.raises(Exception, match="no"):
+            done(out, resume=True)
+        monkeypatch.undo()
+    done(out, resume=True)
+    assert contents(out) == contents(tmp_path / "whole")
+    assert [line for line in (out / "timings.csv").read_text().splitlines() if line[0] in "ac"] == others
     with pytest.raises(UsageError, match="is finished"):
-        done(tmp_path / "out", resume=True)
+        done(out, resume=True)

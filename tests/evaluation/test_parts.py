@@ -46,7 +46,9 @@ def draw(found: Counted) -> Image.Image:
 def quick() -> Iterator[None]:
     """No model looks at what has no pixels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(count_folder, "count_files", lambda run, files, _: (counted(name) for _, name in files))
+        patch.setattr(
+            count_folder, "count_files", lambda run, files, *_: (counted(name) for _, name in files)
+        )
         yield
 
 

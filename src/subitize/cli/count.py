@@ -1,7 +1,7 @@
 """`subitize count`: how many objects are in each of these pictures?
 
 It writes counts.csv, objects.csv, timings.csv (`subitize.evaluation.tables`) and images, each picture's as
-soon as it is counted (`subitize.evaluation.count_folder`), and at the end objects.json and report.html.
+soon as it is counted (`subitize.evaluation.count_folder`), and at the end what is made of all tables.
 """
 
 import dataclasses
@@ -41,10 +41,11 @@ class Count:
 
     Args:
         paths: files and folders.
-        model: folder of the run to use; if not given, a catalogue is trained on the folder, or DAIR, if
-            that suits it. `watershed` stands for that classical method, which learns nothing.
+        model: folder of the run to use; if not given, a model that suits the folder is trained on it, which
+            is a catalogue or dair. `watershed` stands for that classical method, which learns nothing.
         out: folder to write to, new or empty; runs/count-NNN here if not given.
-        resume: go on with the count in --out that was stopped, with all else as it was.
+        resume: go on with the count in --out that was stopped, with all else as it was, or count files of
+            it that could not be reached and can be now.
         part: count only one of so many parts, such as 2/8; whoever ends the last one joins their tables.
         engine: what counts: `dask`, processes on all cores, or `dask=ADDRESS`, the workers of the scheduler
             there; this process if not given.
@@ -58,7 +59,8 @@ class Count:
         pages: what to count in a file of several pages: each page, the first one, or max, the brightest that
             any page has in each pixel.
         save: what to write beside the tables: overlays, labels (by a catalogue: which pixels are of which
-            object), coco (objects.json), report (report.html); or none. All of them if not given.
+            object), coco (objects.json), excel (counts.excel.csv), report (report.html); or none. All if not
+            given.
         debug: show the traceback of an error.
     """
 
@@ -74,7 +76,7 @@ class Count:
     invert: str | None = None
     edge: Literal["count", "half", "skip"] | None = None
     pages: Literal["each", "first", "max"] = "each"
-    save: tuple[Literal["overlays", "labels", "coco", "report", "none"], ...] = ()
+    save: tuple[Literal["overlays", "labels", "coco", "excel", "report", "none"], ...] = ()
     debug: bool = False
 
     def __post_init__(self):
@@ -89,7 +91,7 @@ class Count:
         if (self.model is None or self.by_watershed) and of_others != (None, 1, None, None):
             raise UsageError(
                 "--max-objects, --looks, --fit and --invert are for runs of models such as dair, given by "
-                "--model RUN. Leave them out: without one it takes pictures of any size and any count."
+                "--model RUN. Leave them out, or train such a run by `subitize train --model dair`."
             )
         if "none" in self.save and len(self.save) > 1:
             raise UsageError(
@@ -237,7 +239,8 @@ def learned(folder: Path, out: Path, model: str | None, *, resume: bool) -> "Run
     from subitize.core.picture_files import check_input
     from subitize.evaluation.count_folder import has_lost_files
     from subitize.evaluation.count_request import check_unlearned
-    from subitize.training import Interrupted, Recipe, train
+    from subitize.training import Interrupted, Recipe, open_run, train
+    from subitize.training.weights import WEIGHTS
 
     check_input(folder)
     if not folder.is_dir():
@@ -246,6 +249,8 @@ def learned(folder: Path, out: Path, model: str | None, *, resume: bool) -> "Run
             "the folder it is in, or --model RUN."
         )
     check_unlearned(out, resume=resume, again=resume and has_lost_files(out))
+    if resume and (out / OWN_MODEL / WEIGHTS).exists():
+        return open_run(out / OWN_MODEL)
     path = str(folder.absolute())
     recipe = Recipe.of(model or model_of_folder(path, out / OWN_MODEL), scenes=path)
     with Watch("learn") as watch:

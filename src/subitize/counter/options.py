@@ -42,8 +42,8 @@ class AIROptions:
         anneal_steps: how long that takes.
         pixel_deviation: standard deviation of a pixel around the reconstruction.
         what: dimensions of an object's code.
-        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some where light adds
-            up: in generated scenes that do not hide each other, and in a folder's pictures on black.
+        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some of generated scenes
+            whose light adds up, and of a folder's pictures if their ground, turned over or not, is black.
         summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
         contrast: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
         sharpen_steps: steps over which the logits of the count grow to their full size.

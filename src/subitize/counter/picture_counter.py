@@ -46,7 +46,7 @@ class AbstractPictureCounter(abc.ABC):
         channel: what of their colours is looked at.
         edge: whether what is cut by the border counts: count, half or skip.
         light: adds, or covers, where objects overlap. Classical methods take lights that add up for one
-            object, so there they are no evidence against a count.
+            object, so there they are no evidence that a count is too large.
     """
 
     normalizer: Normalizer
@@ -66,7 +66,8 @@ class AbstractPictureCounter(abc.ABC):
         counts = counts_at_edge(found.boxes, normal.pixels.shape, self.edge)
         rivals = self.rivals(normal.pixels)
         count = int(counts.sum())
-        others = [each for name, each in rivals.items() if name != found.method and self.light != "adds"]
+        least = count if self.light == "adds" else 0  # fewer are no evidence there
+        others = [each for name, each in rivals.items() if name != found.method and each >= least]
         posterior = posterior_of(count, found.counts, not_outvoted(count, others))
         reasons = doubts_of(grey, normal, posterior, others)
         if found.method and self.light == "adds":

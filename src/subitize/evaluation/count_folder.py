@@ -3,7 +3,7 @@
     count.json                 what is counted with what: a count goes on only with the same
     overlays/, labels/         images of each picture (`subitize.evaluation.images`)
     counts.csv.partial, …      the tables while the count goes on; they lose `.partial` at its end
-    objects.json, report.html  made of the tables at its end, just before
+    report.html, …             made of the tables at its end, just before
 
 A picture's row in `counts.csv` is written last, after its images and its other rows, and goes to the system
 at once. So whatever ends the process, every row there is of a finished picture; what is unfinished is dropped
@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from subitize.core.files import PARTIAL, alone, sync_folder, unfinished, write_pieces
@@ -75,10 +75,16 @@ class CountFolder:
         """How many pictures have their row."""
         return self.totals.done
 
-    def count_rest(self, tell: Tell) -> None:
-        """Count the pictures that have no row yet, and give the tables their names."""
+    def count_rest(self, tell: Tell, threads: int = 0) -> None:
+        """Count the pictures that have no row yet, and give the tables their names.
+
+        Args:
+            tell: is told of each.
+            threads: in which several are counted at once; one for each core if 0.
+        """
         tell(self.done, [])
-        for counted in count_files(self.run, self.job.files[self.done :], self.job.preprocessor):
+        files = self.job.files[self.done :]
+        for counted in count_files(self.run, files, self.job.preprocessor, threads):
             try:
                 self.write(counted)
             finally:  # what ends this process may come when the row is written
@@ -156,13 +162,14 @@ def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
     Args:
         job: what is counted; all of a count.
         run: the model.
-        resume: go on with a count that did not end; one that never began begins.
+        resume: go on with a count that did not end, or with files that are back; a count that never began
+            begins.
 
     Raises:
         UsageError: the folder holds something else, which is never overwritten, or another process counts
             into it.
     """
-    again = resume and any(is_back(row, source) for row, (source, _) in finished_rows(job))
+    again = resume and bool(files_that_are_back(job))
     check_folder(job.out, job.request, resume=resume, again=again)
     with alone(job.out, "counting into"):
         begin(job.out, job.request, resume=resume, again=again)  # somebody may have come in between
@@ -174,6 +181,7 @@ def open_job(job: Job, run: Run, *, resume: bool) -> Iterator[CountFolder]:
 def open_tables(job: Job, run: Run) -> Iterator[CountFolder]:
     """Open the tables of a count that has begun in its folder, which no other process works in."""
     recover(job)
+    count_what_is_back(job, run)
     counts = CountFolder(job, run)
     try:
         yield counts
@@ -199,17 +207,11 @@ def finished_cells(job: Job) -> Iterator[str]:
     """The first cells in the rows of all pictures that are finished: up to the first that is not."""
     objects = Counter(row[0] for row in read_rows(unfinished(job.tables / OBJECTS_TABLE)))
     rows = read_rows(unfinished(job.tables / COUNTS_TABLE))
-    for number, (row, (source, name)) in enumerate(zip(rows, job.files, strict=False)):
+    for number, (row, (_, name)) in enumerate(zip(rows, job.files, strict=False)):
         images = [path for _, path in job.images_of(number)]
-        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], images) or is_back(row, source):
+        if row[0] != as_cell(name) or not is_whole(row, objects[row[0]], images):
             return
         yield row[0]
-
-
-def finished_rows(job: Job) -> Iterator[tuple[list[str], tuple[Path | Page, str]]]:
-    """The rows of a count that has ended, each with its file; none of one that has not."""
-    if (job.tables / COUNTS_TABLE).exists():
-        yield from zip(read_rows(job.tables / COUNTS_TABLE), job.files, strict=False)
 
 
 def has_lost_files(out: Path) -> bool:
@@ -217,15 +219,63 @@ def has_lost_files(out: Path) -> bool:
     return any(row[COUNTS.index("reason")] in AGAIN for row in read_rows(out / COUNTS_TABLE))
 
 
-def is_back(row: Sequence[str], source: Path | Page) -> bool:
-    """Whether a file could not be reached when its row was written, and can be read now."""
-    if row[COUNTS.index("reason")] not in AGAIN:
-        return False
+def files_that_are_back(job: Job) -> dict[str, tuple[Path | Page, str]]:
+    """Files that could not be reached when their rows were written and can be read now, by their cells."""
+    lost = {row[0] for row in rows_there(job, COUNTS_TABLE) if row[COUNTS.index("reason")] in AGAIN}
+    files = {as_cell(name): (source, name) for source, name in job.files} if lost else {}
+    return {cell: files[cell] for cell in lost & set(files) if can_be_read(files[cell][0])}
+
+
+def can_be_read(source: Path | Page) -> bool:
+    """Whether a file is a picture that can be read."""
     try:
         read_picture(source)
     except PictureError:
         return False
     return True
+
+
+def rows_there(job: Job, table: str) -> Iterator[list[str]]:
+    """The whole rows of a table of a job, finished or not."""
+    whole = job.tables / table
+    return read_rows(whole if whole.exists() else unfinished(whole))
+
+
+def count_what_is_back(job: Job, run: Run) -> None:
+    """Count files that can be read again, and put their rows where those of their failures stand."""
+    back = files_that_are_back(job)
+    counts: dict[str, Counted] = {}
+    for found in count_files(run, back.values(), job.preprocessor):
+        number = [name for _, name in job.files].index(found.file)
+        for draw, path in job.images_of(number) if not found.failed else ():
+            save_image(draw(found), path)
+        counts[as_cell(found.file)] = found
+    made = {
+        "timings.csv": lambda found: [timing_row(found)],
+        OBJECTS_TABLE: lambda found: object_rows(found) if not found.failed else [],
+        COUNTS_TABLE: lambda found: [count_row(found, run)],
+    }
+    for table, rows_of in made.items() if counts else ():
+        own = {cell: rows_of(found) for cell, found in counts.items()}
+        rows = merged(
+            read_rows(unfinished(job.tables / table)), own, [as_cell(name) for _, name in job.files]
+        )
+        lines = (as_line(row).encode() for row in itertools.chain([TABLES[table]], rows))
+        write_pieces(unfinished(job.tables / table), lines)
+
+
+def merged(
+    rows: Iterable[Sequence[object]], own: Mapping[str, Iterable[Sequence[object]]], cells: Iterable[str]
+) -> Iterator[Sequence[object]]:
+    """The rows of a table in the order of its cells, those of some cells replaced."""
+    groups = itertools.groupby(rows, key=lambda row: row[0])
+    ahead = next(groups, None)
+    for cell in cells:
+        kept = []
+        if ahead is not None and ahead[0] == cell:
+            kept = list(ahead[1])
+            ahead = next(groups, None)
+        yield from own.get(cell, kept)
 
 
 def read_rows(path: Path) -> Iterator[list[str]]:

@@ -71,7 +71,7 @@ def count_in_worker(own: Job, source: RunSource, number: int, say: Callable[[New
         told.check()
         run = opened(source)
         with alone(own.tables, "counting into", wait=-1.0):  # a worker that was given up for dead may live
-            count_part(own, run, told)
+            count_part(own, run, told, threads=1)  # there is a worker for each core
         return News(number, len(own.files), told.sentences)
     return News(number, 0, [])
 

@@ -63,14 +63,21 @@ def claimed(job: Job, part: Part, *, resume: bool) -> Iterator[Job]:
         yield own
 
 
-def count_part(own: Job, run: Run, tell: Tell) -> Totals:
-    """Count what is left of a part that is kept for this process; returns what all of it comes to."""
+def count_part(own: Job, run: Run, tell: Tell, threads: int = 0) -> Totals:
+    """Count what is left of a part that is kept for this process; returns what all of it comes to.
+
+    Args:
+        own: the part.
+        run: the model.
+        tell: is told of each picture.
+        threads: in which several are counted at once; one for each core if 0.
+    """
     if is_finished(own):
         tell(len(own.files), [])
     else:
         begin(own.tables, own.request, resume=True)
         with open_tables(own, run) as counts:
-            counts.count_rest(tell)
+            counts.count_rest(tell, threads)
     return totals_of(own.tables / COUNTS_TABLE)
 
 

@@ -30,7 +30,8 @@ from subitize.evaluation.doubts import colour_is_lost, doubts
 from subitize.training.calibration import Calibration
 from subitize.training.run import Run
 
-PIXELS_AT_ONCE = 4_000_000  # values in the pictures of a group, about
+PIXELS_AT_ONCE = 4_000_000  # values in the pictures of a group, about,
+PIXELS_IN_THREADS = 64_000_000  # and of all groups that threads are at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Counted:
         scores: how sure it is of each object, from 0 to 1.
         rivals: what other methods count, by their names.
         labels: which pixels are of which object, 0 for ground, [height, width]; None if only boxes are known.
-        ms: milliseconds for reading it and looking at it.
+        ms: milliseconds for reading it, and its share of the time in which its group was looked at.
         calibration: how wide its interval must be; None if nobody knows.
     """
 
@@ -122,9 +123,19 @@ def count_pictures(
 
 
 def count_files(
-    run: Run, files: Iterable[tuple[str | Path | bytes | Page, str]], preprocessor: Preprocessor | None
+    run: Run,
+    files: Iterable[tuple[str | Path | bytes | Page, str]],
+    preprocessor: Preprocessor | None,
+    threads: int = 0,
 ) -> Iterator[Counted]:
-    """Count what is in files, or in the bytes of some, each with its name; several at once."""
+    """Count what is in files, or in the bytes of some, each with its name.
+
+    Args:
+        run: the model to use.
+        files: what to read, and its name.
+        preprocessor: brings it to the model's canvas, if it has one.
+        threads: in which several are counted at once; one for each core if 0.
+    """
     at_once = 1 if isinstance(run.learner, PictureCounter) else LOOKED_AT_ONCE
     groups = grouped((read(source, name) for source, name in files), at_once)
     precision = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
@@ -133,7 +144,8 @@ def count_files(
         with jax.enable_x64(precision):  # which JAX knows for each thread by itself
             return count_group(run, preprocessor, group)
 
-    return itertools.chain.from_iterable(in_order(count_in_thread, groups))
+    counted = in_order(count_in_thread, groups, threads, pixels_of, PIXELS_IN_THREADS)
+    return itertools.chain.from_iterable(counted)
 
 
 def count_picture(
@@ -178,11 +190,16 @@ def grouped(files: Iterable[Read], most: int) -> Iterator[list[Read]]:
     group: list[Read] = []
     for file in files:
         group.append(file)
-        if len(group) == most or sum(each.pixels for each in group) > PIXELS_AT_ONCE:
+        if len(group) == most or pixels_of(group) > PIXELS_AT_ONCE:
             yield group
             group = []
     if group:
         yield group
+
+
+def pixels_of(group: list[Read]) -> int:
+    """How many values there are in the pictures of a group."""
+    return sum(each.pixels for each in group)
 
 
 def count_group(run: Run, preprocessor: Preprocessor | None, files: Sequence[Read]) -> list[Counted]:

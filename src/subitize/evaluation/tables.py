@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from subitize.core.files import unfinished
+from subitize.core.picture_files import COUNTS_TABLE
 from subitize.evaluation.pictures import Counted, edge_of
 from subitize.training.run import Run
 
@@ -93,6 +94,13 @@ def rows_of(folder: Path, table: str) -> Iterator[dict[str, str]]:
     path = folder / table if (folder / table).exists() else unfinished(folder / table)
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
+
+
+def for_excel(folder: Path) -> Iterator[str]:
+    """The table of a count with the byte order mark by which Excel tells UTF-8 when it is double-clicked."""
+    yield "\ufeff" + as_line(COUNTS)
+    for row in rows_of(folder, COUNTS_TABLE):
+        yield as_line(list(row.values()))
 
 
 def whole_rows(lines: Iterable[str]) -> Iterator[list[str]]:

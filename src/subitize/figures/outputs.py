@@ -3,6 +3,7 @@
 overlays   an image of each picture with its numbered windows
 labels     an image of which pixels are of which object, where the model says so
 coco       objects.json, of all objects
+excel      counts.excel.csv, the table as Excel opens it
 report     report.html, of the whole count
 """
 
@@ -18,6 +19,7 @@ from subitize.core.picture_files import LABELS, OVERLAYS
 from subitize.evaluation.coco import coco
 from subitize.evaluation.images import label_image
 from subitize.evaluation.pictures import Counted, edge_of
+from subitize.evaluation.tables import for_excel
 from subitize.figures.report import report, spoken
 from subitize.figures.scenes import overlay
 from subitize.training.run import Run
@@ -53,7 +55,11 @@ def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterat
         about["what the border of a picture cuts"] = CUT[edge]
     if run.flags:
         about["what the run says against itself"] = spoken(";".join(run.flags))
-    made = {"coco": ("objects.json", coco), "report": (REPORT, partial(report, about=about))}
+    made = {
+        "coco": ("objects.json", coco),
+        "excel": ("counts.excel.csv", for_excel),
+        "report": (REPORT, partial(report, about=about)),
+    }
     return dict(made[name] for name in made if not save or name in save)
 
 

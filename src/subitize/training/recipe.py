@@ -173,7 +173,8 @@ class Recipe:
 
         Args:
             model: a name of the registry, with options as in "dair(max_objects=5)", or settings. If None,
-                air for generated scenes and catalogue for a folder of pictures.
+                air for generated scenes and catalogue for a folder of pictures, at which the command looks
+                first (`subitize.counter.pathway`).
             options: such as steps, scenes, max_objects.
 
         Raises:
@@ -307,7 +308,7 @@ def names_in_others() -> dict[str, set[str]]:
 
 
 def default_model(scenes: str) -> str:
-    """The model that learns best from such scenes, where nobody asks for another."""
+    """The model for such scenes where nobody asks for another; the command looks at a folder's pictures."""
     return MODEL_OF_FOLDER if is_folder(scenes) else MODEL_OF_SCENES
 
 

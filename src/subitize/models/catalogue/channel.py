@@ -16,6 +16,7 @@ from subitize.models.catalogue.normalize import thinned
 
 CHANNELS = ("grey", "red", "green", "blue", "colourful")
 BETTER = 0.1  # by how much another channel must fall better into two classes, to be taken for grey
+LEVEL = 1 / 255  # of grey: smaller differences show nothing
 
 
 def grey_of(pixels: np.ndarray, channel: str) -> np.ndarray:
@@ -43,7 +44,7 @@ def separability(grey: np.ndarray) -> float:
     """Share of the variation that Otsu's two classes explain, of a picture without its wide changes."""
     small = thinned(grey)
     wide = ndimage.gaussian_filter(small, 1) - ndimage.gaussian_filter(small, max(small.shape) / 6)
-    if np.ptp(wide) < 1e-6:
+    if np.ptp(wide) < LEVEL:
         return 0.0
     above = wide > threshold_otsu(wide)
     share = above.mean()

@@ -27,6 +27,9 @@ def segmented(pixels: np.ndarray) -> np.ndarray:
     smooth = ndimage.gaussian_filter(depth(found > 0), 1)
     apart = round(APART * DIAMETER / 2)
     peaks = peak_local_max(smooth, min_distance=apart, threshold_abs=0, exclude_border=False)
+    without = np.setdiff1d(found[found > 0], found[tuple(peaks.T)])  # another's peak was too near
+    deepest = np.reshape(ndimage.maximum_position(smooth, found, without), (-1, 2))
+    peaks = np.concatenate([peaks[found[tuple(peaks.T)] > 0], deepest]).astype(int)
     seeds = np.zeros(pixels.shape, int)
     seeds[tuple(peaks.T)] = 1 + np.arange(len(peaks))
     return watershed(-smooth, seeds, mask=found > 0)
