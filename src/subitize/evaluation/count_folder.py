@@ -93,13 +93,11 @@ class CountFolder:
 
     def write(self, counted: Counted) -> None:
         """Write what was found in the next picture."""
-        for draw, path in self.job.images_of(self.done) if not counted.failed else ():
-            save_image(draw(counted), path)
-        row = count_row(counted, self.run)
-        self.tables["timings.csv"].append([timing_row(counted)])
-        self.tables[OBJECTS_TABLE].append(object_rows(counted) if not counted.failed else [])
-        self.tables[COUNTS_TABLE].append([row])
-        self.totals.add(row)
+        save_images(self.job, self.done, counted)
+        made = rows_for(counted, self.run)
+        for table, rows in made.items():
+            self.tables[table].append(rows)
+        self.totals.add(*made[COUNTS_TABLE])
         if time.monotonic() - self.synced > SYNC_EVERY:
             self.sync()
 
@@ -118,6 +116,21 @@ class CountFolder:
         """Close the tables."""
         for table in self.tables.values():
             table.close()
+
+
+def save_images(job: Job, number: int, counted: Counted) -> None:
+    """Write the images of a picture of a job, if it has a count."""
+    for draw, path in job.images_of(number) if not counted.failed else ():
+        save_image(draw(counted), path)
+
+
+def rows_for(counted: Counted, run: Run) -> dict[str, list[list[object]]]:
+    """The rows of a picture in each table; that of the last table ends them."""
+    return {
+        "timings.csv": [timing_row(counted)],
+        OBJECTS_TABLE: object_rows(counted) if not counted.failed else [],
+        COUNTS_TABLE: [count_row(counted, run)],
+    }
 
 
 def finish(job: Job) -> None:
@@ -219,11 +232,13 @@ def has_lost_files(out: Path) -> bool:
     return any(row[COUNTS.index("reason")] in AGAIN for row in read_rows(out / COUNTS_TABLE))
 
 
-def files_that_are_back(job: Job) -> dict[str, tuple[Path | Page, str]]:
-    """Files that could not be reached when their rows were written and can be read now, by their cells."""
-    lost = {row[0] for row in rows_there(job, COUNTS_TABLE) if row[COUNTS.index("reason")] in AGAIN}
-    files = {as_cell(name): (source, name) for source, name in job.files} if lost else {}
-    return {cell: files[cell] for cell in lost & set(files) if can_be_read(files[cell][0])}
+def files_that_are_back(job: Job) -> dict[int, tuple[Path | Page, str]]:
+    """Files, by their numbers, that could not be reached when their rows were written and can be read now."""
+    whole = job.tables / COUNTS_TABLE
+    rows = read_rows(whole if whole.exists() else unfinished(whole))
+    lost = {row[0] for row in rows if row[COUNTS.index("reason")] in AGAIN}
+    files = ((i, file) for i, file in enumerate(job.files) if lost and as_cell(file[1]) in lost)
+    return {i: file for i, file in files if can_be_read(file[0])}
 
 
 def can_be_read(source: Path | Page) -> bool:
@@ -235,33 +250,18 @@ def can_be_read(source: Path | Page) -> bool:
     return True
 
 
-def rows_there(job: Job, table: str) -> Iterator[list[str]]:
-    """The whole rows of a table of a job, finished or not."""
-    whole = job.tables / table
-    return read_rows(whole if whole.exists() else unfinished(whole))
-
-
 def count_what_is_back(job: Job, run: Run) -> None:
     """Count files that can be read again, and put their rows where those of their failures stand."""
     back = files_that_are_back(job)
-    counts: dict[str, Counted] = {}
-    for found in count_files(run, back.values(), job.preprocessor):
-        number = [name for _, name in job.files].index(found.file)
-        for draw, path in job.images_of(number) if not found.failed else ():
-            save_image(draw(found), path)
-        counts[as_cell(found.file)] = found
-    made = {
-        "timings.csv": lambda found: [timing_row(found)],
-        OBJECTS_TABLE: lambda found: object_rows(found) if not found.failed else [],
-        COUNTS_TABLE: lambda found: [count_row(found, run)],
-    }
-    for table, rows_of in made.items() if counts else ():
-        own = {cell: rows_of(found) for cell, found in counts.items()}
-        rows = merged(
-            read_rows(unfinished(job.tables / table)), own, [as_cell(name) for _, name in job.files]
-        )
-        lines = (as_line(row).encode() for row in itertools.chain([TABLES[table]], rows))
-        write_pieces(unfinished(job.tables / table), lines)
+    own: dict[str, dict[str, list[list[object]]]] = {name: {} for name in TABLES}
+    for number, counted in zip(back, count_files(run, back.values(), job.preprocessor), strict=True):
+        save_images(job, number, counted)
+        for table, rows in rows_for(counted, run).items():
+            own[table][as_cell(counted.file)] = rows
+    for table in TABLES if back else ():
+        path, cells = unfinished(job.tables / table), (as_cell(name) for _, name in job.files)
+        rows = itertools.chain([TABLES[table]], merged(read_rows(path), own[table], cells))
+        write_pieces(path, (as_line(row).encode() for row in rows))
 
 
 def merged(
