@@ -265,12 +265,13 @@ def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, m
     few = ["few_examples"] if number < 15 else []
     found = told(lambda own: own)
     assert 0.5 < found.pop("alike") < 1
+    assert found.pop("unlike") < 0.05
     assert found == {"lone_objects": number, "doubled": 0, "missed": 0, "flags": few}
     assert told(lambda own: np.concatenate([own, own + 3]))["doubled"] == 1
     assert told(lambda own: own[1:])["missed"] == pytest.approx(2 / number)
     assert "run_failed" in told(lambda own: own[:0])["flags"]
-    monkeypatch.setattr(catalogue_learner, "shapes_of", lambda pictures: Shapes(9.0, 0.3, 0.1))
-    assert "shapes_differ" in told(lambda own: own)["flags"]
+    monkeypatch.setattr(catalogue_learner, "shapes_of", lambda pictures: Shapes(9.0, 0.3, 0.2, 0.1))
+    assert {"shapes_differ", "sizes_differ"} <= set(told(lambda own: own)["flags"])
 
 
 def test_options_stay_quick_to_import_and_derive_nothing_twice(folder):

@@ -117,4 +117,13 @@ def test_shapes_are_counted_measured_and_judged():
     assert seen.components == pytest.approx(3, abs=0.2)
     assert seen.alike == 0.5, "the bar is not convex enough, or too long; what is cut is not judged"
     assert seen.length == pytest.approx(DIAMETER / 96, abs=0.02)
-    assert shapes_of([np.zeros((96, 96), np.float32)]) == (0, 1, 0)
+    assert shapes_of([np.zeros((96, 96), np.float32)]) == (0, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("radii", "unlike"), [((9, 9, 8, 10), 0), ((6, 9, 9, 17), 0.25), ((4, 9, 9, 16), 0.5)]
+)
+def test_sizes_are_compared_within_one_to_three(radii, unlike):
+    y, x = np.mgrid[:96, :192] + 0.5
+    discs = [np.hypot(y - 48, x - 24 - 46 * k) < radius for k, radius in enumerate(radii)]
+    assert shapes_of([np.any(discs, 0).astype(np.float32)]).unlike == unlike

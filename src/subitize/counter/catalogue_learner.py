@@ -17,7 +17,7 @@ from subitize.gradients.learner import BatchTransform, GradientLearner
 from subitize.models.catalogue.detect import detect
 from subitize.models.catalogue.normalize import DIAMETER, Normalizer
 from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
-from subitize.models.catalogue.shapes import ALIKE, shapes_of
+from subitize.models.catalogue.shapes import ALIKE, MIXED, shapes_of
 
 WRONG = 0.05  # share of lone objects that a run may count twice or miss
 NEAR = 0.5  # diameters: a centre so near is that of the lone object
@@ -74,11 +74,13 @@ def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
             near.append((gaps < NEAR * DIAMETER).sum(1))
     named = np.concatenate(near)
     doubled, missed = float((named > 1).mean()), float((named == 0).mean())
-    alike = shapes_of(harvest.pictures).alike
+    shapes = shapes_of(harvest.pictures)
     signs = {
         "run_failed": doubled + missed > WRONG,
         "few_examples": len(named) < FEW,
-        "shapes_differ": alike < ALIKE,
+        "shapes_differ": shapes.alike < ALIKE,
+        "sizes_differ": shapes.unlike > MIXED,
     }
-    found = {"lone_objects": len(named), "doubled": doubled, "missed": missed, "alike": alike}
+    found = {"lone_objects": len(named), "doubled": doubled, "missed": missed}
+    found |= {"alike": shapes.alike, "unlike": shapes.unlike}
     return found | {"flags": [code for code, speaks in signs.items() if speaks]}

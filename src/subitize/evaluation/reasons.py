@@ -9,7 +9,7 @@ from subitize.counter.catalogue_learner import WRONG
 from subitize.counter.composed_scenes import FEW
 from subitize.evaluation.doubts import CONTRAST, EXPLAINED, LEFT, SURE
 from subitize.models.catalogue.normalize import FAINT
-from subitize.models.catalogue.shapes import ALIKE
+from subitize.models.catalogue.shapes import ALIKE, MIXED, RANGE
 
 OF_EVERY_MODEL = {
     "first_of_N_pages": "the file has N pages, and only the first was looked at, as --pages first asks",
@@ -42,6 +42,8 @@ OF_THE_RUN = {
     "run_failed": f"it counts more than {WRONG:.0%} of its folder's lone objects twice, or not at all",
     "few_examples": f"it learned from fewer than {FEW} lone objects",
     "shapes_differ": f"less than {ALIKE:.0%} of what stands out in its folder is convex and of one size",
+    "sizes_differ": f"more than {MIXED:.0%} of what is convex in its folder is {RANGE**0.5:.1f} times as wide "
+    f"as a typical thing, or as narrow: sizes beyond 1 to {RANGE:.0f}",
     "run_misses_objects": "it counts pictures with something bright in them as empty",
     "run_counts_twice": "windows share a place more often than chance would have it",
     "run_merges_objects": "sums of pictures that hold one thing each are counted as fewer",

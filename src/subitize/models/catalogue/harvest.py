@@ -79,6 +79,11 @@ def is_lone(region, shape: tuple[int, int], solidity: float) -> bool:
     small = max(bottom - top, right - left) < WINDOW - 8
     if not (inside and small and SMALLEST * AREA < region.area < 2.2 * AREA):
         return False
+    return is_convex(region, solidity)
+
+
+def is_convex(region, solidity: float) -> bool:
+    """Whether a component is convex and not long."""
     return bool(region.eccentricity < 0.93 and region.solidity > solidity)
 
 
