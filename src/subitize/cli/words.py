@@ -123,4 +123,5 @@ def complaint(said: str) -> str:
         else:
             found.append(text)
     text = " ".join(found) or "The options cannot be read."
+    text = re.sub(r"^Error parsing \w+: ", "", text)  # what the options themselves refuse is said as it is
     return text if text.endswith(".") else f"{text}."

@@ -42,8 +42,8 @@ OF_THE_RUN = {
     "run_failed": f"it counts more than {WRONG:.0%} of its folder's lone objects twice, or not at all",
     "few_examples": f"it learned from fewer than {FEW} lone objects",
     "shapes_differ": f"less than {ALIKE:.0%} of what stands out in its folder is convex and of one size",
-    "sizes_differ": f"more than {MIXED:.0%} of what is convex in its folder is {RANGE**0.5:.1f} times as wide "
-    f"as typical, or as narrow: sizes beyond 1 to {RANGE:.0f}",
+    "sizes_differ": f"more than {MIXED:.0%} of what is convex in its folder is {RANGE**0.5:.1f} times as "
+    f"wide as typical, or as narrow: sizes beyond 1 to {RANGE:.0f}",
     "run_misses_objects": "it counts pictures with something bright in them as empty",
     "run_counts_twice": "windows share a place more often than chance would have it",
     "run_merges_objects": "sums of pictures that hold one thing each are counted as fewer",
