@@ -22,6 +22,9 @@ ENOUGH = 20  # lone objects, above which nothing less convex is taken
 SOLIDITY = (0.95, 0.93, 0.9, 0.85)  # area over that of the convex hull
 DIRECTIONS = 16  # in which the extent of an object is kept
 SOFT = 3  # pixels around an object that are pasted with it, ever more softly
+LARGEST = 2.2  # of the area of a typical object: what is larger is no lone object,
+ROUND_LARGEST = 3.6  # unless it is round: then no more than so large
+ROUND = (0.5, 0.95)  # eccentricity at most, and area over that of the convex hull at least
 SMALLEST = 0.25  # of the area of a typical object: what is smaller is no lone object,
 GRAIN = 0.1  # and what is so small, and not cut by the border, is part of the ground,
 PALE = 0.75  # of an object's brightness: and so is what is smaller and nowhere brighter
@@ -63,7 +66,7 @@ def lone_objects(pictures: Sequence[np.ndarray]) -> list[Lone]:
     if not found:
         return []
     limit = 1.8 * np.median([region.area for *_, region in found])
-    return [lone(*each) for each in found if each[-1].area < limit]
+    return [lone(*each) for each in found if each[-1].area < limit or is_round(each[-1])]
 
 
 def regions_of(picture: np.ndarray) -> tuple[np.ndarray, list]:
@@ -77,9 +80,15 @@ def is_lone(region, shape: tuple[int, int], solidity: float) -> bool:
     top, left, bottom, right = region.bbox
     inside = top > 0 and left > 0 and bottom < shape[0] and right < shape[1]
     small = max(bottom - top, right - left) < WINDOW - 8
-    if not (inside and small and SMALLEST * AREA < region.area < 2.2 * AREA):
+    largest = ROUND_LARGEST if is_round(region) else LARGEST
+    if not (inside and small and SMALLEST * AREA < region.area < largest * AREA):
         return False
     return is_convex(region, solidity)
+
+
+def is_round(region) -> bool:
+    """Whether a component is so round that it can hardly be two objects on each other."""
+    return bool(region.eccentricity < ROUND[0] and region.solidity > ROUND[1])
 
 
 def is_convex(region, solidity: float) -> bool:
