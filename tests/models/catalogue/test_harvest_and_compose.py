@@ -28,7 +28,7 @@ from subitize.models.catalogue.harvest import (
     targets_of,
     turned_sure,
 )
-from subitize.models.catalogue.normalize import CELL, DIAMETER
+from subitize.models.catalogue.normalize import AREA, CELL, DIAMETER
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,16 @@ def test_lone_objects_are_those_that_touch_nothing(picture):
         middle = ndimage.center_of_mass(each.mask)
         np.testing.assert_allclose(middle, (WINDOW / 2, WINDOW / 2), atol=0.1)
         assert each.light[WINDOW // 2, WINDOW // 2] == pytest.approx(1, abs=0.1)
+
+
+def test_a_large_round_thing_is_lone_and_two_on_each_other_are_not():
+    usual = [(20.0 + 40 * i, 20.0 + 40 * j) for i in range(4) for j in range(3)]
+    for large, number in (([(100.0, 155.0)], 13), ([(94.0, 155.0), (106.0, 155.0)], 12)):
+        radius = 15.5 if len(large) == 1 else 12
+        found = lone_objects([np.maximum(discs(192, usual), discs(192, large, radius))])
+        assert len(found) == number
+    assert max(each.area for each in lone_objects([discs(96, [(48.0, 48.0)], 15.5)])) > 2.9 * AREA
+    assert lone_objects([discs(96, [(48.0, 48.0)], 17.5)]) == []
 
 
 def test_bare_ground_holds_no_object_and_keeps_its_noise(picture):
