@@ -14,7 +14,7 @@ from PIL import Image
 from subitize.evaluation.images import image_places
 from subitize.evaluation.tables import as_name
 
-HEIGHT, COLUMNS, GAP = 400, 2, 8  # pixels of a picture, pictures in a row, pixels between them
+HEIGHT, COLUMNS, GAP = 400, 3, 8  # pixels of a picture, pictures in a row, pixels between them
 
 
 def main(target: Path, folders: list[Path]) -> None:
