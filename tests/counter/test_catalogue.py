@@ -384,6 +384,24 @@ def test_nor_do_rivals_take_it_for_one():
     assert segmented(pixels).max() == len(places)
 
 
+def test_discs_of_different_sizes_are_cut_where_they_touch():
+    centres, radii = np.array([(48.0, 40.0), (48.0, 62.0), (29.0, 51.0)]), np.array([15.0, 7, 7])
+    y, x = np.mgrid[:96, :96] + 0.5
+    powers = np.stack(
+        [np.hypot(y - row, x - column) - r for (row, column), r in zip(centres, radii, strict=True)]
+    )
+    truth = np.where(powers.min(0) < 0, 1 + powers.argmin(0), 0)
+    found = outlines((truth > 0).astype(np.float32), centres)
+    for label in (1, 2, 3):
+        both, either = (truth == label) & (found == label), (truth == label) | (found == label)
+        assert both.sum() / either.sum() > 0.9
+    wanted = [
+        [column - r, row - r, column + r, row + r] for (row, column), r in zip(centres, radii, strict=True)
+    ]
+    np.testing.assert_allclose(boxes_of(found, centres), wanted, atol=1.6)
+    assert (outlines((truth > 0).astype(np.float32), np.zeros((0, 2))) == 0).all()
+
+
 def test_a_small_thing_beside_a_large_one_keeps_its_seed():
     y, x = np.mgrid[:96, :96]
     pixels = ((np.hypot(y - 48, x - 48) < 9) | ((abs(x - 60.5) < 1.5) & (abs(y - 48) < 6))).astype(np.float32)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import KDTree
 from scipy.stats import norm
-from skimage.segmentation import watershed
 
 from subitize.core.image_io import NOTHING
 from subitize.models.catalogue.channel import CHANNELS, grey_of
@@ -74,12 +74,25 @@ def at_size(labels: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def outlines(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """What belongs to each centre, as labels from 1 on: what stands out, flooded from the centres."""
+    """What belongs to each centre, as labels from 1 on: what stands out, cut by the power diagram of discs.
+
+    The disc of a centre is the largest inside what stands out. Each pixel belongs to the disc whose power,
+    |x - c|² - r², is least (Aurenhammer 1987), if it is connected with its centre: discs of any sizes that
+    touch are cut where they do. With a third coordinate h, h² = max r² - r², that disc is the nearest point.
+    """
     standing, _ = components(pixels, blur=0.7, least=LEAST, largest_hole=HOLE)
-    seeds = np.zeros(pixels.shape, int)
+    labels = np.zeros(pixels.shape, int)
     rows, columns = np.clip(centres, 0, np.array(pixels.shape) - 1).astype(int).T
-    seeds[rows, columns] = 1 + np.arange(len(centres))
-    return watershed(-depth(standing > 0), seeds, mask=(standing > 0) | (seeds > 0))
+    inside = np.isin(standing, standing[rows, columns]) & (standing > 0)
+    if inside.any():
+        radii = depth(standing > 0)[rows, columns]
+        discs = np.column_stack([centres, np.sqrt(radii.max() ** 2 - radii**2)])
+        places = np.argwhere(inside)
+        nearest = KDTree(discs).query(np.pad(places + 0.5, ((0, 0), (0, 1))))[1]
+        own = standing[rows, columns][nearest] == standing[inside]
+        labels[inside] = np.where(own, 1 + nearest, 0)
+    labels[rows, columns] = 1 + np.arange(len(centres))
+    return labels
 
 
 def doubts_of(
