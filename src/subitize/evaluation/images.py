@@ -54,7 +54,7 @@ def save_image(image: Image.Image, path: Path) -> None:
     own = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     partial = path.parent / f".{own}{PARTIAL}"
     try:
-        image.save(partial, format_of(path))
+        image.save(partial, format_of(path), compress_level=3)  # of PNG: twice as fast as usual, as small
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
