@@ -235,7 +235,7 @@ def test_every_overlay_has_a_place_of_its_own_that_a_file_system_takes(tmp_path)
 def test_images_may_be_saved_at_the_same_time_in_one_folder(tmp_path):
     """Another process saves one while this one writes."""
 
-    def save(path: Path, kind: str) -> None:
+    def save(path: Path, kind: str, **options: int) -> None:
         path.write_bytes(b"first")
         save_image(draw(counted("a")), tmp_path / "second.png")
 
