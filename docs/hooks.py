@@ -5,6 +5,7 @@ mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in th
 
 import re
 from collections.abc import Callable, Sequence
+from functools import wraps
 from math import log
 from pathlib import Path
 from statistics import mean
@@ -48,6 +49,22 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         mark = f"{{{{{make.__name__}}}}}"
         markdown = markdown.replace(mark, make()) if mark in markdown else markdown
     return markdown
+
+
+def of_result(name: str, script: str | None = None) -> Callable[[Callable[[Result], str]], Callable[[], str]]:
+    """A decorator: what makes text of a committed result; without one the text says how to measure it."""
+
+    def decorated(make: Callable[[Result], str]) -> Callable[[], str]:
+        @wraps(make)
+        def text() -> str:
+            found = result(name)
+            return (
+                make(found) if found else f"Not yet measured: `python benchmarks/{script or f'{name}.py'}`."
+            )
+
+        return text
+
+    return decorated
 
 
 def estimators() -> str:
@@ -176,11 +193,9 @@ def codes(meanings: dict[str, str]) -> str:
     return "\n".join(["| code | what it means |", "|---|---|", *rows])
 
 
-def fields() -> str:
+@of_result("fields")
+def fields(found: Result) -> str:
     """Errors on folders of many things, beside the rivals."""
-    found = result("fields")
-    if found is None:
-        return "Drawn folders are not yet counted: `python benchmarks/fields.py`."
     columns = {
         "catalogue, %": ("error", hundredths),
         "watershed, %": ("watershed", tenths),
@@ -193,11 +208,9 @@ def fields() -> str:
     return of_folders(found, what, columns)
 
 
-def real_fields() -> str:
+@of_result("fields_pictures", "fields.py --real pictures")
+def real_fields(found: Result) -> str:
     """Errors on real folders, beside a watershed at the resolution of the pictures."""
-    found = result("fields_pictures")
-    if found is None:
-        return "Real folders are not yet counted: `python benchmarks/fields.py --real pictures`."
     columns = {
         "catalogue, %": ("error", tenths),
         "watershed, %": ("well_made", tenths),
@@ -262,11 +275,9 @@ def no_sums() -> str:
     return "\n".join([*rows, "", f"{'; '.join(places)}."])
 
 
-def cells() -> str:
+@of_result("cells")
+def cells(found: Result) -> str:
     """What the documented command counts on drawn folders of cells."""
-    found = result("cells")
-    if found is None:
-        return "Folders of cells are not yet counted: `python benchmarks/cells.py`."
     head = "| model | seed | right | wrong without review | codes of the run |\n|---|---|---|---|---|"
     rows = [
         f"| `{r['model']}` | {r['seed']} | {r['right']} of {r['of']} | {r['wrong_without_review']} | "
@@ -277,11 +288,9 @@ def cells() -> str:
     return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
 
 
-def digits_in_a_folder() -> str:
+@of_result("digits_in_a_folder")
+def digits_in_a_folder(found: Result) -> str:
     """How well folders of digits are counted, by the model that suits them and by the other."""
-    found = result("digits_in_a_folder")
-    if found is None:
-        return "Folders of digits are not yet counted: `python benchmarks/digits_in_a_folder.py`."
     head = (
         "| asked for | learned by | seed | right | to review | wrong without review | seconds to learn |\n"
         "|---|---|---|--:|--:|--:|--:|"
@@ -296,11 +305,9 @@ def digits_in_a_folder() -> str:
     return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
 
 
-def first_table() -> str:
+@of_result("first_table")
+def first_table(found: Result) -> str:
     """How long the one command takes."""
-    found = result("first_table")
-    if found is None:
-        return "Not yet measured: `python benchmarks/first_table.py`."
     s = found.summary
     return (
         f"Of {s['pictures']} pictures of {s['megapixels_each']:.1f} megapixels the table was there after "
@@ -309,11 +316,9 @@ def first_table() -> str:
     )
 
 
-def many_pictures() -> str:
+@of_result("many_pictures")
+def many_pictures(found: Result) -> str:
     """How fast small pictures are counted."""
-    found = result("many_pictures")
-    if found is None:
-        return "Not yet measured: `python benchmarks/many_pictures.py`."
     s = found.summary
     return (
         f"One process counted {s['pictures']:,} pictures of 40x40 pixels by `air` in {s['seconds']:,.0f} "
@@ -322,11 +327,9 @@ def many_pictures() -> str:
     )
 
 
-def parts() -> str:
+@of_result("parts")
+def parts(found: Result) -> str:
     """Whether counts end the same whose workers are killed."""
-    found = result("parts")
-    if found is None:
-        return "Not yet measured: `python benchmarks/parts.py`."
     s = found.summary
     return (
         f"Of {s['kills']} counts by clusters of one to four workers, one of which was killed at a random "
@@ -334,11 +337,9 @@ def parts() -> str:
     )
 
 
-def install_sizes() -> str:
+@of_result("install_size")
+def install_sizes(found: Result) -> str:
     """What installations bring along."""
-    found = result("install_size")
-    if found is None:
-        return "Not yet measured: `python benchmarks/install_size.py`."
     head = "| by pip alone, on Linux | packages | MB |\n|---|--:|--:|"
     rows = [f"| {name} | {s['packages']} | {s['megabytes']:,} |" for name, s in found.summary.items()]
     return "\n".join([head, *rows, "", f"{found.where()}."])

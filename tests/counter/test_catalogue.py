@@ -265,7 +265,7 @@ def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, m
     few = ["few_examples"] if number < 15 else []
     found = told(lambda own: own)
     assert 0.5 < found.pop("alike") < 1
-    assert found.pop("unlike") < 0.05
+    assert found.pop("other_size") < 0.05
     assert found == {"lone_objects": number, "doubled": 0, "missed": 0, "flags": few}
     assert told(lambda own: np.concatenate([own, own + 3]))["doubled"] == 1
     assert told(lambda own: own[1:])["missed"] == pytest.approx(2 / number)
@@ -400,6 +400,10 @@ def test_discs_of_different_sizes_are_cut_where_they_touch():
     ]
     np.testing.assert_allclose(boxes_of(found, centres), wanted, atol=1.6)
     assert (outlines((truth > 0).astype(np.float32), np.zeros((0, 2))) == 0).all()
+    beside = np.concatenate([centres, [(48.0, 21.5)]])  # a centre on the ground takes nothing from the discs
+    with_it = outlines((truth > 0).astype(np.float32), beside)
+    np.testing.assert_array_equal(np.where(with_it == 4, 0, with_it), np.where(with_it == 4, 0, found))
+    assert (with_it == 4).sum() == 1
 
 
 def test_a_small_thing_beside_a_large_one_keeps_its_seed():

@@ -121,9 +121,9 @@ def test_shapes_are_counted_measured_and_judged():
 
 
 @pytest.mark.parametrize(
-    ("radii", "unlike"), [((9, 9, 8, 10), 0), ((6, 9, 9, 17), 0.25), ((4, 9, 9, 16), 0.5)]
+    ("radii", "share"), [((9, 9, 8, 10), 0), ((6, 9, 9, 17), 0.25), ((4, 9, 9, 16), 0.5)]
 )
-def test_sizes_are_compared_within_one_to_three(radii, unlike):
+def test_sizes_are_compared_within_one_to_three(radii, share):
     y, x = np.mgrid[:96, :192] + 0.5
     discs = [np.hypot(y - 48, x - 24 - 46 * k) < radius for k, radius in enumerate(radii)]
-    assert shapes_of([np.any(discs, 0).astype(np.float32)]).unlike == unlike
+    assert shapes_of([np.any(discs, 0).astype(np.float32)]).other_size == share

@@ -83,14 +83,14 @@ def outlines(pixels: np.ndarray, centres: np.ndarray) -> np.ndarray:
     standing, _ = components(pixels, blur=0.7, least=LEAST, largest_hole=HOLE)
     labels = np.zeros(pixels.shape, int)
     rows, columns = np.clip(centres, 0, np.array(pixels.shape) - 1).astype(int).T
-    inside = np.isin(standing, standing[rows, columns]) & (standing > 0)
-    if inside.any():
-        radii = depth(standing > 0)[rows, columns]
-        discs = np.column_stack([centres, np.sqrt(radii.max() ** 2 - radii**2)])
-        places = np.argwhere(inside)
-        nearest = KDTree(discs).query(np.pad(places + 0.5, ((0, 0), (0, 1))))[1]
-        own = standing[rows, columns][nearest] == standing[inside]
-        labels[inside] = np.where(own, 1 + nearest, 0)
+    component = standing[rows, columns]
+    known = np.flatnonzero(component)  # a centre on the ground has no disc
+    inside = np.isin(standing, component[known])
+    if len(known):
+        radii = depth(standing > 0)[rows, columns][known]
+        discs = np.column_stack([centres[known], np.sqrt(radii.max() ** 2 - radii**2)])
+        nearest = known[KDTree(discs).query(np.pad(np.argwhere(inside) + 0.5, ((0, 0), (0, 1))))[1]]
+        labels[inside] = np.where(component[nearest] == standing[inside], 1 + nearest, 0)
     labels[rows, columns] = 1 + np.arange(len(centres))
     return labels
 

@@ -79,8 +79,8 @@ def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
         "run_failed": doubled + missed > WRONG,
         "few_examples": len(named) < FEW,
         "shapes_differ": shapes.alike < ALIKE,
-        "sizes_differ": shapes.unlike > MIXED,
+        "sizes_differ": shapes.other_size > MIXED,
     }
     found = {"lone_objects": len(named), "doubled": doubled, "missed": missed}
-    found |= {"alike": shapes.alike, "unlike": shapes.unlike}
+    found |= {"alike": shapes.alike, "other_size": shapes.other_size}
     return found | {"flags": [code for code, speaks in signs.items() if speaks]}

@@ -21,8 +21,7 @@ CATALOGUES = 8  # sampled of a picture, as many of its half turn, and as many at
 FURTHER = (0.87, 1.15)  # scales of the picture that tell how sure it is
 NAMED = 0.5  # share of the catalogues that must name an object
 SAME = 0.29 * DIAMETER  # pixels within which two catalogues name the same object
-PADDED = (8, 32)  # cells: grids are padded to multiples of the first up to the second, of that above, so that
-# few shapes are compiled and small ones stay small
+PADDED = (8, 32)  # cells: a side is padded to a multiple of the first up to the second, then of that
 
 
 class Detected(NamedTuple):
@@ -65,7 +64,7 @@ def catalogues(posterior: Posterior, pixels: np.ndarray, seed: int) -> list[np.n
 
 
 def padded(cells: int) -> int:
-    """Cells along a side of the grid that holds so many."""
+    """Cells along a side of a padded grid; few shapes are compiled, and small ones stay small."""
     least = PADDED[0] if cells <= PADDED[1] else PADDED[1]
     return -(-cells // least) * least
 
@@ -102,9 +101,8 @@ def merged(catalogues: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     near = KDTree(points).query_ball_point(points, SAME)
     owner = np.repeat(np.arange(len(points)), [len(each) for each in near])
     pairs = np.unique(owner * len(catalogues) + which[np.concatenate(near).astype(int)])  # sorts fast
-    density = np.bincount(
-        pairs // len(catalogues), minlength=len(points)
-    )  # catalogues that name a place near
+    # how many catalogues name a place near each point
+    density = np.bincount(pairs // len(catalogues), minlength=len(points))
     free, places, named = np.ones(len(points), bool), [], []
     for i in np.lexsort((points[:, 1], points[:, 0], -density)):
         if density[i] < NAMED * len(catalogues):

@@ -20,14 +20,14 @@ class Shapes(NamedTuple):
 
     Attributes:
         components: in one of the fullest pictures.
-        alike: share of the components inside the pictures that look like one whole object; 1 if none is.
-        unlike: share of the convex ones whose diameter is out of a range of 1 to `RANGE` around the median.
+        alike: share of the components inside the pictures that look like one whole object, 1 if all are cut.
+        other_size: share of the convex ones whose diameter is out of a range of `RANGE` around the median.
         length: of a typical component, as a share of its picture's shorter side.
     """
 
     components: float
     alike: float
-    unlike: float
+    other_size: float
     length: float
 
 
