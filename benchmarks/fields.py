@@ -27,7 +27,7 @@ from subitize.models.catalogue.channel import grey_of
 from well_made_watershed import centres
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "write_fields.py"
-FIRST_SEED = 500  # of drawn folders
+FIRST_SEED = 501  # of drawn folders
 PICTURES = 8
 NEAR = 0.5  # diameters of a typical object within which a find is a match
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from subitize.cli import main
 from subitize.core.errors import NoInputError, UsageError
+from subitize.core.optimizer import Optimizer
 from subitize.counter import catalogue_learner, picture_counter
 from subitize.counter.catalogue import CatalogueOptions
 from subitize.counter.catalogue_answer import (
@@ -31,6 +32,7 @@ from subitize.counter.catalogue_learner import diagnosis
 from subitize.counter.composed_scenes import MOST, ComposedScenes, composed_scenes, harvested, read_some
 from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.counter.watershed import WatershedCounter
+from subitize.models.catalogue import normalize
 from subitize.models.catalogue.detect import Detected
 from subitize.models.catalogue.normalize import DIAMETER, Known, Normalized, Normalizer, components
 from subitize.models.catalogue.posterior import Posterior
@@ -418,6 +420,24 @@ def test_a_hole_in_an_object_is_filled():
     pixels[46:50, 46:50] = 0
     assert segmented(pixels).max() == 1
     assert outlines(pixels, np.array([[40.5, 48.0]]))[48, 48] == 1
+
+
+def test_too_small_a_sliver_at_the_border_is_no_object(monkeypatch):
+    pixels = discs([(48.0, 48.0)])
+    pixels[94:, 30:35] = pixels[:3, 60:63] = 1  # ten pixels show of one at the border, nine of another
+    centres = np.array([(0.5, 61.5), (95.5, 32.5), (48.5, 48.5), (40.0, 93.0), (30.0, 80.0)])
+    named = np.array([0.9, 0.8, 1.0, 0.7, 0.6])  # and two are on the ground, the last far from the border
+    monkeypatch.setattr(catalogue_learner, "detect", lambda *_: Detected(centres, named, np.array([5])))
+    monkeypatch.setattr(normalize, "threshold_otsu", lambda smooth: 0.5)
+    monkeypatch.setattr(normalize.ndimage, "gaussian_filter", lambda pixels, sigma: pixels)
+    options = CatalogueOptions(float(DIAMETER), "dark", "grey", 0.5)
+    learner = catalogue_learner.catalogue_learner(options, Optimizer(), 1)
+    found = learner.find(Posterior(key=jax.random.key(0)), pixels)
+    np.testing.assert_array_equal(found.named, named[[1, 2, 4]])
+    np.testing.assert_array_equal(found.boxes[0], [30, 94, 35, 96])
+    np.testing.assert_array_equal(np.unique(found.labels), [0, 1, 2, 3])
+    assert [found.labels[95, 32], found.labels[48, 48], found.labels[30, 80]] == [1, 2, 3]
+    assert found.labels[1, 61] == found.labels[40, 93] == 0
 
 
 @pytest.mark.parametrize(("edge", "kept"), [("count", "abcde"), ("half", "abd"), ("skip", "a")])

@@ -15,6 +15,7 @@ from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
 from subitize.models.catalogue.detect import detect
+from subitize.models.catalogue.edge import are_slivers, numbered
 from subitize.models.catalogue.normalize import DIAMETER, Normalizer
 from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
 from subitize.models.catalogue.shapes import ALIKE, MIXED, shapes_of
@@ -31,7 +32,9 @@ class CatalogueLearner(GradientLearner, AbstractPictureCounter):
         """What the samples of the posterior name in a normalized picture, with what belongs to each."""
         detected = detect(params, pixels)
         labels = outlines(pixels, detected.centres)
-        return Found(detected.named, boxes_of(labels, detected.centres), labels, detected.counts)
+        shows = ~are_slivers(labels, detected.centres)
+        centres, labels = detected.centres[shows], numbered(labels, shows)
+        return Found(detected.named[shows], boxes_of(labels, centres), labels, detected.counts)
 
 
 def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: int) -> CatalogueLearner:

@@ -14,7 +14,7 @@ from jaxtyping import PyTree
 from subitize.core.interfaces import Answer
 from subitize.counter.catalogue_answer import at_size, doubts_of, not_outvoted, overlooked, posterior_of
 from subitize.models.catalogue.channel import grey_of
-from subitize.models.catalogue.edge import counts_at_edge
+from subitize.models.catalogue.edge import counts_at_edge, numbered
 from subitize.models.catalogue.normalize import Normalizer
 from subitize.models.catalogue.rivals import blobs, boxes_in, segmented
 
@@ -75,8 +75,7 @@ class AbstractPictureCounter(abc.ABC):
         if not len(found.boxes):
             reasons = (*reasons, *overlooked(pixels, self.channel, self.normalizer))
         boxes = np.clip(found.boxes / np.tile(normal.scale[::-1], 2), 0, np.tile(grey.shape[::-1], 2))
-        numbers = np.concatenate([[0], np.where(counts, counts.cumsum(), 0)])  # 1, 2, … of those that count
-        labels = at_size(numbers[found.labels], *grey.shape)
+        labels = at_size(numbered(found.labels, counts), *grey.shape)
         return Answer(posterior, boxes[counts], found.named[counts], reasons, rivals, labels)
 
     def rivals(self, pixels: np.ndarray) -> dict[str, int]:

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from scipy import ndimage
 
+from subitize.models.catalogue.edge import SLIVER
 from subitize.models.catalogue.harvest import (
     CROP,
     DIRECTIONS,
@@ -41,7 +42,7 @@ OVERLAPPING_LIGHTS = (0.5, 0.85)  # the same, where light adds: more can be told
 DEEP, DEEP_LIGHTS = 0.3, 0.45  # share of neighbours that overlap, and where light adds
 DEEPEST = 0.5  # least distance between two centres, over the sum of their radii
 TRIES = 6  # places that are tried for an object; if none is free, it is left out
-SEEN, SLIVER = 0.3, 10.0  # an object counts if so much of its part inside shows: a share, and pixels
+SEEN = 0.3  # share of its part inside that must show, and `SLIVER` pixels, for an object to count
 SURE_SHARE = 0.25  # of examples
 VARIANTS = 900
 SIZES, LIGHTS, GAIN = 0.1, 0.1, 0.15  # deviation of the logarithm of a variant's size, its light, a scene's
