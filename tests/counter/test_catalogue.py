@@ -272,7 +272,7 @@ def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, m
     assert told(lambda own: np.concatenate([own, own + 3]))["doubled"] == 1
     assert told(lambda own: own[1:])["missed"] == pytest.approx(2 / number)
     assert "run_failed" in told(lambda own: own[:0])["flags"]
-    monkeypatch.setattr(catalogue_learner, "shapes_of", lambda pictures: Shapes(9.0, 0.3, 0.2, 0.1))
+    monkeypatch.setitem(harvest.__dict__, "shapes", Shapes(9.0, 0.3, 0.2, 0.1))
     assert {"shapes_differ", "sizes_differ"} <= set(told(lambda own: own)["flags"])
 
 
@@ -284,6 +284,19 @@ def test_options_stay_quick_to_import_and_derive_nothing_twice(folder):
     again, _ = derived.derived(recipe.data, scenes, 0, lambda row: None)
     assert derived == again
     assert None not in dataclasses.astuple(derived)
+
+
+def test_what_was_measured_is_not_measured_again_and_gives_the_same(folder):
+    first = harvested(str(folder), Known(), None)
+    assert harvested(str(folder), first.known, first.channel) is first
+    assert harvested(str(folder), Known(), None) is first
+    larger = harvested(str(folder), Known(diameter=1.2 * first.normalizer.diameter), None)
+    assert larger.digest != first.digest
+    again = harvested(str(folder), first.known, first.channel)
+    assert again is not first
+    assert again.digest == first.digest
+    for one, other in zip(first.objects, again.objects, strict=True):
+        np.testing.assert_array_equal(one.light, other.light)
 
 
 def test_held_out_scenes_are_other_scenes_and_seeds_are_too(folder):

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
+from subitize.core.threads import in_order
 from subitize.counter.catalogue import CatalogueOptions
 from subitize.counter.catalogue_answer import boxes_of, outlines
 from subitize.counter.composed_scenes import FEW, ComposedScenes
@@ -18,7 +19,7 @@ from subitize.models.catalogue.detect import detect
 from subitize.models.catalogue.edge import are_slivers, numbered
 from subitize.models.catalogue.normalize import DIAMETER, Normalizer
 from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
-from subitize.models.catalogue.shapes import ALIKE, MIXED, shapes_of
+from subitize.models.catalogue.shapes import ALIKE, MIXED
 
 WRONG = 0.05  # share of lone objects that a run may count twice or miss
 NEAR = 0.5  # diameters: a centre so near is that of the lone object
@@ -69,15 +70,17 @@ def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tup
 
 def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
     """What speaks for and against a trained model: lone objects that it counts twice, or misses."""
-    harvest, near = scenes.harvest, []
-    for number, picture in enumerate(harvest.pictures):
+    harvest = scenes.harvest
+
+    def names(number: int) -> np.ndarray:
+        """How often the lone objects of a picture are named."""
         lone = np.array([each.centre for each in harvest.objects if each.picture == number])
-        if len(lone):
-            gaps = np.linalg.norm(lone[:, None] - detect(params, picture).centres, axis=-1)
-            near.append((gaps < NEAR * DIAMETER).sum(1))
-    named = np.concatenate(near)
+        gaps = np.linalg.norm(lone[:, None] - detect(params, harvest.pictures[number]).centres, axis=-1)
+        return (gaps < NEAR * DIAMETER).sum(1)
+
+    named = np.concatenate(list(in_order(names, sorted({each.picture for each in harvest.objects}))))
     doubled, missed = float((named > 1).mean()), float((named == 0).mean())
-    shapes = shapes_of(harvest.pictures)
+    shapes = harvest.shapes
     signs = {
         "run_failed": doubled + missed > WRONG,
         "few_examples": len(named) < FEW,

@@ -8,7 +8,7 @@ large, evenly spread over their names. They are normalized, and lone objects and
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -23,12 +23,13 @@ from subitize.core.errors import NoInputError, printable
 from subitize.core.image_io import PictureError, read_picture
 from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
-from subitize.core.picture_files import find_pictures, paged, state_of
+from subitize.core.picture_files import FoundPictures, find_pictures, paged, state_of
 from subitize.models.catalogue.channel import chosen_channel, grey_of
 from subitize.models.catalogue.compose import Bank, bank_of, example
 from subitize.models.catalogue.harvest import CROP, Lone, lone_objects
 from subitize.models.catalogue.light import light_of
 from subitize.models.catalogue.normalize import AREA, Known, Normalizer, appearance
+from subitize.models.catalogue.shapes import Shapes, shapes_of
 from subitize.scenes.base import AbstractScenes, Scene
 
 Light = Literal["adds", "covers"]
@@ -63,9 +64,25 @@ class Harvest:
     light: Light
 
     @property
+    def known(self) -> Known:
+        """What is known of the objects: given the same, the same is harvested."""
+        n = self.normalizer
+        return Known(n.diameter, n.dark, n.brightness)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over the normalized pictures."""
         return hashlib.sha256(b"".join(each.tobytes() for each in self.pictures)).hexdigest()
+
+    @cached_property
+    def bank(self) -> Bank:
+        """All that scenes are composed of."""
+        return bank_of(self.pictures, self.objects, 0, adds=self.light == "adds")
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        """What stands out of the pictures."""
+        return shapes_of(self.pictures)
 
 
 class ComposedScenes(AbstractScenes):
@@ -89,8 +106,7 @@ class ComposedScenes(AbstractScenes):
     family: ClassVar[str] = "composed"
 
     def __init__(self, harvest: Harvest, path: str, split: str):
-        self.bank = bank_of(harvest.pictures, harvest.objects, 0, adds=harvest.light == "adds")
-        self.harvest, self.path, self.split = harvest, path, split
+        self.bank, self.harvest, self.path, self.split = harvest.bank, harvest, path, split
 
     @property
     def name(self) -> str:
@@ -158,21 +174,28 @@ def composed_scenes(
             f"{len(found.objects)} were found. Add pictures in which objects lie apart, count by `--model "
             "watershed`, which learns nothing, or train `--model dair`."
         )
-    return ComposedScenes(dataclasses.replace(found, light=light or found.light), path, split)
+    if light not in (None, found.light):
+        found = dataclasses.replace(found, light=light)
+    return ComposedScenes(found, path, split)
+
+
+_last: dict[tuple, Harvest] = {}  # of one folder, by its state, what was given, and what was found
 
 
 def harvested(path: str, given: Known, channel: str | None) -> Harvest:
     """What a folder's pictures give; they are read once while they stay as they are."""
     found = find_pictures([Path(path)])
-    return harvest_of(path, state_of(found.files), tuple(found.remarks()), given, channel)
+    state = path, state_of(found.files), tuple(found.remarks())
+    if (*state, given, channel) not in _last:
+        harvest = harvest_of(path, found, given, channel)
+        _last.clear()
+        for known in ((given, channel), (harvest.known, harvest.channel)):
+            _last[*state, *known] = harvest
+    return _last[*state, given, channel]
 
 
-@lru_cache(maxsize=1)
-def harvest_of(
-    path: str, state: str, left_out: tuple[str, ...], given: Known, channel: str | None
-) -> Harvest:
-    """What a folder's pictures give, as long as their state, and what else is there, are these."""
-    found = find_pictures([Path(path)])
+def harvest_of(path: str, found: FoundPictures, given: Known, channel: str | None) -> Harvest:
+    """What a folder's pictures give."""
     pictures, skipped = read_some(found.files)
     if not pictures:
         raise NoInputError(
@@ -181,7 +204,7 @@ def harvest_of(
     channel = channel or chosen_channel(list(pictures.values()))
     greys = [grey_of(each, channel) for each in pictures.values()]
     normalizer, normalized, objects = measured(greys, given)
-    remarks = (*left_out, *learned_from(len(pictures), len(found.files)))
+    remarks = (*found.remarks(), *learned_from(len(pictures), len(found.files)))
     light = light_of(normalized, objects)
     parts = tuple(pictures), skipped, remarks, channel, normalizer, tuple(normalized), tuple(objects), light
     return Harvest(*parts)

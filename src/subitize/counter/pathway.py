@@ -10,7 +10,7 @@ from typing import NamedTuple
 from subitize.core.picture_files import find_pictures
 from subitize.counter.composed_scenes import Harvest, harvested
 from subitize.models.catalogue.normalize import UNKNOWN
-from subitize.models.catalogue.shapes import ALIKE, Shapes, shapes_of
+from subitize.models.catalogue.shapes import ALIKE, Shapes
 from subitize.models.settings import AIRSettings
 
 LARGE = 0.1  # of a picture's side: how long components are, at least, that a small canvas can show
@@ -32,7 +32,7 @@ def pathway(folder: str) -> Pathway:
         UsageError: the folder is something that subitize wrote.
     """
     harvest = harvested(folder, UNKNOWN, None)
-    shapes = shapes_of(harvest.pictures)
+    shapes = harvest.shapes
     seen = f"{shapes.alike:.0%} of what stands out is convex and of one size"
     if shapes.alike >= ALIKE:
         return Pathway("catalogue", seen)

@@ -80,10 +80,9 @@ def is_lone(region, shape: tuple[int, int], solidity: float) -> bool:
     top, left, bottom, right = region.bbox
     inside = top > 0 and left > 0 and bottom < shape[0] and right < shape[1]
     small = max(bottom - top, right - left) < WINDOW - 8
-    largest = ROUND_LARGEST if is_round(region) else LARGEST
-    if not (inside and small and SMALLEST * AREA < region.area < largest * AREA):
+    if not (inside and small and SMALLEST * AREA < region.area < ROUND_LARGEST * AREA):
         return False
-    return is_convex(region, solidity)
+    return (region.area < LARGEST * AREA or is_round(region)) and is_convex(region, solidity)
 
 
 def is_round(region) -> bool:

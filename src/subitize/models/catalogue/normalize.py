@@ -19,6 +19,8 @@ from PIL import Image
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from subitize.core.threads import in_order
+
 DIAMETER = 18  # of an object in a normalized picture, in pixels
 CELL = 6  # side of a cell, in pixels of a normalized picture; a cell holds the centre of one object at most
 BLOCK = 2 * CELL  # cells of four colours: the sides of a normalized picture are whole blocks
@@ -95,13 +97,14 @@ def appearance(pictures: Sequence[np.ndarray], known: Known = UNKNOWN) -> Normal
     """The normalizer of a folder: what its objects look like, as the median of its grey pictures says."""
     dark, diameter, brightness = known.dark, known.diameter, known.brightness
     if dark is None:
-        dark = bool(np.median([skewness(grey) for grey in pictures]) < 0)
+        dark = bool(np.median(list(in_order(skewness, pictures))) < 0)
     if diameter is None:
-        found = [size for grey in pictures if (size := diameter_of(upright(grey, dark=dark))) is not None]
+        sizes = in_order(lambda grey: diameter_of(upright(grey, dark=dark)), pictures)
+        found = [size for size in sizes if size is not None]
         diameter = float(np.median(found)) if found else float(DIAMETER)
     if brightness is None:
         normalizer = Normalizer(diameter, dark, 1.0)
-        found = [value for grey in pictures if (value := brightness_of(normalizer.flat(grey)))]
+        found = [v for v in in_order(lambda grey: brightness_of(normalizer.flat(grey)), pictures) if v]
         brightness = float(np.median(found)) if found else 1.0
     return Normalizer(diameter, dark, brightness)
 
