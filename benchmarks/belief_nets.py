@@ -42,7 +42,7 @@ from common import arguments, black_and_white, measure_missing, picture_path, pu
 from subitize.core.interfaces import Batch
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, QUIET
-from subitize.gradients import ESTIMATORS, Chooser, caption, expectation, memory_optimizer
+from subitize.gradients import ESTIMATORS, Chooser, caption, estimator_optimizer, expectation
 from subitize.gradients.learner import ESTIMATOR_LR_FACTOR, GenerativeLearner, view_of_images
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_mean_elbo
 from subitize.scenes import Bits
@@ -114,7 +114,7 @@ class Descent:
             transform=view_of_images(lambda images: images.reshape(len(images), -1)),
         )
         self.state = first_state(self.learner, EPOCHS_OF_DIGITS, world, seed, 0)
-        if state is not None:  # go on from another policy's: its memory fits only its own
+        if state is not None:  # go on from another policy's: its state fits only its own
             before = state.learner
             same = {"step": before.step, "model": before.model, "optimizer": before.optimizer}
             self.state = self.state._replace(step=state.step, learner=self.state.learner._replace(**same))
@@ -132,7 +132,7 @@ class Descent:
 
     def evaluations(self) -> int:
         """Runs of the program per example."""
-        return self.loss.evaluations(self.model, self.state.learner.memory, self.examples(1)[0])
+        return self.loss.evaluations(self.model, self.state.learner.estimator_state, self.examples(1)[0])
 
     def examples(self, n: int) -> jax.Array:
         """The first n digits."""
@@ -196,7 +196,7 @@ def compared(runs: list[dict]) -> dict[str, Any]:
 
 
 class Followed(NamedTuple):
-    """State of `Followers`: one network, and for each estimator its memory and its gradient's moments."""
+    """State of `Followers`: one network, and for each estimator its state and its gradient's moments."""
 
     step: jax.Array
     model: SBN
@@ -216,13 +216,16 @@ class Followers:
         self.build = lambda key: SBN(means, layers, key=key)
         self.losses = {word: objective_for(word) for word in FOLLOWED}
         self.optimizer = optax.adam(RATE, b2=0.99999)
-        self.tutor = memory_optimizer(ESTIMATOR_LR_FACTOR * RATE)
+        self.tutor = estimator_optimizer(ESTIMATOR_LR_FACTOR * RATE)
 
     def init(self, key: jax.Array, batch: Batch, *, learning_rate_scale: float | jax.Array = 1.0) -> Followed:
         """Before the first step; the learning rate is Tucker's, whatever the scale."""
         model, first = self.build(key), vectors_of(batch)[0]
         memories = {word: loss.init(model, first, key) for word, loss in self.losses.items()}
-        taught = {word: (memory, self.tutor.init(memory)) for word, memory in memories.items()}
+        taught = {
+            word: (estimator_state, self.tutor.init(estimator_state))
+            for word, estimator_state in memories.items()
+        }
         nothing = jnp.zeros(ravel_pytree(model)[0].size)
         moments = dict.fromkeys(self.losses, (nothing, nothing))
         return Followed(jnp.zeros((), jnp.int32), model, self.optimizer.init(model), taught, moments)
@@ -234,7 +237,7 @@ class Followers:
             word: self._learn(word, state.model, *state.memories[word], images, key) for word in self.losses
         }
         change, optimizer = self.optimizer.update(learned["muprop"][0], state.optimizer, state.model)
-        memories = {word: memory for word, (_, memory) in learned.items()}
+        memories = {word: estimator_state for word, (_, estimator_state) in learned.items()}
         moments = {
             word: followed(state.moments[word], ravel_pytree(g)[0]) for word, (g, _) in learned.items()
         }
@@ -242,12 +245,12 @@ class Followers:
         variances = {word: spread(*both, step) for word, both in moments.items()}
         return Followed(step, model, optimizer, memories, moments), variances
 
-    def _learn(self, word, model, memory, tutor_state, images, key):
-        """One estimator's gradient in the model, and its memory after the lesson."""
-        value = lambda model, memory: self.losses[word](model, memory, images, key)[0]  # noqa: E731
-        gradient, lesson = jax.grad(value, argnums=(0, 1))(model, memory)
-        change, tutor_state = self.tutor.update(lesson, tutor_state, memory)
-        return gradient, (optax.apply_updates(memory, change), tutor_state)
+    def _learn(self, word, model, estimator_state, tutor_state, images, key):
+        """One estimator's gradient in the model, and its state after the lesson."""
+        value = lambda model, estimator_state: self.losses[word](model, estimator_state, images, key)[0]  # noqa: E731
+        gradient, lesson = jax.grad(value, argnums=(0, 1))(model, estimator_state)
+        change, tutor_state = self.tutor.update(lesson, tutor_state, estimator_state)
+        return gradient, (optax.apply_updates(estimator_state, change), tutor_state)
 
 
 def vectors_of(batch: Batch) -> jax.Array:

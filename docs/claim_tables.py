@@ -71,7 +71,7 @@ WAYS = {
     "dair": "DAIR",
     "dair, one look": "DAIR, one look",
     "air": "our AIR",
-    "published": "the paper's AIR",
+    "eslami2016": "the paper's AIR",
 }
 
 
@@ -106,11 +106,11 @@ def extrapolated(found: Result) -> str:
 def going_on(found: Result) -> str:
     """How likely each model goes on, by objects in the scene and step; and what it finds if made to go on."""
     answers = found.summary["details"]["answers"]
-    steps = range(1, len(answers["published"][0]["go_on"][0]) + 1)
+    steps = range(1, len(answers["eslami2016"][0]["go_on"][0]) + 1)
     head = f"| objects | model | {' | '.join(f'to step {t}' for t in steps)} | as many windows, one on each |"
     rows = [head, f"|{'---|' * (len(steps) + 3)}"]
-    for i, n in enumerate(answers["published"][0]["all_found"]):
-        for name, word in (("the paper's AIR", "published"), ("DAIR", "dair")):
+    for i, n in enumerate(answers["eslami2016"][0]["all_found"]):
+        for name, word in (("the paper's AIR", "eslami2016"), ("DAIR", "dair")):
             on = [mean(own["go_on"][i][t - 1] for own in answers[word]) for t in steps]
             all_found = mean(own["all_found"][n] for own in answers[word])
             rows.append(f"| {n} | {name} | {' | '.join(f'{x:.0f} %' for x in on)} | {all_found:.0f} % |")
@@ -121,7 +121,7 @@ def going_on(found: Result) -> str:
 def patched_memories(found: Result) -> str:
     """Whether the paper's AIR goes on with another scene's memory: rows are what is seen."""
     answers = found.summary["details"]["answers"]
-    seen = list(answers["published"][0]["all_found"])
+    seen = list(answers["eslami2016"][0]["all_found"])
     kinds = {  # what is asked: which answers, and their suffix
         "goes on to a second": ("second", ""),
         "to a third, memory after one step": ("third", ", one step"),
@@ -133,7 +133,7 @@ def patched_memories(found: Result) -> str:
         rows = [f"{title.capitalize()}:\n", head, f"|{'---|' * (len(seen) + 1)}"]
         for n in seen:
             words = [f"{n} after {other}{suffix}" for other in seen]
-            on = [mean(own[asked][word] for own in answers["published"]) for word in words]
+            on = [mean(own[asked][word] for own in answers["eslami2016"]) for word in words]
             rows.append(f"| {n} | {' | '.join(f'{x:.0f} %' for x in on)} |")
         tables.append("\n".join(rows))
     return "\n\n".join(tables)
@@ -144,8 +144,8 @@ def interpolated(found: Result) -> str:
     """What each model, trained on none, one and three, counts: less, right and more, over all seeds."""
     details = found.summary["details"]
     tables = {WAYS[way]: table for way, table in details["confusion"].items()}
-    for seed, table in zip(found.values("seed"), details["confusion_by_seed"]["published"], strict=True):
-        tables[f"{WAYS['published']}, seed {seed}"] = table
+    for seed, table in zip(found.values("seed"), details["confusion_by_seed"]["eslami2016"], strict=True):
+        tables[f"{WAYS['eslami2016']}, seed {seed}"] = table
     counts = [n for n, row in enumerate(tables[WAYS["dair"]]) if sum(row)]
     rows = [f"| | {' | '.join(f'of {n}' for n in counts)} |", f"|{'---|' * (len(counts) + 1)}"]
     for way, table in tables.items():

@@ -393,13 +393,13 @@ def highlights() -> str:
         from subitize.reproduce.counters import LOOKS
 
         tables = beyond.summary["details"]["confusion"]
-        dair, once, published = (tables[way] for way in ("dair", "dair, one look", "published"))
+        dair, once, paper = (tables[way] for way in ("dair", "dair, one look", "eslami2016"))
         lines.append(
             f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits and on "
             f"sums of ones, our DAIR counts three right in {right(dair, 3):.0f}% of held-out scenes and four "
             f"in {right(dair, 4):.0f}% if it looks {LOOKS} times, in {right(once, 3):.0f}% and "
             f"{right(once, 4):.0f}% at one look; AIR with its paper's recurrent network, one look and no "
-            f"sums, counts three in {right(published, 3):.0f}%; "
+            f"sums, counts three in {right(paper, 3):.0f}%; "
             f"means of {len(beyond.runs)} seeds ({beyond.where()})."
         )
     if open_ended := tested("open_ended"):

@@ -1,8 +1,8 @@
 """The toy on which the papers compare: minimise E[(b - t)²] over one coin, and watch the gradient's variance.
 
 Every estimator trains its own coin by Adam; along the way its gradient is drawn a thousand times at the same
-place, with the memory it has learned so far. A coin is so simple that two looks at it, or the best constant,
-can take all variance away; it shows that estimators work, not which is best.
+place, with what it has learned so far. A coin is so simple that two looks at it, or the best constant, can
+take all variance away; it shows that estimators work, not which is best.
 
     python experiments/toy_variances.py
 """
@@ -19,10 +19,10 @@ from common import arguments, picture_path, publish
 from subitize.core.distributions import Bernoulli
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET
-from subitize.gradients import ESTIMATORS, caption, expectation, memory_optimizer
+from subitize.gradients import ESTIMATORS, caption, estimator_optimizer, expectation
 
 TARGETS = (0.45, 0.499)  # REBAR's and RELAX's
-RATE, MEMORY_RATE = 1e-2, 1e-2
+RATE, ESTIMATOR_RATE = 1e-2, 1e-2
 NOTHING = 1e-12  # variance below this is rounding
 LEFT_OUT = ("pathwise", "mvd")  # not for coins
 
@@ -32,16 +32,16 @@ def along_training(word: str, t: float, steps: int, looks: int, draws: int) -> d
     cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - t) ** 2 + 0 * x  # noqa: E731
     loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
     x, θ = jnp.zeros(1), jnp.zeros(())
-    memory = loss.init(θ, x[0], jr.key(0))
-    adam, tutor = optax.adam(RATE), memory_optimizer(MEMORY_RATE)
-    gradient = jax.grad(lambda θ, memory, key: loss(θ, memory, x, key)[0], argnums=(0, 1))
+    estimator_state = loss.init(θ, x[0], jr.key(0))
+    adam, tutor = optax.adam(RATE), estimator_optimizer(ESTIMATOR_RATE)
+    gradient = jax.grad(lambda θ, estimator_state, key: loss(θ, estimator_state, x, key)[0], argnums=(0, 1))
 
     def step(carry, key):
-        θ, memory, adam_state, tutor_state = carry
-        for_θ, for_memory = gradient(θ, memory, key)
+        θ, estimator_state, adam_state, tutor_state = carry
+        for_θ, for_estimators = gradient(θ, estimator_state, key)
         change, adam_state = adam.update(for_θ, adam_state)
-        lesson, tutor_state = tutor.update(for_memory, tutor_state, memory)
-        return (θ + change, optax.apply_updates(memory, lesson), adam_state, tutor_state), None
+        lesson, tutor_state = tutor.update(for_estimators, tutor_state, estimator_state)
+        return (θ + change, optax.apply_updates(estimator_state, lesson), adam_state, tutor_state), None
 
     def look(carry, key):
         train, judge = jr.split(key)
@@ -49,7 +49,7 @@ def along_training(word: str, t: float, steps: int, looks: int, draws: int) -> d
         found = jax.vmap(lambda key: gradient(*carry[:2], key)[0])(jr.split(judge, draws))
         return carry, (jax.nn.sigmoid(carry[0]), found.var(ddof=1))
 
-    start = (θ, memory, adam.init(θ), tutor.init(memory))
+    start = (θ, estimator_state, adam.init(θ), tutor.init(estimator_state))
     _, (p, variance) = jax.jit(lambda start: jax.lax.scan(look, start, jr.split(jr.key(1), looks)))(start)
     return {"p": np.asarray(p).round(4).tolist(), "variance": [float(f"{v:.4g}") for v in variance]}
 

@@ -317,11 +317,11 @@ def test_the_count_prior_is_a_distribution_of_this_mean(poisson):
 def test_guide_world_prior_and_estimator_are_words_of_one_training(
     added, pasted, listed, rings, poisson, self_critical, single_precision, tmp_path, monkeypatch
 ):
-    from subitize.models.air import GUIDES
+    from subitize.models.air import ATTENTION_NETWORKS
 
     module = added("src/subitize/models/residual.py")
-    for word, guide in entry("GUIDES", "residual", Residual=module.Residual).items():
-        monkeypatch.setitem(GUIDES, word, guide)
+    for word, network in entry("ATTENTION_NETWORKS", "residual", Residual=module.Residual).items():
+        monkeypatch.setitem(ATTENTION_NETWORKS, word, network)
     pasted("src/subitize/counter/options.py", "ResidualOptions")
     listed("residual")
     small = "residual(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)"
@@ -331,7 +331,7 @@ def test_guide_world_prior_and_estimator_are_words_of_one_training(
     scenes = recipe.data.load("train")
     state = fit(recipe.learner(scenes.spec), scenes, recipe.plan(), tmp_path / "run")
     assert isinstance(scenes, rings)
-    assert isinstance(state.model.guide, module.Residual)
+    assert isinstance(state.model.attention, module.Residual)
     assert isinstance(state.model.count_prior, poisson)
     (row,) = (json.loads(line) for line in (tmp_path / "run" / "records.jsonl").read_text().splitlines())
     assert (row["step"], row["skipped"]) == (2, 0)

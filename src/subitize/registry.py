@@ -24,18 +24,20 @@ HOMES = {
     "air": "subitize.counter.options:AIROptions",
     "dair": "subitize.counter.options:DAIROptions",
     "catalogue": "subitize.counter.catalogue:CatalogueOptions",
-    "published": "subitize.counter.options:PublishedOptions",
+    "eslami2016": "subitize.counter.options:Eslami2016Options",
     "draw": "subitize.zoo.draw:DRAWOptions",
     "subitizing_vae": "subitize.zoo.subitizing_vae:SubitizingVAEOptions",
     "sbn": "subitize.zoo.sbn:SBNOptions",
     "count_classifier": "subitize.zoo.count_classifier:CountClassifierOptions",
 }
+FORMER_NAMES = {"published": "eslami2016"}  # of models, which old runs and commands may use
 
 
 class Registry(Mapping[str, type]):
     """Classes by name, each imported when it is first asked for."""
 
     def __getitem__(self, name: str) -> type:
+        name = FORMER_NAMES.get(name, name)
         module, _, attribute = HOMES[name].partition(":")
         kind = getattr(importlib.import_module(module), attribute)
         if lacking := what_lacks(kind):

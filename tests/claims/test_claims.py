@@ -253,7 +253,9 @@ def test_rows_are_what_is_true_and_columns_what_is_counted(tmp_path):
     untrained = AIR(size, key=jax.random.key(0))
     recipe = Recipe.of(scenes=lab.scenes, max_objects=3, object_size=17.0)
     learner = recipe.learner(world.spec)
-    always_three = eqx.tree_at(lambda model: model.guide.count.bias, untrained, np.full(3, 30.0, np.float32))
+    always_three = eqx.tree_at(
+        lambda model: model.attention.count.bias, untrained, np.full(3, 30.0, np.float32)
+    )
     table = confused(lab, Run(tmp_path, recipe, learner, always_three, ""), (0, 2), 5)
     expected = np.zeros((3, 4), int)  # a row for each count up to the last that is true
     expected[[0, 2], 3] = 5
@@ -288,7 +290,7 @@ def test_scenes_of_a_count_are_held_out_and_have_a_seed_of_their_own():
 
 
 class Nobody(NamedTuple):
-    """A learner of nothing, whose guide can take any number of steps."""
+    """A learner of nothing, whose attention network can take any number of steps."""
 
     extends: bool = True
 
@@ -304,21 +306,23 @@ class Asked(Lab):
 
     def trained(self, **options):
         self.made.append(options)
-        return Run(self.out, Recipe.of(), Nobody(), SimpleNamespace(guide=Nobody()), "")
+        return Run(self.out, Recipe.of(), Nobody(), SimpleNamespace(attention=Nobody()), "")
 
     def looking(self, run, max_objects, looks):
         self.made.append((max_objects, looks))
         return run
 
 
-@pytest.mark.parametrize(("way", "looks"), [("dair", 8), ("dair, one look", 1), ("published", 1), ("air", 1)])
+@pytest.mark.parametrize(
+    ("way", "looks"), [("dair", 8), ("dair, one look", 1), ("eslami2016", 1), ("air", 1)]
+)
 def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_they_shall(way, looks, tmp_path):
     lab = Asked(tmp_path, (0,))
     counter_of(way, (0, 1, 3)).run(lab, 0)
     training, looking = lab.made
     assert looking == (9, looks)
     assert training["max_objects"] == 4
-    assert training.get("sums") == (0 if way == "published" else None), "the paper's learns from no sums"
+    assert training.get("sums") == (0 if way == "eslami2016" else None), "the paper's learns from no sums"
 
 
 def test_other_options_are_trained_anew(tmp_path, monkeypatch):

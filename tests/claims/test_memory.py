@@ -28,21 +28,21 @@ def air(word):
 
 def counter(goes_on):
     """A published AIR whose cell grows by one a step, c = t, and which goes on while c ≤ `goes_on`."""
-    model = air("published")
-    guide, width = jax.tree.map(jnp.zeros_like, model.guide), model.settings.head
+    model = air("eslami2016")
+    network, width = jax.tree.map(jnp.zeros_like, model.attention), model.settings.head
     bar = 1 - np.tanh(goes_on + 0.5)
-    guide = eqx.tree_at(
+    network = eqx.tree_at(
         lambda g: (g.see.bias, g.head.weight, g.head.bias, g.where.weight, g.where.bias),
-        guide,
+        network,
         (
-            jnp.full_like(guide.see.bias, 9.0),
-            jnp.full_like(guide.head.weight, -1 / model.settings.recurrent),
+            jnp.full_like(network.see.bias, 9.0),
+            jnp.full_like(network.head.weight, -1 / model.settings.recurrent),
             jnp.ones(width),
-            jnp.zeros_like(guide.where.weight).at[:, 0].set(2000 / width),
-            jnp.zeros_like(guide.where.bias).at[0].set(-2000 * bar),
+            jnp.zeros_like(network.where.weight).at[:, 0].set(2000 / width),
+            jnp.zeros_like(network.where.bias).at[0].set(-2000 * bar),
         ),
     )
-    return eqx.tree_at(lambda m: m.guide, model, guide)
+    return eqx.tree_at(lambda m: m.attention, model, network)
 
 
 def test_an_object_has_a_window_of_its_own():
@@ -53,7 +53,7 @@ def test_an_object_has_a_window_of_its_own():
     assert attended(np.array([[[12, 11.5], [3.5, 2], [2, 2]]]), boxes).tolist() == [3]
 
 
-@pytest.mark.parametrize("word", ["published", "dair"])
+@pytest.mark.parametrize("word", ["eslami2016", "dair"])
 def test_a_course_is_the_roll_out_of_the_model(word):
     model = air(word)
     steps = jax.jit(jax.vmap(lambda image: model.roll_out(image, Means())))(IMAGES)
@@ -64,8 +64,8 @@ def test_a_course_is_the_roll_out_of_the_model(word):
 
 
 def test_its_own_memory_is_no_patch():
-    model = air("published")
-    model = eqx.tree_at(lambda m: m.guide, model, jax.tree.map(lambda leaf: 4 * leaf, model.guide))
+    model = air("eslami2016")
+    model = eqx.tree_at(lambda m: m.attention, model, jax.tree.map(lambda leaf: 4 * leaf, model.attention))
     own = course_of_all(model, IMAGES)
     assert np.ptp(own.latest, axis=1).max() > 0.1, "what was seen last says something"
     for step in (2, 3, 4):
@@ -74,7 +74,7 @@ def test_its_own_memory_is_no_patch():
 
 
 def test_what_the_image_gives_is_not_patched():
-    model = air("published")
+    model = air("eslami2016")
     own = course_of_all(model, IMAGES)
     donor = [leaf[:, 0] for leaf in own.memory]
     plain = patched_all(model, IMAGES, own, tuple(donor), 2)
@@ -112,7 +112,7 @@ def test_no_scene_is_seen_with_its_own_memory(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "counter_of", lambda *_: SimpleNamespace(run=lambda lab, seed: opened))
     monkeypatch.setattr(memory, "course_of_all", course)
     monkeypatch.setattr(memory, "patched_all", patched)
-    memory.answered(Lab(tmp_path, (0,), tiny=True), "published", 0)
+    memory.answered(Lab(tmp_path, (0,), tiny=True), "eslami2016", 0)
     assert len(donors) > 16
     for donor in donors:
         assert sorted(donor) == list(range(16))

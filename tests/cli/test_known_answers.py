@@ -56,7 +56,7 @@ class Columns(AIR):
 
     def __init__(self):
         self.settings, self.count_prior = SETTINGS, COUNT_PRIORS["geometric"](0.5)
-        self.guide = self.encoder = self.decoder = None
+        self.attention = self.encoder = self.decoder = None
 
     def seen(self, image):
         bright = image[..., 0] > BRIGHT

@@ -40,7 +40,7 @@ def test_a_model_that_knows_its_steps_is_not_asked_for_more(verb, run, said, tmp
     words = [run] if verb == "val" else [run / "pictures", "--model", run, "--out", tmp_path / "counts"]
     code, _, error = said(verb, *words, "--max-objects", 9)
     assert code == 2
-    assert "takes no others. Those that do: published, dair" in error
+    assert "takes no others. Those that do: eslami2016, dair" in error
 
 
 def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):

@@ -36,7 +36,7 @@ def test_a_value_may_hold_an_equals_sign(words):
 
 def test_the_defaults_are_those_of_the_recipe():
     assert parsed([]).recipe == Recipe.of()
-    assert parsed(["--model", "published"]).recipe == Recipe.of("published")
+    assert parsed(["--model", "eslami2016"]).recipe == Recipe.of("eslami2016")
 
 
 @pytest.mark.parametrize(

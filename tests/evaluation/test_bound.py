@@ -23,10 +23,10 @@ def by_hand(model, image, key):
 
 
 def divergences(model, image, steps):
-    """KL_t of q(where) and q(what) from their priors, asked again of guide and encoder along a roll-out."""
-    memory, canvas, latest, found = model.guide.begin(image, Means()), 0 * image, jnp.zeros(23), []
+    """KL_t of q(where) and q(what) from their priors, asked again of both networks along a roll-out."""
+    state, canvas, latest, found = model.attention.begin(image, Means()), 0 * image, jnp.zeros(23), []
     for where, what, patch in zip(steps.where, steps.what, steps.patch, strict=True):
-        attention, memory = model.guide.attend(len(found), memory, image, canvas, latest)
+        attention, state = model.attention.attend(len(found), state, image, canvas, latest)
         seen = model.recognise(image, model.window(where))
         loc = jnp.append(attention.where.loc, seen.loc)  # both in standard units of the prior
         scale = jnp.append(attention.where.scale, seen.scale)
@@ -43,7 +43,7 @@ def images() -> np.ndarray:
 def test_it_is_the_mean_over_counts_of_the_bound(untrained, images):
     """One roll-out of each picture, with the noise of its number; posteriors are far from their priors."""
     model = eqx.tree_at(
-        lambda m: (m.guide.where.bias, m.encoder.layers[-1].bias),
+        lambda m: (m.attention.where.bias, m.encoder.layers[-1].bias),
         untrained.model,
         replace_fn=lambda bias: jnp.linspace(-2, 1, len(bias)),
     )

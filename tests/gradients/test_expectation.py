@@ -1,4 +1,4 @@
-"""What a user can get wrong, sites in loops, and memory that learns."""
+"""What a user can get wrong, sites in loops, and estimators that learn."""
 
 import functools
 
@@ -12,7 +12,7 @@ import pytest
 
 from subitize.core.distributions import Bernoulli, Categorical, Normal, Stopping
 from subitize.core.errors import UsageError
-from subitize.gradients import ESTIMATORS, SiteError, expectation, memory_optimizer
+from subitize.gradients import ESTIMATORS, SiteError, estimator_optimizer, expectation
 from subitize.gradients.baselines import Learned, Scale, Statistic, context
 from subitize.gradients.coins import MAX_COINS
 from subitize.gradients.estimators.base import AbstractEstimator, Estimate
@@ -189,8 +189,8 @@ def compiled(cost, word):
 
     @jax.jit
     def run(θ, batch):
-        memory = loss.init(θ, X, jr.key(0))
-        return jax.value_and_grad(lambda θ: loss(θ, memory, batch, jr.key(1))[0])(θ)
+        state = loss.init(θ, X, jr.key(0))
+        return jax.value_and_grad(lambda θ: loss(θ, state, batch, jr.key(1))[0])(θ)
 
     return run
 
@@ -250,8 +250,8 @@ def test_pathwise_sites_in_a_scan_and_an_exact_one_after_it():
         return draw("b", Bernoulli(θ)) * total**2
 
     loss = expectation(cost, {"b": "exact"})
-    memory = loss.init(θ, X, jr.key(0))
-    run = jax.jit(jax.value_and_grad(lambda θ: loss(θ, memory, jnp.ones(40_000), jr.key(1))[0]))
+    state = loss.init(θ, X, jr.key(0))
+    run = jax.jit(jax.value_and_grad(lambda θ: loss(θ, state, jnp.ones(40_000), jr.key(1))[0]))
     exact = jax.value_and_grad(lambda θ: jax.nn.sigmoid(θ) * ((1 + 3 * θ) ** 2 + 3))
     assert np.allclose(run(θ), exact(θ), rtol=0.02)
 
@@ -286,14 +286,14 @@ def test_what_a_program_reports_is_averaged_over_the_lanes():
     assert np.allclose(info["b"], jax.nn.sigmoid(θ))
 
 
-def test_the_model_gets_no_gradient_from_the_memory_nor_the_memory_from_the_model(monkeypatch):
-    """A memory that takes its lesson ten times as seriously changes nothing for the model."""
+def test_the_model_gets_no_gradient_from_the_state_nor_the_state_from_the_model(monkeypatch):
+    """A state that takes its lesson ten times as seriously changes nothing for the model."""
     learn = Learned.loss
 
     def gradients():
         loss = expectation(coin, "nvil(hidden=4)")
-        memory = loss.init(θ, X, jr.key(0))
-        return jax.jit(jax.grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1)))(θ, memory)
+        state = loss.init(θ, X, jr.key(0))
+        return jax.jit(jax.grad(lambda t, m: loss(t, m, X[None], jr.key(1))[0], (0, 1)))(θ, state)
 
     for_model, for_memory = gradients()
     monkeypatch.setattr(Learned, "loss", lambda *given: 10 * learn(*given))
@@ -312,17 +312,17 @@ class Tilted(AbstractEstimator):
     def init(self, dist, example, key):
         return jnp.asarray(0.2)
 
-    def alternatives(self, memory, dist, noise):
-        return memory[None]
+    def alternatives(self, state, dist, noise):
+        return state[None]
 
-    def estimate(self, memory, site):
-        return Estimate(jax.tree.map(jnp.zeros_like, site.dist), jnp.ones(1), 0.5 * (memory - 1) ** 2)
+    def estimate(self, state, site):
+        return Estimate(jax.tree.map(jnp.zeros_like, site.dist), jnp.ones(1), 0.5 * (state - 1) ** 2)
 
 
-def test_a_memory_that_moves_the_draw_learns_from_its_own_loss_alone():
+def test_a_state_that_moves_the_draw_learns_from_its_own_loss_alone():
     loss = expectation(coin, Tilted())
-    memory = loss.init(θ, X, jr.key(0))
-    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(memory)
+    state = loss.init(θ, X, jr.key(0))
+    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(state)
     assert np.isclose(lesson["b"], 0.2 - 1)
 
 
@@ -333,12 +333,12 @@ def test_a_loss_can_be_compiled_as_it_is():
 
 
 @pytest.mark.parametrize("word", ESTIMATORS)
-def test_a_memory_keeps_its_types_so_that_a_step_is_compiled_once(word):
+def test_a_state_keeps_its_types_so_that_a_step_is_compiled_once(word):
     estimator = ESTIMATORS[word]()
     dist = Normal(θ, jnp.ones(())) if word in ("pathwise", "mvd") else Bernoulli(jnp.zeros(2))
-    memory = jax.eval_shape(lambda key: estimator.init(dist, X, key), jr.key(0))
-    state = jax.eval_shape(memory_optimizer(1.0).init, memory)
-    assert not any(leaf.weak_type for leaf in jax.tree.leaves((memory, state)))
+    state = jax.eval_shape(lambda key: estimator.init(dist, X, key), jr.key(0))
+    optimizer_state = jax.eval_shape(estimator_optimizer(1.0).init, state)
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves((state, optimizer_state)))
 
 
 @pytest.mark.parametrize(("word", "ratio"), [("ema", 0.5), ("nvil", 0.5)])
@@ -346,23 +346,23 @@ def test_a_trained_baseline_takes_variance_away(word, ratio):
     """With a large constant in the cost nearly all of the variance is the constant's."""
     cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - x) ** 2 + 10  # noqa: E731
     loss = expectation(cost, word)
-    memory = loss.init(θ, X, jr.key(0))
-    tutor = memory_optimizer(1e-2)
-    state = tutor.init(memory)
+    state = loss.init(θ, X, jr.key(0))
+    tutor = estimator_optimizer(1e-2)
+    optimizer_state = tutor.init(state)
 
     @jax.jit
-    def learn(memory, state, key):
-        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(16, X), key)[0])(memory)
-        change, state = tutor.update(lesson, state, memory)
-        return optax.apply_updates(memory, change), state
+    def learn(state, optimizer_state, key):
+        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(16, X), key)[0])(state)
+        change, optimizer_state = tutor.update(lesson, optimizer_state, state)
+        return optax.apply_updates(state, change), optimizer_state
 
     spread = jax.jit(
         lambda m: jax.vmap(lambda k: jax.grad(lambda t: loss(t, m, X[None], k)[0])(θ))(KEYS).std()
     )
-    before = spread(memory)
+    before = spread(state)
     for key in jr.split(jr.key(2), 200):
-        memory, state = learn(memory, state, key)
-    assert spread(memory) < ratio * before
+        state, optimizer_state = learn(state, optimizer_state, key)
+    assert spread(state) < ratio * before
 
 
 @pytest.mark.parametrize("word", ["ema", "optimal", "nvil", "muprop", "black_box"])
@@ -373,36 +373,36 @@ def test_what_is_expected_by_running_means_alone_takes_a_constant_away(word):
         draw("b", Bernoulli(θ))
         return 0 * θ + 10
 
-    loss, tutor = expectation(cost, word), memory_optimizer(0.0)
-    memory = jax.jit(loss.init)(θ, X, jr.key(0))
+    loss, tutor = expectation(cost, word), estimator_optimizer(0.0)
+    state = jax.jit(loss.init)(θ, X, jr.key(0))
 
     def learn(taught, key):
-        memory, state = taught
-        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(4, X), key)[0])(memory)
-        change, state = tutor.update(lesson, state, memory)
-        return (optax.apply_updates(memory, change), state), None
+        state, optimizer_state = taught
+        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(4, X), key)[0])(state)
+        change, optimizer_state = tutor.update(lesson, optimizer_state, state)
+        return (optax.apply_updates(state, change), optimizer_state), None
 
     @jax.jit
-    def taught(memory):
-        (memory, _), _ = jax.lax.scan(learn, (memory, tutor.init(memory)), jr.split(jr.key(2), 300))
-        return jax.grad(lambda θ: loss(θ, memory, jnp.full(20, X), jr.key(3))[0])(θ)
+    def taught(state):
+        (state, _), _ = jax.lax.scan(learn, (state, tutor.init(state)), jr.split(jr.key(2), 300))
+        return jax.grad(lambda θ: loss(θ, state, jnp.full(20, X), jr.key(3))[0])(θ)
 
-    assert abs(taught(memory)) < 1e-6
+    assert abs(taught(state)) < 1e-6
 
 
 def test_a_normalised_signal_is_divided_by_its_running_deviation():
     word = "nvil(hidden=4, normalise=True)"
     plain, normalised = expectation(coin, "nvil(hidden=4)"), expectation(coin, word)
-    memory = normalised.init(θ, X, jr.key(0))
+    state = normalised.init(θ, X, jr.key(0))
     of_scale = lambda m: (m["b"][1].mean.mean, m["b"][1].square.mean)  # noqa: E731
-    memory = eqx.tree_at(of_scale, memory, (jnp.asarray(4.0), jnp.asarray(25.0)))
+    state = eqx.tree_at(of_scale, state, (jnp.asarray(4.0), jnp.asarray(25.0)))
 
-    def gradient(loss, memory):
-        return jax.jit(jax.grad(lambda θ: loss(θ, memory, X[None], jr.key(1))[0]))(θ)
+    def gradient(loss, state):
+        return jax.jit(jax.grad(lambda θ: loss(θ, state, X[None], jr.key(1))[0]))(θ)
 
-    wanted = gradient(plain, {"b": (memory["b"][0], None)}) / 3
+    wanted = gradient(plain, {"b": (state["b"][0], None)}) / 3
     assert wanted != 0
-    assert np.isclose(gradient(normalised, memory), wanted)
+    assert np.isclose(gradient(normalised, state), wanted)
     assert not ESTIMATORS["nvil"](normalise=True).unbiased
 
 
@@ -419,18 +419,18 @@ def test_a_baseline_knows_the_example_and_the_site_as_finite_numbers():
     assert sorted(known.tolist()) == [-30, 0.3, 0.5, 2, 30]
 
 
-def test_what_a_memory_learns_it_learns_at_its_rate_and_what_it_follows_at_once():
-    memory = ESTIMATORS["rebar"]().init(Bernoulli(θ), X, jr.key(0))
-    tutor, lesson = memory_optimizer(0.25), jax.tree.map(jnp.ones_like, memory)
-    change, _ = tutor.update(lesson, tutor.init(memory), memory)
+def test_what_a_state_learns_it_learns_at_its_rate_and_what_it_follows_at_once():
+    state = ESTIMATORS["rebar"]().init(Bernoulli(θ), X, jr.key(0))
+    tutor, lesson = estimator_optimizer(0.25), jax.tree.map(jnp.ones_like, state)
+    change, _ = tutor.update(lesson, tutor.init(state), state)
     assert np.allclose((change.log_temperature, change.coefficient), -0.25)
     assert np.allclose((change.rest.mean.mean, change.rest.square.mean), -1)
 
 
 @pytest.mark.parametrize("word", ["rebar", "relax", "black_box"])
 def test_a_temperature_is_where_learning_begins(word):
-    memory = ESTIMATORS[word](temperature=0.2).init(Bernoulli(θ), X, jr.key(0))
-    assert np.isclose(getattr(memory, "control", memory).temperature, 0.2)
+    state = ESTIMATORS[word](temperature=0.2).init(Bernoulli(θ), X, jr.key(0))
+    assert np.isclose(getattr(state, "control", state).temperature, 0.2)
 
 
 def test_a_relaxed_class_is_a_draw_when_cold_and_none_when_hot():
@@ -455,8 +455,8 @@ def test_muprop_expands_around_the_means_of_later_sites_too():
         return 3 * b, {"a": a, "b": b}
 
     loss = expectation(cost, {"a": "delta", "b": "st"})
-    memory = loss.init(θ, X, jr.key(0))
-    run = jax.jit(jax.grad(lambda θ: loss(θ, memory, jnp.full(7, X), jr.key(1)), has_aux=True))
+    state = loss.init(θ, X, jr.key(0))
+    run = jax.jit(jax.grad(lambda θ: loss(θ, state, jnp.full(7, X), jr.key(1)), has_aux=True))
     gradient, info = run(θ)
     wanted = 3 * (info["b"] - jax.nn.sigmoid(0.2)) * (info["a"] - jax.nn.sigmoid(θ))
     assert np.isclose(gradient, wanted.mean())
@@ -476,10 +476,10 @@ def test_black_box_sees_the_relaxed_value_that_rebar_relaxes_to():
     found = []
     for word in ("rebar", "black_box"):
         loss = expectation(cost, word)
-        memory = loss.init(jnp.asarray(0.9), X, jr.key(0))
+        state = loss.init(jnp.asarray(0.9), X, jr.key(0))
         if word == "black_box":
-            memory = eqx.tree_at(lambda m: m["b"].network, memory, First())
-        run = lambda θ, loss=loss, memory=memory: loss(θ, memory, X[None], jr.key(1))[0]  # noqa: E731
+            state = eqx.tree_at(lambda m: m["b"].network, state, First())
+        run = lambda θ, loss=loss, state=state: loss(θ, state, X[None], jr.key(1))[0]  # noqa: E731
         found.append(jax.jit(jax.grad(run))(jnp.asarray(0.9)))
     assert found[0] != 0
     assert np.isclose(*found)
@@ -489,7 +489,7 @@ def test_rebar_takes_away_what_relaxing_adds_to_the_cost():
     """40 b (1 - b) is nothing for a coin, and much for a relaxed one: the mean of that is the baseline's."""
     cost = lambda θ, x, draw: (lambda b: (b - x) ** 2 + 40 * b * (1 - b))(draw("b", Bernoulli(θ)))  # noqa: E731
     loss = expectation(cost, "rebar")
-    memory = loss.init(θ, X, jr.key(0))
+    state = loss.init(θ, X, jr.key(0))
     follow = jax.jit(
         lambda m, key: jax.grad(lambda m: loss(θ, m, jnp.full(64, X), key)[0])(m)["b"].rest.mean.mean
     )
@@ -497,10 +497,10 @@ def test_rebar_takes_away_what_relaxing_adds_to_the_cost():
     spread = jax.jit(
         lambda m: jax.vmap(lambda k: jax.grad(lambda t: loss(t, m, X[None], k)[0])(θ))(KEYS).std()
     )
-    before = spread(memory)
+    before = spread(state)
     for key in jr.split(jr.key(2), 50):
-        memory = eqx.tree_at(where, memory, where(memory) - follow(memory, key))
-    assert spread(memory) < 0.8 * before
+        state = eqx.tree_at(where, state, where(state) - follow(state, key))
+    assert spread(state) < 0.8 * before
 
 
 KEYS = jr.split(jr.key(5), 500)
@@ -508,12 +508,12 @@ KEYS = jr.split(jr.key(5), 500)
 
 def test_a_running_mean_is_an_exact_moving_average():
     loss = expectation(coin, "ema(decay=0.75)")
-    memory = loss.init(θ, X, jr.key(0))
-    tutor = memory_optimizer(1.0)
-    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(memory)
-    change, _ = tutor.update(lesson, tutor.init(memory), memory)
+    state = loss.init(θ, X, jr.key(0))
+    tutor = estimator_optimizer(1.0)
+    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(state)
+    change, _ = tutor.update(lesson, tutor.init(state), state)
     assert np.isclose(
-        optax.apply_updates(memory, change)["b"][0].mean, 0.25 * 0.25
+        optax.apply_updates(state, change)["b"][0].mean, 0.25 * 0.25
     )  # cost is 1/4 for either side
 
 

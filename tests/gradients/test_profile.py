@@ -13,7 +13,7 @@ from subitize.gradients.measure import largest_z, reference_for
 from subitize.gradients.meter import Meter, Moments
 
 BATCH = jnp.zeros(1)
-START = {"score": (None, None)}  # memory of an estimator that learns nothing
+START = {"score": (None, None)}  # state of an estimator that learns nothing
 
 
 def coin(t):
@@ -111,7 +111,7 @@ def test_it_makes_no_difference_what_a_meter_takes_off_first():
     assert np.allclose(near.variance, far.variance)
 
 
-def test_a_meter_lets_the_memory_learn_only_when_it_is_told():
+def test_a_meter_lets_the_state_learn_only_when_it_is_told():
     meter = meter_of("ema")
     read = lambda: float(meter.read(jr.key(1), 256, meter.nowhere).variance)  # noqa: E731
     assert read() > 20

@@ -25,9 +25,9 @@ spread = jax.device_put(batch, NamedSharding(mesh, PartitionSpec("batch")))
 worst = {}
 for word in sys.argv[1:]:
     loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
-    memory = loss.init(θ, batch[0], jr.key(0))
-    run = jax.jit(jax.grad(lambda θ, memory, batch: loss(θ, memory, batch, jr.key(1))[0], argnums=(0, 1)))
-    pairs = zip(*(jax.tree.leaves(run(θ, memory, b)) for b in (batch, spread)), strict=True)
+    state = loss.init(θ, batch[0], jr.key(0))
+    run = jax.jit(jax.grad(lambda θ, state, batch: loss(θ, state, batch, jr.key(1))[0], argnums=(0, 1)))
+    pairs = zip(*(jax.tree.leaves(run(θ, state, b)) for b in (batch, spread)), strict=True)
     worst[word] = max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs)
 print(json.dumps(worst))
 """

@@ -153,7 +153,7 @@ def site_rules(toy, words, nodes):
     return rules
 
 
-def all_noise(toy, loss, memory, nodes=1):
+def all_noise(toy, loss, state, nodes=1):
     """Every combination of nodes of every noise, stacked, with the product of the weights."""
     estimators, _ = loss.sites(toy.model, X)
     axes, places = [], {}
@@ -172,12 +172,12 @@ def all_noise(toy, loss, memory, nodes=1):
 def integrated(toy, policy, objective="mean", nodes=1, cost=None):
     """Exact expectation of an estimator's value and gradient, and all its gradients with their weights."""
     loss = expectation(cost or toy.cost, policy, objective)
-    memory = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
-    noise, weights = all_noise(toy, loss, memory, nodes)
+    state = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
+    noise, weights = all_noise(toy, loss, state, nodes)
 
     def one(noise):
         batch = jax.tree.map(lambda leaf: leaf[None], (X, noise))
-        run = jax.value_and_grad(lambda m: loss.with_noise(m, memory, *batch), has_aux=True)
+        run = jax.value_and_grad(lambda m: loss.with_noise(m, state, *batch), has_aux=True)
         (value, _), gradient = run(toy.model)
         return value, gradient
 
@@ -186,7 +186,7 @@ def integrated(toy, policy, objective="mean", nodes=1, cost=None):
 
 
 def beginning(loss, toy):
-    """The memory before the first step."""
+    """The state before the first step."""
     return jax.jit(lambda key: loss.init(toy.model, X, key))(jr.key(0))
 
 
@@ -319,10 +319,10 @@ def test_an_impossible_class_does_no_harm(word):
         return
     loss = expectation(cost, word, "mean(k=2)" if named(word) == "vimco" else "mean")
     θ = jnp.asarray(0.3)
-    memory = loss.init(θ, X, jr.key(0))
+    state = loss.init(θ, X, jr.key(0))
     batch = jnp.full(2000, X)
-    run = jax.value_and_grad(lambda θ, memory: loss(θ, memory, batch, jr.key(1))[0], argnums=(0, 1))
-    value, (gradient, lesson) = jax.jit(run)(θ, memory)
+    run = jax.value_and_grad(lambda θ, state: loss(θ, state, batch, jr.key(1))[0], argnums=(0, 1))
+    value, (gradient, lesson) = jax.jit(run)(θ, state)
     p = jax.nn.sigmoid(θ - 1.0)
     if word in UNBIASED:
         assert np.isclose(value, p * COSTS[0] + (1 - p) * COSTS[2], atol=0.2)
@@ -523,9 +523,9 @@ def test_arsm_is_unbiased(toy):
     Its base draw, which only the lanes of other sites see, is that of its coins.
     """
     loss = expectation(toy.cost, {"z": "arsm", "*": "exact"})
-    memory = beginning(loss, toy)
+    state = beginning(loss, toy)
     ϖ, over_ϖ = simplex_rule(np.asarray(toy.model))
-    other, over_other = all_noise(toy, loss, memory)
+    other, over_other = all_noise(toy, loss, state)
     which, at = (index.ravel() for index in np.indices((len(ϖ), len(over_other))))
     weights = over_ϖ[which] * np.asarray(over_other)[at]
     table = {name: noise[at] for name, noise in other.table.items()}
@@ -533,7 +533,7 @@ def test_arsm_is_unbiased(toy):
 
     def one(noise):
         given = TableNoise(jax.tree.map(lambda leaf: leaf[None], noise))
-        value = lambda m: loss.with_noise(m, memory, X[None], given)[0]  # noqa: E731
+        value = lambda m: loss.with_noise(m, state, X[None], given)[0]  # noqa: E731
         return jax.value_and_grad(value)(toy.model)
 
     values, gradients = jax.jit(jax.vmap(one))(table)
@@ -574,14 +574,14 @@ def test_no_variance_is_left_where_theory_says_so(word):
     """Exact always; the best constant for one coin; the expansion for a linear cost."""
     toy = one_coin(lambda b: 3 * b - 1, 0.4)
     loss = expectation(toy.cost, word)
-    memory = beginning(loss, toy)
+    state = beginning(loss, toy)
     if word == "optimal":  # after it has seen both sides in their proportion
         p = jax.nn.sigmoid(toy.model)
         square, weighted = p * (1 - p), 2 * p * (1 - p) ** 2 - (1 - p) * p**2
-        pairs = zip(memory["b"], (weighted, square), strict=True)
-        memory = {"b": tuple(jax.tree.map(lambda _, value=value: value, m) for m, value in pairs)}
-    noise, weights = all_noise(toy, loss, memory)
-    one = lambda noise: jax.grad(lambda m: loss.with_noise(m, memory, X[None], noise)[0])(toy.model)  # noqa: E731
+        pairs = zip(state["b"], (weighted, square), strict=True)
+        state = {"b": tuple(jax.tree.map(lambda _, value=value: value, m) for m, value in pairs)}
+    noise, weights = all_noise(toy, loss, state)
+    one = lambda noise: jax.grad(lambda m: loss.with_noise(m, state, X[None], noise)[0])(toy.model)  # noqa: E731
     gradients = jax.jit(jax.vmap(one))(jax.tree.map(lambda leaf: leaf[:, None], noise))
     assert jnp.allclose(gradients, truth(toy)[1], atol=1e-12)
     assert np.isclose(weights.sum(), 1)
@@ -605,16 +605,16 @@ def test_vimco_judges_a_particle_by_the_mean_of_the_others(mean):
     assert np.isclose(weights @ gradients**2, likely @ gradient**2, rtol=1e-12)
 
 
-def test_the_memory_of_optimal_tends_to_its_best_coefficient():
+def test_the_state_of_optimal_tends_to_its_best_coefficient():
     """E[f s²] and E[s²] of each parameter, summed over the faces of two coins that interact."""
     toy = TOY["coins"]
     loss = expectation(toy.cost, "optimal(decay=0.7)")
-    memory = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
-    noise, weights = all_noise(toy, loss, memory)
-    one = lambda noise: jax.grad(lambda m: loss.with_noise(toy.model, m, X[None], noise)[0])(memory)  # noqa: E731
+    state = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
+    noise, weights = all_noise(toy, loss, state)
+    one = lambda noise: jax.grad(lambda m: loss.with_noise(toy.model, m, X[None], noise)[0])(state)  # noqa: E731
     lessons = jax.jit(jax.vmap(one))(jax.tree.map(lambda leaf: leaf[:, None], noise))
     step = jax.tree.map(lambda lesson: jnp.tensordot(weights, lesson, 1), lessons)
-    learned = jax.tree.map(lambda m, g: m - g / (1 - 0.7), memory, step)["b"]  # a step goes so far
+    learned = jax.tree.map(lambda m, g: m - g / (1 - 0.7), state, step)["b"]  # a step goes so far
     faces, p = np.array(list(itertools.product([0.0, 1.0], repeat=2))), expit(np.asarray(toy.model))
     likely = np.where(faces == 1, p, 1 - p).prod(1)
     costs = np.array([toy.cost(toy.model, X, lambda name, dist, b=b: jnp.asarray(b)) for b in faces])
@@ -632,31 +632,31 @@ def test_a_constant_in_the_cost_changes_nothing(word):
     assert jnp.allclose(gradients, moved, atol=1e-10)
 
 
-def test_the_memory_of_rebar_descends_its_own_variance():
+def test_the_state_of_rebar_descends_its_own_variance():
     toy = TOY["coins"]
     loss = expectation(toy.cost, "rebar")
     unit = 4.0  # of |g|²: the running variance of what the control variate leaves
-    memory = beginning(loss, toy)
-    memory = eqx.tree_at(lambda m: m["b"].rest.square.mean, memory, jnp.asarray(unit))
-    noise, _ = all_noise(toy, loss, memory, LEGENDRE_NODES)
+    state = beginning(loss, toy)
+    state = eqx.tree_at(lambda m: m["b"].rest.square.mean, state, jnp.asarray(unit))
+    noise, _ = all_noise(toy, loss, state, LEGENDRE_NODES)
 
     def coins(φ, x, draw):
         return toy.cost(jax.lax.stop_gradient(φ), x, lambda name, _: draw(name, Bernoulli(φ)))
 
-    def local_square(memory, noise):
+    def local_square(state, noise):
         """|g|², without the direct gradient of the cost in the model."""
         bare = expectation(coins, "rebar")
-        return jnp.sum(jax.grad(lambda φ: bare.with_noise(φ, memory, X[None], noise)[0])(toy.model) ** 2)
+        return jnp.sum(jax.grad(lambda φ: bare.with_noise(φ, state, X[None], noise)[0])(toy.model) ** 2)
 
     def difference(noise, name, step=1e-5):
         moved = [
-            eqx.tree_at(lambda m: getattr(m["b"], name), memory, replace_fn=lambda x, s=s: x + s)
+            eqx.tree_at(lambda m: getattr(m["b"], name), state, replace_fn=lambda x, s=s: x + s)
             for s in (step, -step)
         ]
         return (local_square(moved[0], noise) - local_square(moved[1], noise)) / (2 * step)
 
     def library(noise):
-        return jax.grad(lambda m: loss.with_noise(toy.model, m, X[None], noise)[0])(memory)["b"]
+        return jax.grad(lambda m: loss.with_noise(toy.model, m, X[None], noise)[0])(state)["b"]
 
     noise = jax.tree.map(lambda leaf: leaf[::97, None], noise)
     found = jax.jit(jax.vmap(library))(noise)
@@ -670,9 +670,9 @@ def test_canary_a_broken_rebar_breaks_the_law(monkeypatch):
     class Broken(Rebar):
         """Forgets that the noise is conditioned on the draw."""
 
-        def estimate(self, memory, site):
+        def estimate(self, state, site):
             dry = dataclasses.replace(site, slopes=jnp.zeros_like(site.slopes))
-            return super().estimate(memory, dry)
+            return super().estimate(state, dry)
 
     monkeypatch.setitem(ESTIMATORS, "rebar", Broken)
     _, gradient, _ = integrated(TOY["coin"], "rebar", nodes=LEGENDRE_NODES)
@@ -685,13 +685,13 @@ def test_batching_changes_nothing(word):
     toy = next((toy for toy in (TOY["coins"], TOY["classes"]) if serves(word, toy)), normal)
     policy = {"z": word} if toy is normal else word
     loss = expectation(toy.cost, policy, "iwae(k=3)" if named(word) == "vimco" else "mean")
-    memory = beginning(loss, toy)
+    state = beginning(loss, toy)
     batch, key = jnp.linspace(-1, 1, 5), jr.key(3)
 
     def single(m, x, i):
-        return loss.with_noise(m, memory, x[None], KeyNoise(jr.fold_in(key, i)[None]))[0]
+        return loss.with_noise(m, state, x[None], KeyNoise(jr.fold_in(key, i)[None]))[0]
 
-    together = jax.jit(jax.grad(lambda m: loss(m, memory, batch, key)[0]))(toy.model)
+    together = jax.jit(jax.grad(lambda m: loss(m, state, batch, key)[0]))(toy.model)
     alone = jax.jit(jax.grad(single))
     singles = np.stack([alone(toy.model, x, i) for i, x in enumerate(np.asarray(batch))])
     assert np.allclose(singles.mean(0), together, atol=1e-12)
@@ -700,6 +700,6 @@ def test_batching_changes_nothing(word):
 @pytest.mark.parametrize("word", ["exact", "rebar", "gumbel_rao(k=2)"])
 def test_compiling_changes_nothing(word):
     loss = expectation(TOY["coin"].cost, word)
-    memory = beginning(loss, TOY["coin"])
-    run = jax.grad(lambda m: loss(m, memory, X[None], jr.key(3))[0])
+    state = beginning(loss, TOY["coin"])
+    run = jax.grad(lambda m: loss(m, state, X[None], jr.key(3))[0])
     assert jnp.allclose(run(TOY["coin"].model), jax.jit(run)(TOY["coin"].model), atol=1e-12)

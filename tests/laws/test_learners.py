@@ -32,7 +32,7 @@ SMALL = {
     "air": "air(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
     "dair": "dair(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
     "catalogue": "catalogue(diameter=18.0, ground='dark', channel='grey', brightness=0.4)",
-    "published": "published(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
+    "eslami2016": "eslami2016(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
     "draw": "draw(glimpses=2, hidden=4, code=2)",
     "subitizing_vae": "subitizing_vae(code=2, features=4)",
     "sbn": "sbn(layers=(4, 3))",

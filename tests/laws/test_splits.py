@@ -92,7 +92,7 @@ def of_training(pictures):
     return values.reshape(len(values), -1).max(1) > (BRIGHT + DIM) / 2
 
 
-class Guide(NamedTuple):
+class FakeAttention(NamedTuple):
     extends: bool = True
 
 
@@ -104,7 +104,7 @@ class Witness(AIR):
     def __init__(self, known=None):
         self.settings = AIRSettings(height=SIDE, width=SIDE, max_objects=2, object_size=4.0, what=1)
         self.encoder = self.decoder = self.count_prior = None
-        self.guide = Guide()
+        self.attention = FakeAttention()
         self.known = known
 
     def extended(self, max_objects=None, looks=1):

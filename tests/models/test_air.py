@@ -16,7 +16,7 @@ from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
 from subitize.gradients import expectation
 from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
-from subitize.models.guide import pooled
+from subitize.models.attention import pooled
 from subitize.models.look import look
 from subitize.models.sums import (
     Exercise,
@@ -36,7 +36,7 @@ MODEL = jax.jit(lambda key: AIR(SMALL, key=key))(jr.key(0))
 IMAGE = jr.uniform(jr.key(1), (20, 24, 2))
 # Before training posteriors are nearly the priors, and where they differ nobody would see it.
 SURE = eqx.tree_at(
-    lambda m: (m.guide.where.bias, m.encoder.layers[-1].bias),
+    lambda m: (m.attention.where.bias, m.encoder.layers[-1].bias),
     MODEL,
     (jnp.array([0.0, 0.5, -0.8, 0.9, -2.0, -3.0, -1.0]), jnp.array([2.0, -1.0, 3.0, -3.0, -2.0, -1.0])),
 )
@@ -51,11 +51,11 @@ def rolled_out(key):
 
 @jax.jit
 def posteriors(steps):
-    """q(where) and q(what) at each step, asked again of guide and encoder: means and deviations."""
-    prior, memory, canvas = SURE.prior_where(), SURE.guide.begin(IMAGE, Means()), jnp.zeros_like(IMAGE)
+    """q(where) and q(what) at each step, asked again of both networks: means and deviations."""
+    prior, state, canvas = SURE.prior_where(), SURE.attention.begin(IMAGE, Means()), jnp.zeros_like(IMAGE)
     latest, found = jnp.zeros(3 + SMALL.what), []
     for t in range(3):
-        attention, memory = SURE.guide.attend(t, memory, IMAGE, canvas, latest)
+        attention, state = SURE.attention.attend(t, state, IMAGE, canvas, latest)
         where, what = attention.where, SURE.recognise(IMAGE, SURE.window(steps.where[t]))
         loc, scale = prior.loc + prior.scale * where.loc, prior.scale * where.scale
         found.append(((loc, scale), (what.loc, what.scale)))
@@ -160,7 +160,7 @@ def test_no_gradient_goes_through_the_canvas_to_where_later_steps_attend(word):
 
 
 def beginning(loss, example):
-    """The memory before the first step."""
+    """The state before the first step."""
     return jax.jit(lambda key: loss.init(MODEL, example, key))(jr.key(0))
 
 
@@ -171,13 +171,13 @@ def compiled(loss):
 def mean_gradient(word, draws):
     """Of the bound in the bias of the count's logits, at one image."""
     loss = expectation(negative_elbo, word)
-    memory = beginning(loss, IMAGE)
+    state = beginning(loss, IMAGE)
     batch = jnp.broadcast_to(IMAGE, (draws, *IMAGE.shape))
 
     def value(bias, batch):
-        return loss(eqx.tree_at(lambda m: m.guide.count.bias, MODEL, bias), memory, batch, jr.key(4))[0]
+        return loss(eqx.tree_at(lambda m: m.attention.count.bias, MODEL, bias), state, batch, jr.key(4))[0]
 
-    return jax.jit(jax.grad(value))(MODEL.guide.count.bias, batch)
+    return jax.jit(jax.grad(value))(MODEL.attention.count.bias, batch)
 
 
 @pytest.fixture(scope="module")
@@ -232,16 +232,16 @@ def exercise(**weights):
 def test_practising_on_a_real_scene_alone_is_the_bound():
     loss, plain = expectation(practise, "exact"), expectation(negative_elbo, "exact")
     batch = jax.tree.map(lambda x: x[None], exercise(real=1.0))
-    memory = beginning(loss, exercise(real=1.0))
-    wanted, _ = compiled(plain)(MODEL, memory, IMAGE[None], jr.key(1))
-    assert np.isclose(compiled(loss)(MODEL, memory, batch, jr.key(1))[0], wanted)
+    state = beginning(loss, exercise(real=1.0))
+    wanted, _ = compiled(plain)(MODEL, state, IMAGE[None], jr.key(1))
+    assert np.isclose(compiled(loss)(MODEL, state, batch, jr.key(1))[0], wanted)
 
 
 def test_practising_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with_both():
     loss, shift = expectation(practise, "exact"), jnp.array([0.0, 2.0, -1.0, 0.5])
     example = exercise(real=1.0, sharpness=0.4)._replace(prior_shift=shift)
-    batch, memory = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
-    value, info = compiled(loss)(SURE, memory, batch, jr.key(5))
+    batch, state = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
+    value, info = compiled(loss)(SURE, state, batch, jr.key(5))
     (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
     steps = rolled_out(particle)
     q = Stopping(0.4 * steps.go_on)
@@ -254,8 +254,8 @@ def test_a_sum_scene_is_forced_to_be_explained_by_its_objects(m):
     """With nothing to be told apart, it costs a quarter of minus the bound of a q(count) sure of m."""
     loss = expectation(practise, "exact")
     example = exercise(sum=1.0, contrast=0.0, summands=m)
-    batch, memory = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
-    value, _ = compiled(loss)(SURE, memory, batch, jr.key(5))
+    batch, state = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
+    value, _ = compiled(loss)(SURE, state, batch, jr.key(5))
     (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
     assert np.isclose(value, -0.25 * joints_by_hand(rolled_out(particle))[m])
 
@@ -275,7 +275,7 @@ def test_contrast_alone_is_best_where_q_is_the_density_ratio(m):
 
     def cost(shift):
         logits = before.at[m - 1].set(shift)
-        model = eqx.tree_at(lambda m: m.guide.count.bias, MODEL, MODEL.guide.count.bias + logits)
+        model = eqx.tree_at(lambda m: m.attention.count.bias, MODEL, MODEL.attention.count.bias + logits)
         both = [exercise(told=1.0, share=share, summands=m), exercise(sum=ratio, share=share, summands=m)]
         batch = jax.tree.map(lambda *x: jnp.stack(x), *both)
         value, info = loss(model, {"count": None}, batch, jr.key(1))

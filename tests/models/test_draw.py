@@ -77,15 +77,15 @@ def test_painting_starts_from_the_mean_picture():
 def test_the_bound_is_the_likelihood_of_the_last_canvas_less_every_step_s_divergence():
     draw = Samples(jr.key(2))
     cost, parts = negative_elbo(MODEL, IMAGE, draw)
-    memory, divergence, drawn, codes = MODEL.begin(), 0.0, [], []
+    state, divergence, drawn, codes = MODEL.begin(), 0.0, [], []
     for t in range(SMALL.glimpses):
-        q, memory, _ = MODEL.see(memory, IMAGE)
+        q, state, _ = MODEL.see(state, IMAGE)
         z = draw.at(jnp.asarray(t))("code", q)
         drawn.append(z)
         codes.append((z - q.loc) / q.scale)
         divergence += float(np.sum(0.5 * (q.loc**2 + q.scale**2 - 1) - np.log(q.scale)))
-        memory, _ = MODEL.paint(memory, z)
-    odds = np.asarray(memory.canvas, float)
+        state, _ = MODEL.paint(state, z)
+    odds = np.asarray(state.canvas, float)
     likelihood = np.sum(IMAGE * odds - np.logaddexp(0, odds))
     assert np.isclose(parts["kl"], divergence, rtol=1e-5)
     assert np.isclose(parts["log_likelihood"], likelihood, rtol=1e-5)

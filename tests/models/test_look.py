@@ -13,7 +13,7 @@ import pytest
 from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
-from subitize.models.air import AIR, GUIDES, Evidence
+from subitize.models.air import AIR, ATTENTION_NETWORKS, Evidence
 from subitize.models.look import look, look_closely, summed_up, without_the_others
 from subitize.models.reconsider import (
     carefully,
@@ -86,7 +86,7 @@ def test_steps_that_were_not_taken_are_not_called_invisible():
     np.testing.assert_allclose(look.posterior, POSTERIOR, atol=1e-6)
 
 
-@pytest.mark.parametrize("word", GUIDES)
+@pytest.mark.parametrize("word", ATTENTION_NETWORKS)
 def test_a_model_that_paints_black_sees_nothing(word):
     model = model_of(model=word)
     dark = eqx.tree_at(lambda m: m.decoder.layers[-1].bias, model, jnp.full(36, -60.0))
@@ -100,7 +100,7 @@ def dair(kind=AIR):
     """One that is inclined to go on."""
     settings = dataclasses.replace(SMALL, model="dair")
     model = jax.jit(lambda key: kind(settings, key=key))(jr.key(0))
-    return eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(5.0))
+    return eqx.tree_at(lambda m: m.attention.head.bias, model, jnp.zeros(8).at[1].set(5.0))
 
 
 def test_who_looks_again_never_explains_less():
@@ -124,7 +124,7 @@ def test_no_two_thoughts_of_whoever_looks_again_have_the_same_order():
     class Telling(AIR):
         def begin(self, image, draw):
             progress = super().begin(image, draw)
-            jax.debug.callback(lambda order: orders.append(tuple(np.ravel(order).tolist())), progress.memory)
+            jax.debug.callback(lambda order: orders.append(tuple(np.ravel(order).tolist())), progress.state)
             return progress
 
     model, telling = dair(), dair(Telling)
@@ -212,7 +212,9 @@ def test_an_object_costs_what_laplace_says():
             sites[name] = dist
             return dist.loc
 
-    attention, _ = model.guide.attend(0, model.guide.begin(IMAGE, Means()), IMAGE, 0 * IMAGE, jnp.zeros(6))
+    attention, _ = model.attention.attend(
+        0, model.attention.begin(IMAGE, Means()), IMAGE, 0 * IMAGE, jnp.zeros(6)
+    )
     step = model.infer(IMAGE, attention, Noted())
     pairs = (sites["where"], model.prior_where()), (sites["what"], model.prior_what())
     halves = [
@@ -232,14 +234,14 @@ def test_the_evidence_is_that_of_its_count():
     assert np.isclose(jitted_evidence(model, IMAGE, found), wanted)
 
 
-def test_only_who_is_restless_looks_again():
+def test_only_a_stochastic_network_looks_again():
     with pytest.raises(UsageError, match="would see the same"):
         model_of().extended(looks=2)
     with pytest.raises(UsageError, match="at least once"):
         dair().extended(looks=0)
 
 
-@pytest.mark.parametrize("word", GUIDES)
+@pytest.mark.parametrize("word", ATTENTION_NETWORKS)
 def test_objects_seen_without_the_others_leave_less_unexplained(word):
     model = model_of(model=word)
     found = calm_sight(model)
@@ -269,7 +271,7 @@ def test_close_looks_differ_by_their_windows_alone():
 
 
 def test_at_a_close_look_every_step_has_a_window_of_its_own():
-    """Before training a guide means nearly the same at every step."""
+    """Before training an attention network means nearly the same at every step."""
     model = model_of()
     looks = jitted_look(model, IMAGE), jitted_close_look(model, IMAGE, jr.key(3))
     calm, close = (np.ptp(seen.boxes, axis=0) for seen in looks)
@@ -303,7 +305,7 @@ def test_what_no_patch_explains_as_well_is_left_as_it_is():
 def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
     """The rest stays, the bound rises, and divergences follow the means."""
     model = model_of(model="dair", max_objects=5)
-    model = eqx.tree_at(lambda m: m.guide.head.bias, model, jnp.zeros(8).at[1].set(9.0))
+    model = eqx.tree_at(lambda m: m.attention.head.bias, model, jnp.zeros(8).at[1].set(9.0))
     found = calm_sight(model)
     assert found.taken == 5
     found = found._replace(posterior=jnp.full(6, 0.1).at[count].set(0.5))

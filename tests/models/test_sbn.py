@@ -61,9 +61,9 @@ CASES += [(negative_elbo, "exact", "mean"), (negative_elbo, "vimco", "iwae(k=2)"
 @pytest.mark.parametrize(("cost", "word", "objective"), CASES)
 def test_estimators_agree_with_the_sum(cost, word, objective):
     loss = expectation(cost, word, objective)
-    memory = loss.init(MODEL, X, jr.key(0))
+    state = loss.init(MODEL, X, jr.key(0))
     batch = jnp.broadcast_to(X, (4000, 3))
-    run = jax.jit(jax.value_and_grad(lambda model, key: loss(model, memory, batch, key)[0]))
+    run = jax.jit(jax.value_and_grad(lambda model, key: loss(model, state, batch, key)[0]))
     found = [run(MODEL, key) for key in jr.split(jr.key(1), 12)]
     wanted = jax.jit(jax.value_and_grad(summed), static_argnums=1)(MODEL, objective)
     for leaves in zip(*map(jax.tree.leaves, [wanted, *found]), strict=True):

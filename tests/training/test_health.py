@@ -19,7 +19,7 @@ PICTURES = jnp.zeros((80, 24, 24, 1)).at[jnp.arange(80), jr.randint(jr.key(1), (
 
 
 def biased(logit):
-    return eqx.tree_at(lambda m: m.guide.count.bias, MODEL, jnp.full(3, logit))
+    return eqx.tree_at(lambda m: m.attention.count.bias, MODEL, jnp.full(3, logit))
 
 
 def test_a_model_that_sees_nothing_has_failed():
@@ -127,6 +127,6 @@ def test_a_diagnosis_measures_windows_and_what_is_left_unexplained():
     assert found[:4] == signs(biased(30.0), PICTURES, 2)
     assert found.oversize == pytest.approx(1, abs=0.25)
     assert found.unexplained is None, "it is at the most that it can see, and so is not stuck"
-    one = eqx.tree_at(lambda m: m.guide.count.bias, MODEL, jnp.array([30.0, -30.0, -30.0]))
+    one = eqx.tree_at(lambda m: m.attention.count.bias, MODEL, jnp.array([30.0, -30.0, -30.0]))
     assert diagnose(one, PICTURES, 2).unexplained == 1.0
     assert "run_stuck_below_max" in diagnose(one, PICTURES, 2).flags

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 from subitize.core.errors import CheckpointError
 from subitize.core.interfaces import DataSpec
 from subitize.core.optimizer import Optimizer
-from subitize.counter.options import AIROptions
+from subitize.counter.options import AIROptions, Eslami2016Options
 from subitize.evaluation.held_out import evaluate
 from subitize.models.air import AIR
 from subitize.training import Recipe, Run
@@ -62,6 +62,21 @@ def test_weights_from_before_there_was_a_registry_open(path, model):
     read = read_weights(path)
     assert (read.settings, read.data, read.diagnostics) == (OPTIONS, DATA, {})
     assert eqx.tree_equal(read.params(LEARNER), model)
+
+
+def test_weights_with_the_names_of_an_earlier_release_open(tmp_path):
+    options = Eslami2016Options(**dataclasses.asdict(OPTIONS))
+    learner = options.learner(DATA, Optimizer(), 10)
+    model, path = AIR(options.settings(DATA), key=jr.key(0)), tmp_path / "weights.safetensors"
+    save_weights(path, options, DATA, model)
+    arrays = {name.replace(".attention.", ".guide."): array for name, array in load_file(path).items()}
+    assert arrays.keys() != load_file(path).keys()
+    path.write_bytes(save(arrays))
+    rewrite(path, model="published")
+    read = read_weights(path)
+    assert read.settings == options
+    assert eqx.tree_equal(read.params(learner), model)
+    assert Recipe.of("published") == Recipe.of("eslami2016")
 
 
 @pytest.mark.parametrize("field", VALUES)

@@ -26,7 +26,7 @@ def extrapolation(lab: Lab) -> Finding:
     values = {
         "dair_three": unseen(found["dair"], 3, (0, 1, 2)),
         "dair_four": unseen(found["dair"], 4, (0, 1, 2)),
-        "published_three": unseen(found["published"], 3, (0, 1, 2)),
+        "eslami2016_three": unseen(found["eslami2016"], 3, (0, 1, 2)),
     }
     return Finding(values, summary(found), picture(lab, (0, 1, 2), 3, tuple(found)))
 
@@ -37,7 +37,7 @@ def interpolation(lab: Lab) -> Finding:
     found = {way: tested(lab, way, (0, 1, 3), counts_shown) for way in ways(lab) if way != "air"}
     values = {
         "dair_two": unseen(found["dair"], 2, (0, 1, 3)),
-        "published_two": unseen(found["published"], 2, (0, 1, 3)),
+        "eslami2016_two": unseen(found["eslami2016"], 2, (0, 1, 3)),
     }
     return Finding(values, summary(found), picture(lab, (0, 1, 3), 2, tuple(found)))
 
@@ -98,7 +98,7 @@ CLAIMS = (
         {
             "dair_three": Condition("DAIR, three digits counted right (%)", "about 80", 85),
             "dair_four": Condition("DAIR, four digits counted right (%)", "", 85),
-            "published_three": Condition("the paper's AIR, three digits (%)", "about 0", 20, at_most=True),
+            "eslami2016_three": Condition("the paper's AIR, three digits (%)", "about 0", 20, at_most=True),
         },
         90,
         SEEDS,
@@ -110,7 +110,7 @@ CLAIMS = (
         SOURCE,
         {
             "dair_two": Condition("DAIR, two digits counted right (%)", "about 95", 95),
-            "published_two": Condition("the paper's AIR, two digits (%)", "about 60", 80, at_most=True),
+            "eslami2016_two": Condition("the paper's AIR, two digits (%)", "about 60", 80, at_most=True),
         },
         90,
         SEEDS,

@@ -34,7 +34,7 @@ SEEN = (1, 2, 3, 4)  # objects in the scenes that are looked at
 STEPS = 4  # that are taken in each of them
 PICTURES = 1000  # of each count
 BATCH = 250
-WAYS = ("published", "dair")
+WAYS = ("eslami2016", "dair")
 SEEDS = (0, 1, 2, 3, 4)
 
 
@@ -44,13 +44,13 @@ class Course(NamedTuple):
     go_on: Float[Array, " steps"]  # probability of one more object
     centres: Float[Array, "steps 2"]  # x, y of the windows, in pixels
     latest: Float[Array, "steps latents"]  # where and what, as the next step sees them
-    memory: PyTree  # after the step, of the guide
+    memory: PyTree  # after the step, of the attention network
 
 
 def stopping(lab: Lab) -> Finding:
     """What makes it stop?"""
     answers = {way: asked(lab, way) for way in WAYS}
-    own = answers["published"]
+    own = answers["eslami2016"]
     values = {
         "two_after_one": [found["second"]["2 after 1"] for found in own],
         "one_after_two": [found["second"]["1 after 2"] for found in own],
@@ -86,7 +86,7 @@ def answered(lab: Lab, way: str, seed: int) -> dict[str, Any]:
             n: percent(attended(course.centres[:, :n], scenes[n].boxes) == n) for n, course in courses.items()
         },
     }
-    if way == "published":
+    if way == "eslami2016":
         others = {n: jax.tree.map(lambda leaf: np.roll(leaf, 1, 0), c.memory) for n, c in courses.items()}
 
         def after(n: int, other: int, step: int, taken: int) -> float:
@@ -123,7 +123,7 @@ def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
         step, progress = model.advance(t, progress, image, Means())
         window = model.window(step.where)
         centre = jnp.stack([window.x, window.y])
-        steps.append(Course(jax.nn.sigmoid(step.go_on), centre, progress.latest, progress.memory))
+        steps.append(Course(jax.nn.sigmoid(step.go_on), centre, progress.latest, progress.state))
     return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
 
@@ -143,8 +143,8 @@ def patched(model: AIR, images: Array, latest: Array, own: PyTree, donor: PyTree
     def one(image, latest, own, donor):
         seen, _, _ = own
         _, output, cell = donor
-        attention, _ = model.guide.attend(0, (seen, output, cell), image, jnp.zeros_like(image), latest)
-        return jax.nn.sigmoid(attention.go_on)  # this guide asks neither the step's number nor the canvas
+        attention, _ = model.attention.attend(0, (seen, output, cell), image, jnp.zeros_like(image), latest)
+        return jax.nn.sigmoid(attention.go_on)  # it asks neither the step's number nor the canvas
 
     return jax.vmap(one)(images, latest, own, donor)
 

@@ -23,7 +23,7 @@ class Bench:
         on: programs to measure on; `subitize show` lists them.
         estimators: words to compare; all that serve, if not given.
         draws: of the gradient, per estimator.
-        burn_in: steps in which an estimator's memory learns first.
+        burn_in: steps in which an estimator's state learns first.
         seed: of weights and noise.
         json: print one JSON object instead of tables.
         out: picture to write, a new file; none if not given.

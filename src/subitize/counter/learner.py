@@ -35,8 +35,8 @@ class AIRLearner(GenerativeLearner):
     def score(self, params: AIR, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound and its parts, the count summed out, averaged over a batch."""
         loss = expectation(negative_elbo, "exact")
-        memory = loss.init(params, batch.image[0], key)
-        value, parts = loss(params, memory, batch.image, key)
+        estimator_state = loss.init(params, batch.image[0], key)
+        value, parts = loss(params, estimator_state, batch.image, key)
         return {"loss": value} | jax.tree.map(lambda x: x.mean(0), parts)
 
 

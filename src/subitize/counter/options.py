@@ -165,7 +165,7 @@ class DAIROptions(AIROptions):
 
 
 @dataclass(frozen=True)
-class PublishedOptions(AIROptions):
+class Eslami2016Options(AIROptions):
     """Attend, infer, repeat with the recurrent network of Eslami et al. (2016)."""
 
-    attention: ClassVar[str] = "published"
+    attention: ClassVar[str] = "eslami2016"

@@ -41,9 +41,9 @@ def bound(model: AIR, images: np.ndarray, seed: int = 0, batch: int = 100, first
 @eqx.filter_jit
 def costs_of(loss, model: AIR, images: Array, key: Array, first: Array) -> Array:
     """Minus the bound of each picture of one batch, the first of which has number `first`."""
-    memory = loss.init(model, images[0], key)
+    estimator_state = loss.init(model, images[0], key)
 
     def one(image, number):
-        return loss(model, memory, image[None], jr.fold_in(key, number))[0]
+        return loss(model, estimator_state, image[None], jr.fold_in(key, number))[0]
 
     return jax.vmap(one)(images, first + jnp.arange(len(images)))

@@ -40,7 +40,7 @@ from subitize.gradients.estimators.vimco import VIMCO
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.measure import Profiler, Row, profile, table
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
-from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation, memory_optimizer
+from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, estimator_optimizer, expectation
 
 __all__ = [
     "ARM",
@@ -87,8 +87,8 @@ __all__ = [
     "choose",
     "delta",
     "ema",
+    "estimator_optimizer",
     "expectation",
-    "memory_optimizer",
     "muprop",
     "nvil",
     "profile",

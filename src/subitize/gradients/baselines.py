@@ -3,10 +3,10 @@
 Subtracting a baseline that does not depend on the draw leaves a score-function gradient unbiased,
 because E[∂ log p(z; φ)/∂φ] = 0, and takes away the variance of what it predicts.
 
-Each baseline is (init, predict, loss): its memory, its prediction, and the loss whose gradient trains the
-memory. Running statistics are `Statistic` leaves: their loss is ½(1 - decay)(m - x)², so that a plain
+Each baseline is (init, predict, loss): its state, its prediction, and the loss whose gradient trains the
+state. Running statistics are `Statistic` leaves: their loss is ½(1 - decay)(m - x)², so that a plain
 gradient step of rate one *is* the exponential moving average m ← decay m + (1 - decay) x. See
-`subitize.gradients.memory_optimizer`.
+`subitize.gradients.estimator_optimizer`.
 """
 
 import abc
@@ -67,22 +67,22 @@ class AbstractBaseline(eqx.Module):
     reference: ClassVar[str] = "Williams 1992"
 
     def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> PyTree:
-        """Fresh memory."""
+        """Fresh state."""
         return None
 
     @abc.abstractmethod
-    def predict(self, memory: PyTree, site: Site) -> Array | float:
+    def predict(self, state: PyTree, site: Site) -> Array | float:
         """The expected cost."""
 
-    def loss(self, memory: PyTree, site: Site, cost: Array) -> Array | float:
-        """Loss whose gradient trains the memory."""
+    def loss(self, state: PyTree, site: Site, cost: Array) -> Array | float:
+        """Loss whose gradient trains the state."""
         return 0.0
 
 
 class Zero(AbstractBaseline):
     """No baseline."""
 
-    def predict(self, memory: PyTree, site: Site) -> float:
+    def predict(self, state: PyTree, site: Site) -> float:
         """Nothing is expected."""
         return 0.0
 
@@ -103,17 +103,17 @@ class RunningMean(AbstractBaseline):
         """Start at zero."""
         return Statistic(jnp.zeros(()))
 
-    def predict(self, memory: Statistic, site: Site) -> Array:
+    def predict(self, state: Statistic, site: Site) -> Array:
         """The running mean."""
-        return memory.mean
+        return state.mean
 
-    def loss(self, memory: Statistic, site: Site, cost: Array) -> Array:
+    def loss(self, state: Statistic, site: Site, cost: Array) -> Array:
         """Follow the cost."""
-        return memory.loss(cost, self.decay)
+        return state.loss(cost, self.decay)
 
 
-class LearnedMemory(eqx.Module):
-    """Memory of `Learned`: a network that predicts the cost in units of its running mean and spread."""
+class LearnedState(eqx.Module):
+    """State of `Learned`: a network that predicts the cost in units of its running mean and spread."""
 
     network: MLP
     scale: Scale
@@ -139,21 +139,21 @@ class Learned(AbstractBaseline):
         check_option("a learned baseline", "hidden", self.hidden, 1, whole=True)
         check_decay("a learned baseline", self.decay)
 
-    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> LearnedMemory:
+    def init(self, dist: PyTree, example: PyTree, key: PRNGKeyArray) -> LearnedState:
         """A fresh network for inputs of this size."""
         size = sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
-        return LearnedMemory(MLP((size, self.hidden, 1), key=key, last_scale=0.0), Scale.fresh())
+        return LearnedState(MLP((size, self.hidden, 1), key=key, last_scale=0.0), Scale.fresh())
 
-    def predict(self, memory: LearnedMemory, site: Site) -> Array:
+    def predict(self, state: LearnedState, site: Site) -> Array:
         """The network's prediction, in the unit of the cost."""
-        mean, deviation = memory.scale.unit()
-        return mean + deviation * memory.network(context(site.dist, site.example))[0]
+        mean, deviation = state.scale.unit()
+        return mean + deviation * state.network(context(site.dist, site.example))[0]
 
-    def loss(self, memory: LearnedMemory, site: Site, cost: Array) -> Array:
+    def loss(self, state: LearnedState, site: Site, cost: Array) -> Array:
         """Squared error in units of the running deviation, and the two running statistics."""
-        mean, deviation = memory.scale.unit()
-        error = memory.network(context(site.dist, site.example))[0] - (cost - mean) / deviation
-        return 0.5 * error**2 + memory.scale.loss(cost, self.decay)
+        mean, deviation = state.scale.unit()
+        error = state.network(context(site.dist, site.example))[0] - (cost - mean) / deviation
+        return 0.5 * error**2 + state.scale.loss(cost, self.decay)
 
 
 def context(dist: PyTree, example: PyTree) -> Float[Array, " context"]:

@@ -64,7 +64,7 @@ def choose(
         hysteresis: share of the current work.
         allow_biased: whether biased estimators may be chosen; never by themselves.
         draws: of the gradient, per candidate.
-        burn_in: steps in which an estimator's memory learns first.
+        burn_in: steps in which an estimator's state learns first.
 
     Raises:
         SiteError: nothing that was allowed serves a site.
@@ -86,7 +86,7 @@ class Chooser:
 
     Early in training variances change fast, and so may the choice; later, less and less. The first choice
     compiles every candidate, the next ones nothing. A new policy is another loss: compile it anew, and give
-    its estimators fresh memory by `loss.init`.
+    its estimators fresh state by `loss.init`.
 
     Args:
         cost: the program.

@@ -75,12 +75,12 @@ class Draw:
         self,
         direct: Mapping[str, AbstractDirect],
         sites: Mapping[str, Lanes],
-        memory: Mapping[str, PyTree],
+        estimator_state: Mapping[str, PyTree],
         noise: Noise,
         lane: Array,
         nudges: Mapping[str, Array],
     ):
-        self.direct, self.sites, self.memory = direct, sites, memory
+        self.direct, self.sites, self.estimator_state = direct, sites, estimator_state
         self.noise, self.lane, self.nudges = noise, lane, nudges
         self.records: dict[str, Record] = {}
 
@@ -93,7 +93,7 @@ class Draw:
         noise = self.noise(name, dist, lanes.estimator.samples)
         stopped = jax.lax.stop_gradient(dist)
         base = stopped.transport(noise[0])
-        alternatives = lanes.estimator.alternatives(self.memory[name], stopped, noise)
+        alternatives = lanes.estimator.alternatives(self.estimator_state[name], stopped, noise)
         table = jnp.concatenate([base[None], alternatives])
         value = table[jnp.asarray(lanes.row)[self.lane]]
         value = self._smooth_after_smooth(dist, noise[0], value)
@@ -113,7 +113,7 @@ class Draw:
             if not lanes.estimator.smooth:
                 continue
             if isinstance(dist, AbstractFinite):
-                smooth = lanes.estimator.later(self.memory[earlier], dist, noise)
+                smooth = lanes.estimator.later(self.estimator_state[earlier], dist, noise)
             else:
                 smooth = dist.transport(noise)
             value = jnp.where(jnp.asarray(lanes.row > 0)[self.lane], smooth, value)

@@ -5,7 +5,7 @@ A program `cost(model, example, draw)` sees one example, draws what is random by
 
     value                       an unbiased estimate of E[F(cost)], F the objective,
     gradient w.r.t. the model   an unbiased estimate of the gradient of E[F(cost)],
-    gradient w.r.t. the memory  trains baselines and control variates,
+    gradient w.r.t. the estimator_state  trains baselines and control variates,
 
 so that one ordinary `jax.value_and_grad` does everything. It differentiates the surrogate
 
@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
     value: Float[Array, ""]
     zero: Float[Array, ""]  # value zero, gradient (∂φ/∂θ)ᵀ g
-    loss: Float[Array, ""]  # of the estimators' memory
+    loss: Float[Array, ""]  # of the estimators' state
     info: PyTree
 
 
@@ -74,7 +74,7 @@ class Expectation(eqx.Module):
         return self is other
 
     def init(self, model: PyTree, example: PyTree, key: PRNGKeyArray) -> dict[str, PyTree]:
-        """Fresh memory of all estimators, for programs that see examples like this one.
+        """Fresh state of all estimators, for programs that see examples like this one.
 
         Raises:
             SiteError, UsageError: the policy and the program do not fit together.
@@ -85,36 +85,38 @@ class Expectation(eqx.Module):
         return {name: e.init(dists[name], example, k) for (name, e), k in pairs}
 
     def __call__(
-        self, model: PyTree, memory: dict[str, PyTree], batch: PyTree, key: PRNGKeyArray
+        self, model: PyTree, estimator_state: dict[str, PyTree], batch: PyTree, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], PyTree]:
         """Mean over a batch: (value, info), info with the batch's leading axis.
 
         Args:
             model: what the program is differentiated with respect to; a pytree of arrays.
-            memory: from `init`, trained by its own gradient.
+            estimator_state: from `init`, trained by its own gradient.
             batch: a pytree whose leaves have the examples along their first axis.
             key: all randomness of this call; consumed. Example i uses fold_in(key, i).
         """
         size = jax.tree.leaves(batch)[0].shape[0]
         keys = jax.vmap(lambda i: jr.fold_in(key, i))(jnp.arange(size))
-        return self.with_noise(model, memory, batch, KeyNoise(keys))
+        return self.with_noise(model, estimator_state, batch, KeyNoise(keys))
 
     def with_noise(
-        self, model: PyTree, memory: dict[str, PyTree], batch: PyTree, noise: Noise
+        self, model: PyTree, estimator_state: dict[str, PyTree], batch: PyTree, noise: Noise
     ) -> tuple[Float[Array, ""], PyTree]:
         """As `__call__`, with the noise of every site given: what the laws integrate over."""
         estimators, dists = self.sites(model, jax.tree.map(lambda x: x[0], batch))
         direct = {name: e for name, e in estimators.items() if isinstance(e, AbstractDirect)}
-        lanes = lay_out(estimators, memory, dists, self.objective.k)
+        lanes = lay_out(estimators, estimator_state, dists, self.objective.k)
 
-        def memory_loss(memory):
-            one = jax.vmap(lambda example, noise: self._outcome(model, memory, direct, lanes, example, noise))
+        def estimator_loss(estimator_state):
+            one = jax.vmap(
+                lambda example, noise: self._outcome(model, estimator_state, direct, lanes, example, noise)
+            )
             outcome = one(batch, noise)
             return outcome.loss.mean(), outcome
 
-        gradient, outcome = jax.grad(memory_loss, has_aux=True)(jax.lax.stop_gradient(memory))
+        gradient, outcome = jax.grad(estimator_loss, has_aux=True)(jax.lax.stop_gradient(estimator_state))
         value = jnp.mean(outcome.value + outcome.zero)
-        return value + zero_with_gradient(memory, gradient), outcome.info
+        return value + zero_with_gradient(estimator_state, gradient), outcome.info
 
     def sites(
         self, model: PyTree, example: PyTree
@@ -129,21 +131,21 @@ class Expectation(eqx.Module):
         found = discover(self.cost, model, example)
         return assign(self.policy, self.vocabulary, found.sites, found.looped, self.objective.k), found.sites
 
-    def evaluations(self, model: PyTree, memory: dict[str, PyTree], example: PyTree) -> int:
+    def evaluations(self, model: PyTree, estimator_state: dict[str, PyTree], example: PyTree) -> int:
         """How often the program is run per example: lanes times particles."""
         estimators, dists = self.sites(model, example)
-        lanes = lay_out(estimators, memory, dists, self.objective.k)
+        lanes = lay_out(estimators, estimator_state, dists, self.objective.k)
         return self.objective.k * (len(next(iter(lanes.values())).row) if lanes else 1)
 
-    def _outcome(self, model, memory, direct, sites: Mapping[str, Lanes], example, noise) -> Outcome:
+    def _outcome(self, model, estimator_state, direct, sites: Mapping[str, Lanes], example, noise) -> Outcome:
         """Run one example and let every site's estimator judge it."""
-        runs = self._runs(model, memory, direct, sites, example, noise)
+        runs = self._runs(model, estimator_state, direct, sites, example, noise)
         if not sites:
             nothing = jnp.zeros(())
             info = jax.tree.map(lambda x: x[:, 0].mean(0), runs.info)
             return Outcome(runs.live[:, 0].mean(), nothing, nothing, info)
         outcomes = [
-            one_site(name, lanes, memory[name], runs, example, self.objective)
+            one_site(name, lanes, estimator_state[name], runs, example, self.objective)
             for name, lanes in sites.items()
         ]
         stacked = jax.tree.map(lambda *x: jnp.stack(x), *outcomes)
@@ -154,7 +156,7 @@ class Expectation(eqx.Module):
             info=jax.tree.map(lambda x: x.mean(0), stacked.info),
         )
 
-    def _runs(self, model, memory, direct, sites: Mapping[str, Lanes], example, noise) -> Runs:
+    def _runs(self, model, estimator_state, direct, sites: Mapping[str, Lanes], example, noise) -> Runs:
         """Run the program on all lanes of all particles."""
         particles = noise.split(self.objective.k)
         total = len(next(iter(sites.values())).row) if sites else 1
@@ -165,7 +167,7 @@ class Expectation(eqx.Module):
         }
 
         def run(noise, lane, nudges):
-            draw = Draw(direct, sites, memory, noise, lane, nudges)
+            draw = Draw(direct, sites, estimator_state, noise, lane, nudges)
             cost, info = scalar_and_info(self.cost(model, example, draw))
             return cost, info, draw.records
 
@@ -214,7 +216,12 @@ LEAK = (
 
 
 def one_site(
-    name: str, lanes: Lanes, memory: PyTree, runs: Runs, example: PyTree, objective: AbstractObjective
+    name: str,
+    lanes: Lanes,
+    estimator_state: PyTree,
+    runs: Runs,
+    example: PyTree,
+    objective: AbstractObjective,
 ) -> Outcome:
     """What one site's estimator makes of the runs, over all particles."""
     dist, noise, table = jax.tree.map(lambda x: x[:, lanes.own[0]], runs.records[name])
@@ -224,7 +231,7 @@ def one_site(
         others = runs.costs[jnp.arange(particles - 1) + (jnp.arange(particles - 1) >= k), 0]
         held = jax.lax.stop_gradient(dist)
         site = Site(held, noise, table[lanes.rows], judged, slopes, example, others, objective)
-        return lanes.estimator.estimate(memory, site)
+        return lanes.estimator.estimate(estimator_state, site)
 
     slopes = runs.slopes[name][:, lanes.own] if name in runs.slopes else None
     judged = runs.judged[:, lanes.own]

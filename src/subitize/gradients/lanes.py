@@ -32,13 +32,13 @@ class Lanes(NamedTuple):
 
 def lay_out(
     estimators: Mapping[str, AbstractEstimator],
-    memory: Mapping[str, PyTree],
+    estimator_state: Mapping[str, PyTree],
     dists: Mapping[str, AbstractDistribution],
     particles: int,
 ) -> dict[str, Lanes]:
     """Number the lanes of all stochastic sites."""
     stochastic = {name: e for name, e in estimators.items() if not isinstance(e, AbstractDirect)}
-    tables = {name: abstract_values(e, memory[name], dists[name]) for name, e in stochastic.items()}
+    tables = {name: abstract_values(e, estimator_state[name], dists[name]) for name, e in stochastic.items()}
     has_base = particles > 1 or any(e.uses_base for e in stochastic.values())
     ends = int(has_base) + np.cumsum(
         [alternatives.shape[0] for _, alternatives in tables.values()], dtype=int
@@ -53,11 +53,13 @@ def lay_out(
     return sites
 
 
-def abstract_values(estimator: AbstractEstimator, memory: PyTree, dist: AbstractDistribution) -> tuple:
+def abstract_values(
+    estimator: AbstractEstimator, estimator_state: PyTree, dist: AbstractDistribution
+) -> tuple:
     """Shapes of one value and of the alternatives at a site, without computing anything."""
 
-    def values(memory, dist):
+    def values(estimator_state, dist):
         noise = jax.vmap(dist.noise)(jr.split(jr.key(0), estimator.samples))
-        return dist.transport(noise[0]), estimator.alternatives(memory, dist, noise)
+        return dist.transport(noise[0]), estimator.alternatives(estimator_state, dist, noise)
 
-    return jax.eval_shape(values, memory, dist)
+    return jax.eval_shape(values, estimator_state, dist)

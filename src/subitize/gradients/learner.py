@@ -5,7 +5,7 @@ The one place where a model meets an estimator. A step is
     examples  =  transform(batch)                      what the program sees of it
     value, ∇  =  loss and its gradients there          `subitize.gradients.expectation`
     model     ←  model + s · optimizer(∇ model)        s scales the learning rate of a run that starts again
-    memory    ←  memory + optimizer'(∇ memory)         baselines and control variates
+    state     ←  state + optimizer'(∇ state)           of the estimators: baselines and control variates
 """
 
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.interfaces import Batch, Metrics
 from subitize.gradients.expectation import Expectation
-from subitize.gradients.vocabulary import memory_optimizer
+from subitize.gradients.vocabulary import estimator_optimizer
 
-ESTIMATOR_LR_FACTOR = 10.0  # learning rate of estimators' memory over the model's (Tucker et al. 2017)
+ESTIMATOR_LR_FACTOR = 10.0  # learning rate of estimators' state over the model's (Tucker et al. 2017)
 
 
 class BatchTransform(NamedTuple):
@@ -52,9 +52,9 @@ class GradientState(NamedTuple):
 
     step: Int[Array, ""]  # completed updates
     model: PyTree
-    memory: PyTree  # of the estimators
+    estimator_state: PyTree  # of the estimators
     optimizer: PyTree
-    memory_optimizer: PyTree
+    estimator_optimizer: PyTree
     buffer: PyTree  # of the batch transform
     learning_rate_scale: Float[Array, ""]
 
@@ -67,7 +67,7 @@ class GradientLearner:
         build: (key, first batch) -> model.
         loss: the expectation over the program.
         optimizer: of the model.
-        learning_rate: the model's first, from which that of the estimators' memory follows.
+        learning_rate: the model's first, from which that of the estimators' state follows.
         transform: makes the program's examples of a batch.
     """
 
@@ -78,22 +78,22 @@ class GradientLearner:
     transform: BatchTransform = IMAGES
 
     @property
-    def memory_optimizer(self) -> optax.GradientTransformation:
-        """The optimizer of the estimators' memory."""
-        return memory_optimizer(ESTIMATOR_LR_FACTOR * self.learning_rate)
+    def estimator_optimizer(self) -> optax.GradientTransformation:
+        """The optimizer of the estimators' state."""
+        return estimator_optimizer(ESTIMATOR_LR_FACTOR * self.learning_rate)
 
     def init(
         self, key: PRNGKeyArray, batch: Batch, *, learning_rate_scale: float | Array = 1.0
     ) -> GradientState:
         """The state before the first step."""
-        model_key, memory_key = jr.split(key)
+        model_key, estimator_key = jr.split(key)
         model, buffer = self.build(model_key, batch), self.transform.init(batch)
         step = jnp.zeros((), jnp.int32)
         examples = self.transform.examples(buffer, batch, step, key)
-        memory = self.loss.init(model, jax.tree.map(lambda x: x[0], examples), memory_key)
-        optimizers = self.optimizer.init(model), self.memory_optimizer.init(memory)
+        estimator_state = self.loss.init(model, jax.tree.map(lambda x: x[0], examples), estimator_key)
+        optimizers = self.optimizer.init(model), self.estimator_optimizer.init(estimator_state)
         scale = jnp.asarray(learning_rate_scale, batch.image.dtype)
-        return GradientState(step, model, memory, *optimizers, buffer, scale)
+        return GradientState(step, model, estimator_state, *optimizers, buffer, scale)
 
     def step(self, state: GradientState, batch: Batch, key: PRNGKeyArray) -> tuple[GradientState, Metrics]:
         """The state after one update.
@@ -103,23 +103,25 @@ class GradientLearner:
         examples_key, noise_key = jr.split(key)
         examples = self.transform.examples(state.buffer, batch, state.step, examples_key)
         differentiate = jax.value_and_grad(self.loss, argnums=(0, 1), has_aux=True)
-        (value, info), gradients = differentiate(state.model, state.memory, examples, noise_key)
+        (value, info), gradients = differentiate(state.model, state.estimator_state, examples, noise_key)
         info = jax.tree.map(lambda x: x[: batch.image.shape[0]], info)
         state = self._updated(state, *gradients)
         buffer = self.transform.update(state.buffer, batch, info)
         metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradients)} | means_of(info)
         return state._replace(step=state.step + 1, buffer=buffer), metrics
 
-    def _updated(self, state: GradientState, for_model: PyTree, for_memory: PyTree) -> GradientState:
-        """The state with its model and its estimators' memory moved."""
+    def _updated(self, state: GradientState, for_model: PyTree, for_estimators: PyTree) -> GradientState:
+        """The state with its model and its estimators' state moved."""
         change, optimizer = self.optimizer.update(for_model, state.optimizer, state.model)
         change = optax.tree.scale(state.learning_rate_scale, change)
-        lesson, memory_state = self.memory_optimizer.update(for_memory, state.memory_optimizer, state.memory)
+        lesson, optimizer_state = self.estimator_optimizer.update(
+            for_estimators, state.estimator_optimizer, state.estimator_state
+        )
         return state._replace(
             model=optax.apply_updates(state.model, change),
-            memory=optax.apply_updates(state.memory, lesson),
+            estimator_state=optax.apply_updates(state.estimator_state, lesson),
             optimizer=optimizer,
-            memory_optimizer=memory_state,
+            estimator_optimizer=optimizer_state,
         )
 
     def init_params(self, key: PRNGKeyArray, batch: Batch) -> PyTree:
@@ -133,8 +135,8 @@ class GradientLearner:
     def score(self, params: PyTree, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The loss and what the program reports, averaged over examples that it may not have seen."""
         examples = self.transform.examples(self.transform.init(batch), batch, jnp.zeros((), jnp.int32), key)
-        memory = self.loss.init(params, jax.tree.map(lambda x: x[0], examples), key)
-        value, info = self.loss(params, memory, examples, key)
+        estimator_state = self.loss.init(params, jax.tree.map(lambda x: x[0], examples), key)
+        value, info = self.loss(params, estimator_state, examples, key)
         return {"loss": value} | means_of(info)
 
 

@@ -11,7 +11,7 @@ again and again at the same model:
     work        (variance + data) × time: averaging n gradients of fresh batches divides the first by n and
                 multiplies the second by it, so less work is a better gradient for the same time.
 
-Without the data's share a slow method without noise would always win. An estimator with memory first learns
+Without the data's share a slow method without noise would always win. An estimator with a state first learns
 at the fixed model for a while, from the very batch it is then measured on: a large network may know it better
 than it would know others.
 
@@ -115,7 +115,7 @@ def profile(
         objective: as for `expectation`.
         draws: of the gradient, per candidate; the reference, which sums over all values of a small site, is
             pathwise where that is possible, and else leave-one-out, gets four times as many.
-        burn_in: steps in which an estimator's memory learns first.
+        burn_in: steps in which an estimator's state learns first.
 
     Returns:
         A row for each site and candidate that serves it, in the order of `candidates`.

@@ -1,6 +1,6 @@
 """Meter: what is the gradient of one loss like, at one model? Its mean, its variance, and its time.
 
-The gradient is drawn in chunks by one compiled function, which can also let the estimators' memory learn, and
+The gradient is drawn in chunks by one compiled function, which can also let the estimators' state learn, and
 draw the examples anew: all of it is compiled once, for whatever model is measured next.
 """
 
@@ -16,9 +16,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.gradients.expectation import Expectation
-from subitize.gradients.vocabulary import memory_optimizer
+from subitize.gradients.vocabulary import estimator_optimizer
 
-MEMORY_RATE = 3e-3  # at which estimators learn before they are judged
+ESTIMATOR_RATE = 3e-3  # at which estimators learn before they are judged
 
 
 class Moments(NamedTuple):
@@ -32,8 +32,8 @@ class Moments(NamedTuple):
 class Drawing(NamedTuple):
     """What changes while gradients are drawn."""
 
-    memory: dict[str, PyTree]
-    tutor: PyTree  # state of the memory's optimizer
+    estimator_state: dict[str, PyTree]
+    tutor: PyTree  # state of the state's optimizer
     total: Float[Array, " parameters"]  # of gradients, less a centre
     square: Float[Array, ""]  # of their norms
 
@@ -46,12 +46,12 @@ class Meter:
         chunk: draws per call.
 
     Attributes:
-        memory: of the loss's estimators, as far as it has learned.
+        estimator_state: of the loss's estimators, as far as it has learned.
     """
 
     def __init__(self, loss: Expectation, chunk: int):
         self.loss, self.chunk = loss, chunk
-        self.tutor = memory_optimizer(MEMORY_RATE)
+        self.tutor = estimator_optimizer(ESTIMATOR_RATE)
         self.draws: Callable | None = None
         self.drawn = 0  # gradients
 
@@ -62,17 +62,17 @@ class Meter:
         directions: Float[Array, "projections parameters"],
         key: PRNGKeyArray,
     ) -> "Meter":
-        """Turn to a model and a batch, with fresh memory; compile for their shapes if that was never done.
+        """Turn to a model and a batch, with fresh state; compile for their shapes if that was never done.
 
         Args:
             model: where to measure.
             batch: examples along the first axis.
             directions: on which every gradient is projected.
-            key: of the memory's start.
+            key: of the state's start.
         """
         self.given = model, batch, directions
-        self.memory = self.loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
-        self.tutor_state = self.tutor.init(self.memory)
+        self.estimator_state = self.loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
+        self.tutor_state = self.tutor.init(self.estimator_state)
         self.nowhere = jnp.zeros(directions.shape[1])
         self.times: list[float] = []  # seconds of a gradient in each call
         if self.draws is None:
@@ -83,19 +83,19 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """Median time of a gradient, in model and memory, as in training."""
+        """Median time of a gradient, in model and estimators, as in training."""
         return float(np.median(self.times))
 
     def evaluations(self) -> int:
         """Runs of the program per example."""
         model, batch, _ = self.given
-        return self.loss.evaluations(model, self.memory, jax.tree.map(lambda x: x[0], batch))
+        return self.loss.evaluations(model, self.estimator_state, jax.tree.map(lambda x: x[0], batch))
 
     def learn(self, key: PRNGKeyArray, draws: int) -> None:
-        """Let the memory learn from so many draws, if there is any."""
-        if jax.tree.leaves(self.memory):
+        """Let the state learn from so many draws, if there is any."""
+        if jax.tree.leaves(self.estimator_state):
             learned = self._draw(key, draws, self.nowhere, learning=True)[0]
-            self.memory, self.tutor_state = learned.memory, learned.tutor
+            self.estimator_state, self.tutor_state = learned.estimator_state, learned.tutor
 
     def read(self, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False) -> Moments:
         """Moments of the gradient.
@@ -114,7 +114,7 @@ class Meter:
         return Moments(centre + away, variance, projected)
 
     def _start(self) -> Drawing:
-        return Drawing(self.memory, self.tutor_state, self.nowhere, jnp.zeros(()))
+        return Drawing(self.estimator_state, self.tutor_state, self.nowhere, jnp.zeros(()))
 
     def _draw(self, key, draws, centre, *, learning=False, resample=False) -> tuple[Drawing, Array]:
         """Draw in whole chunks."""
@@ -138,14 +138,14 @@ def one_draw(loss, tutor, model, batch, directions, drawing, keys, centre, learn
         row_key, noise_key = jr.split(key)
         rows = jnp.where(resample, jr.randint(row_key, (size,), 0, size), jnp.arange(size))
         examples = jax.tree.map(lambda x: x[rows], batch)
-        value = lambda model, memory: loss(model, memory, examples, noise_key)[0]  # noqa: E731
-        for_model, for_memory = jax.grad(value, argnums=(0, 1))(model, drawing.memory)
-        change, learned = tutor.update(for_memory, drawing.tutor, drawing.memory)
-        taught = jax.tree.map(jnp.add, drawing.memory, change), learned
+        value = lambda model, estimator_state: loss(model, estimator_state, examples, noise_key)[0]  # noqa: E731
+        for_model, for_estimators = jax.grad(value, argnums=(0, 1))(model, drawing.estimator_state)
+        change, learned = tutor.update(for_estimators, drawing.tutor, drawing.estimator_state)
+        taught = jax.tree.map(jnp.add, drawing.estimator_state, change), learned
         pick = lambda new, old: jnp.where(learning, new, old)  # noqa: E731
-        memory, state = jax.tree.map(pick, taught, (drawing.memory, drawing.tutor))
+        estimator_state, state = jax.tree.map(pick, taught, (drawing.estimator_state, drawing.tutor))
         away = ravel_pytree(for_model)[0] - centre
-        drawing = Drawing(memory, state, drawing.total + away, drawing.square + away @ away)
+        drawing = Drawing(estimator_state, state, drawing.total + away, drawing.square + away @ away)
         return drawing, directions @ away
 
     return step, drawing, keys

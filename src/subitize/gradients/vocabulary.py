@@ -81,8 +81,8 @@ def expectation(
         objective: "mean", "iwae(k=5)", or an objective.
 
     Returns:
-        `loss`, with `loss.init(model, example, key) -> memory` and
-        `loss(model, memory, batch, key) -> (value, info)`.
+        `loss`, with `loss.init(model, example, key) -> estimator_state` and
+        `loss(model, estimator_state, batch, key) -> (value, info)`.
 
     Raises:
         UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
@@ -92,13 +92,13 @@ def expectation(
     return Expectation(cost, policy, chosen, ESTIMATORS)
 
 
-def memory_optimizer(learning_rate: float) -> optax.GradientTransformation:
-    """Train estimators' memory: Adam for what is learned, a unit step for running statistics."""
+def estimator_optimizer(learning_rate: float) -> optax.GradientTransformation:
+    """Train estimators' state: Adam for what is learned, a unit step for running statistics."""
 
-    def labels(memory):
+    def labels(estimator_state):
         is_statistic = lambda x: isinstance(x, Statistic)  # noqa: E731
         label = lambda x: jax.tree.map(lambda _: "running" if is_statistic(x) else "learned", x)  # noqa: E731
-        return jax.tree.map(label, memory, is_leaf=is_statistic)
+        return jax.tree.map(label, estimator_state, is_leaf=is_statistic)
 
     return optax.partition(
         {"learned": optax.adam(learning_rate, b2=FORGET), "running": optax.sgd(1.0)}, labels

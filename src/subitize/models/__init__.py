@@ -2,11 +2,11 @@
 
 settings  what defines an attend, infer, repeat besides its weights
 air       attend, infer, repeat
-guide     what leads it from object to object
+attention network     what leads it from object to object
 sight     one roll-out, and how well it explains the picture
 look      what it sees in one picture
 reconsider  thinking again about what was seen
-dair      a guide that remembers no step, fed by the difference with the image
+dair      an attention network that remembers no step, fed by the difference with the image
 sums      what a picture of several things looks like, learned from pictures of one
 sbn       a sigmoid belief network
 draw      DRAW, which paints a picture stroke by stroke

@@ -12,8 +12,8 @@ logits with which each step would have gone on. Steps behind the count enter no 
     bound = log p(image | canvas_n) + log p(n) - log q(n) - Σ_{t≤n} KL_t
 
 can be summed over the N + 1 counts of a single roll-out. Its gradient is not followed through one path: by
-what it has painted a step changes what the next ones see, and guides are to take the canvas as it is. So even
-where the count is summed exactly, what trains the guide is the gradient with that path cut.
+what it has painted a step changes what the next ones see, and the attention network takes the canvas as it
+is. So even where the count is summed exactly, it is trained by the gradient with that path cut.
 
 Eslami, Heess, Weber, Tassa, Szepesvari, Kavukcuoglu and Hinton (2016), "Attend, infer, repeat: fast scene
 understanding with generative models".
@@ -41,13 +41,22 @@ from subitize.core.glimpse import Window, paint, read
 from subitize.core.interfaces import Draw
 from subitize.core.networks import MLP, deviation
 from subitize.core.words import spoken
-from subitize.models.dair import Difference
-from subitize.models.guide import AbstractGuide, Attention, Published, Recurrent
+from subitize.models.attention import (
+    AbstractAttention,
+    AttentionOutput,
+    Eslami2016Attention,
+    RecurrentAttention,
+)
+from subitize.models.dair import DifferenceAttention
 from subitize.models.settings import AIRSettings
 
 DARK = -2.0  # bias of the decoder's output: patches start dim, or the model learns to paint nothing
 MOST_CELLS = 2e7  # in the patches of one picture: four bytes each, and 16 pictures are looked at together
-GUIDES: dict[str, type[AbstractGuide]] = {"air": Recurrent, "published": Published, "dair": Difference}
+ATTENTION_NETWORKS: dict[str, type[AbstractAttention]] = {
+    "air": RecurrentAttention,
+    "eslami2016": Eslami2016Attention,
+    "dair": DifferenceAttention,
+}
 
 
 class Step(NamedTuple):
@@ -70,7 +79,7 @@ class Step(NamedTuple):
 class Progress(NamedTuple):
     """What one step leaves to the next."""
 
-    memory: PyTree  # of the guide
+    state: PyTree  # of the attention network
     canvas: Float[Array, "height width channels"]  # all patches painted so far
     latest: Float[Array, " latents"]  # where and what of the step before; zeros at first
 
@@ -84,7 +93,7 @@ class AIR(eqx.Module):
     """
 
     settings: AIRSettings = eqx.field(static=True)
-    guide: AbstractGuide
+    attention: AbstractAttention
     encoder: MLP
     decoder: MLP
     count_prior: AbstractCountPrior
@@ -93,7 +102,7 @@ class AIR(eqx.Module):
         s, keys = settings, jr.split(key, 11)
         cells = s.window**2 * s.channels
         self.settings = s
-        self.guide = GUIDES[s.model](s, keys[:8])
+        self.attention = ATTENTION_NETWORKS[s.model](s, keys[:8])
         self.encoder = MLP((cells, s.encoder, 2 * s.what), key=keys[8], last_scale=0.5)
         self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
         self.count_prior = spoken(s.count_prior, COUNT_PRIORS, "count prior")
@@ -106,8 +115,8 @@ class AIR(eqx.Module):
             looks: how often it looks at a picture, to find what explains it better.
 
         Raises:
-            UsageError: its guide knows only the steps it was trained for, or is not restless and would see
-                the same again; that is no number; or so many patches would be too much for the memory.
+            UsageError: its attention network knows only the steps of its training, or is not stochastic and
+                would see the same again; that is no number; or so many patches need too much memory.
         """
         s = self.settings
         room = int(MOST_CELLS / (s.height * s.width * s.channels))
@@ -119,15 +128,15 @@ class AIR(eqx.Module):
         longer = replace(s, max_objects=max_objects, looks=looks)
         if longer == s:
             return self
-        if looks > 1 and not self.guide.restless:
+        if looks > 1 and not self.attention.stochastic:
             raise UsageError(
                 f"The model '{s.model}' would see the same at every look. Those that look around: "
-                f"{', '.join(word for word, guide in GUIDES.items() if guide.restless)}."
+                f"{', '.join(name for name, own in ATTENTION_NETWORKS.items() if own.stochastic)}."
             )
-        if not self.guide.extends and max_objects != s.max_objects:
+        if not self.attention.extends and max_objects != s.max_objects:
             raise UsageError(
                 f"The model '{s.model}' was trained for {s.max_objects} steps and takes no others. Those "
-                f"that do: {', '.join(word for word, guide in GUIDES.items() if guide.extends)}."
+                f"that do: {', '.join(name for name, own in ATTENTION_NETWORKS.items() if own.extends)}."
             )
         if max_objects > room:
             raise UsageError(
@@ -187,27 +196,27 @@ class AIR(eqx.Module):
         return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
     def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> Progress:
-        """Before the first step: an empty canvas. A restless guide draws its `order`.
+        """Before the first step: an empty canvas. A stochastic attention network draws its `order`.
 
         It draws as steps do, whose sites are always pathwise: the policy speaks of the count alone.
         """
         nothing = jnp.zeros(3 + self.settings.what, image.dtype)
-        return Progress(self.guide.begin(image, draw.at(0)), jnp.zeros_like(image), nothing)
+        return Progress(self.attention.begin(image, draw.at(0)), jnp.zeros_like(image), nothing)
 
     def advance(
         self, t: int | Array, progress: Progress, image: Float[Array, "height width channels"], draw: Draw
     ) -> tuple[Step, Progress]:
         """Step t, from 0, as if its object were there; draws `where` and `what` with the step's own draw."""
-        memory, canvas, latest = progress
-        attention, memory = attend(self.guide, t, memory, image, jax.lax.stop_gradient(canvas), latest)
-        step = self.infer(image, attention, draw)
+        state, canvas, latest = progress
+        attended, state = attend(self.attention, t, state, image, jax.lax.stop_gradient(canvas), latest)
+        step = self.infer(image, attended, draw)
         canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
-        return step._replace(error=jnp.sum((image - canvas) ** 2)), Progress(memory, canvas, latest)
+        return step._replace(error=jnp.sum((image - canvas) ** 2)), Progress(state, canvas, latest)
 
-    def infer(self, image: Array, attention: Attention, draw: Draw) -> Step:
+    def infer(self, image: Array, attended: AttentionOutput, draw: Draw) -> Step:
         """One object: where it is, what it is, and how it looks."""
         prior = self.prior_where()
-        loc, scale = attention.where.loc, attention.where.scale
+        loc, scale = attended.where.loc, attended.where.scale
         q_where = Normal(prior.loc + prior.scale * loc, prior.scale * scale)
         where = draw("where", q_where)
         window = self.window(where)
@@ -215,7 +224,7 @@ class AIR(eqx.Module):
         what = draw("what", q_what)
         kl = q_where.kl(prior) + q_what.kl(self.prior_what())
         noise = sampled(q_where, prior) + sampled(q_what, self.prior_what())
-        return Step(attention.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
+        return Step(attended.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
 
     def dream(
         self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None
@@ -243,10 +252,10 @@ def sampled(q: Normal, prior: Normal) -> Float[Array, ""]:
 
 @jax.jit
 def attend(
-    guide: AbstractGuide, step: Array | int, memory: PyTree, image: Array, canvas: Array, latest: Array
-) -> tuple[Attention, PyTree]:
-    """What the guide attends to; traced once for all steps, so that a roll-out compiles sooner."""
-    return guide.attend(step, memory, image, canvas, latest)
+    network: AbstractAttention, step: Array | int, state: PyTree, image: Array, canvas: Array, latest: Array
+) -> tuple[AttentionOutput, PyTree]:
+    """What is attended to; traced once for all steps, so that a roll-out compiles sooner."""
+    return network.attend(step, state, image, canvas, latest)
 
 
 def negative_elbo(
@@ -257,8 +266,8 @@ def negative_elbo(
     Args:
         model: the AIR.
         image: what is seen.
-        draw: gives out the random values: `where` and `what` at each step, a restless guide's `order` at the
-            first, and `count`.
+        draw: gives out the random values: `where` and `what` at each step, `order` at the first if the
+            network is stochastic, and `count`.
 
     Returns:
         The cost, and its parts, to report.

@@ -19,9 +19,9 @@ network which sees the difference does. What makes it so here:
   s + o)) over i* and the cells next to it. It moves s and o alone: through log σ(go_on) what a place is worth
   would bend what it believes, and from go_on_i* the choice would learn that, where an empty place is attended
   to and rightly learns to say stop, places that are surer of going on deserve less;
-* it is restless. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step and
-  the same at all steps, so that of objects that deserve the same any may come first. Nobody infers o: its
-  posterior is its prior, and so it adds no term to the bound, which is averaged over it. The guide learns
+* it is stochastic. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step
+  and the same at all steps, so that of objects that deserve the same any may come first. Nobody infers o: its
+  posterior is its prior, and so it adds no term to the bound, which is averaged over it. The network learns
   from many orders, and may look at a picture again in another one.
 """
 
@@ -37,14 +37,14 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 from subitize.core.distributions import Normal
 from subitize.core.interfaces import Draw
 from subitize.core.networks import Linear, convolve, deviation
-from subitize.models.guide import SHARPNESS, AbstractGuide, Attention
+from subitize.models.attention import SHARPNESS, AbstractAttention, AttentionOutput
 from subitize.models.settings import AIRSettings
 
 CONVOLUTIONS = ((4, 24), (2, 48), (1, 64))  # (stride, channels)
 
 
-class Difference(AbstractGuide):
-    """No memory of steps: each sees what is not yet explained, and what is.
+class DifferenceAttention(AbstractAttention):
+    """A network without a state of its steps: each sees what is not yet explained, and what is.
 
     Args:
         settings: sizes.
@@ -56,7 +56,7 @@ class Difference(AbstractGuide):
     head: Linear  # of each cell: its wish, going on, and q(where) around the cell
     settings: AIRSettings = eqx.field(static=True)
     extends: ClassVar[bool] = True
-    restless: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = True
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         self.settings = settings
@@ -75,15 +75,15 @@ class Difference(AbstractGuide):
         return draw("order", Normal(self.order, jnp.full_like(self.order, self.settings.restlessness)))
 
     def attend(
-        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, PyTree]:
-        """Attend to the cell that deserves it most; `memory` is the order of places."""
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[AttentionOutput, PyTree]:
+        """Attend to the cell that deserves it most; `state` is the order of places."""
         cells = jnp.concatenate([image - canvas, canvas], -1)
         for convolution, (stride, _) in zip(self.convolutions, CONVOLUTIONS, strict=True):
             cells = convolve(convolution, cells, stride)
         wish, go_on, size, x, y, *scale = jnp.moveaxis(jax.vmap(jax.vmap(self.head))(cells), -1, 0)
         fixed = jax.lax.stop_gradient
-        deserved = fixed(jax.nn.log_sigmoid(go_on)) + wish + memory
+        deserved = fixed(jax.nn.log_sigmoid(go_on)) + wish + state
         chosen, near = neighbourhood(deserved)
         soft = jax.nn.softmax(SHARPNESS * deserved, (-2, -1), where=near)
         weights = chosen + (soft - fixed(soft))
@@ -91,7 +91,7 @@ class Difference(AbstractGuide):
         centre_x, centre_y = self.centres(*soft.shape)
         loc = jnp.stack([size, x + centre_x, y + centre_y])
         where = Normal(attended(loc), deviation(attended(jnp.stack(scale))))
-        return Attention(jnp.sum(chosen * go_on), where), memory
+        return AttentionOutput(jnp.sum(chosen * go_on), where), state
 
     def centres(self, rows: int, columns: int) -> tuple[Array, Array]:
         """Places (x, y) of every cell's centre, in standard units of the prior on places."""

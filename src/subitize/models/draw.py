@@ -94,7 +94,7 @@ class Glances(NamedTuple):
     write: Float[Array, "glimpses 4"]
 
 
-class Memory(NamedTuple):
+class DRAWState(NamedTuple):
     """What goes from step to step."""
 
     encoder: tuple[Array, Array]  # output and cell
@@ -135,40 +135,40 @@ class DRAW(eqx.Module):
         self.stroke = starting(stroke, broad(s.write, s.height, s.width, writes=True))
         self.start = jnp.zeros((s.height, s.width)) if mean is None else log_odds(mean)
 
-    def begin(self) -> Memory:
+    def begin(self) -> DRAWState:
         """Nothing seen, nothing painted."""
         nothing = jnp.zeros(self.settings.hidden), jnp.zeros(self.settings.hidden)
-        return Memory(nothing, nothing, self.start)
+        return DRAWState(nothing, nothing, self.start)
 
-    def see(self, memory: Memory, image: Float[Array, "height width"]) -> tuple[Normal, Memory, Array]:
-        """One step of the encoder: q(z), the memory with its new state, and the window that was read."""
-        s, said = self.settings, memory.decoder[0]
+    def see(self, state: DRAWState, image: Float[Array, "height width"]) -> tuple[Normal, DRAWState, Array]:
+        """One step of the encoder: q(z), the new state, and the window that was read."""
+        s, said = self.settings, state.decoder[0]
         filters = place(self.point(said), s.read, s.height, s.width)
-        missing = image - jax.nn.sigmoid(memory.canvas)
+        missing = image - jax.nn.sigmoid(state.canvas)
         reading = jnp.concatenate([filters.read(image).ravel(), filters.read(missing).ravel(), said])
-        output, cell = memory.encoder
-        state = lstm(self.encoder(jnp.concatenate([reading, output])), cell)
-        loc, scale = jnp.split(self.code(state[0]), 2)
-        return Normal(loc, deviation(scale)), memory._replace(encoder=state), filters.window
+        output, cell = state.encoder
+        lstm_state = lstm(self.encoder(jnp.concatenate([reading, output])), cell)
+        loc, scale = jnp.split(self.code(lstm_state[0]), 2)
+        return Normal(loc, deviation(scale)), state._replace(encoder=lstm_state), filters.window
 
-    def paint(self, memory: Memory, code: Float[Array, " code"]) -> tuple[Memory, Array]:
-        """One step of the decoder: the memory with its new state and canvas, and the window written to."""
-        s, (output, cell) = self.settings, memory.decoder
-        state = lstm(self.decoder(jnp.concatenate([code, output])), cell)
-        pointing, stroke = jnp.split(self.stroke(state[0]), [POINTING])
+    def paint(self, state: DRAWState, code: Float[Array, " code"]) -> tuple[DRAWState, Array]:
+        """One step of the decoder: the new state, and the window written to."""
+        s, (output, cell) = self.settings, state.decoder
+        lstm_state = lstm(self.decoder(jnp.concatenate([code, output])), cell)
+        pointing, stroke = jnp.split(self.stroke(lstm_state[0]), [POINTING])
         filters = place(pointing, s.write, s.height, s.width)
-        canvas = memory.canvas + filters.write(stroke.reshape(s.write, s.write))
-        return memory._replace(decoder=state, canvas=canvas), filters.window
+        canvas = state.canvas + filters.write(stroke.reshape(s.write, s.write))
+        return state._replace(decoder=lstm_state, canvas=canvas), filters.window
 
     def look(self, image: Float[Array, "height width"], draw: Draw | None = None) -> Glances:
         """Every step, with the codes that `draw` gives out; by default they are at their means."""
         draw = Means() if draw is None else draw
 
-        def step(memory, t):
-            q, memory, read = self.see(memory, image)
+        def step(state, t):
+            q, state, read = self.see(state, image)
             code = draw.at(t)("code", q)
-            memory, written = self.paint(memory, code)
-            return memory, Glances(code, jax.nn.sigmoid(memory.canvas), read, written)
+            state, written = self.paint(state, code)
+            return state, Glances(code, jax.nn.sigmoid(state.canvas), read, written)
 
         return jax.lax.scan(step, self.begin(), jnp.arange(self.settings.glimpses))[1]
 
@@ -176,9 +176,9 @@ class DRAW(eqx.Module):
         """Sample a picture: probabilities of its pixels after each step."""
         prior, samples = self.prior(), Samples(key)
 
-        def step(memory, t):
-            memory, _ = self.paint(memory, samples.at(t)("code", prior))
-            return memory, jax.nn.sigmoid(memory.canvas)
+        def step(state, t):
+            state, _ = self.paint(state, samples.at(t)("code", prior))
+            return state, jax.nn.sigmoid(state.canvas)
 
         return jax.lax.scan(step, self.begin(), jnp.arange(self.settings.glimpses))[1]
 
@@ -202,13 +202,13 @@ def negative_elbo(
     """
     prior = model.prior()
 
-    def step(memory, t):
-        q, memory, _ = model.see(memory, image)
-        memory, _ = model.paint(memory, draw.at(t)("code", q))
-        return memory, q.kl(prior)
+    def step(state, t):
+        q, state, _ = model.see(state, image)
+        state, _ = model.paint(state, draw.at(t)("code", q))
+        return state, q.kl(prior)
 
-    memory, kls = jax.lax.scan(step, model.begin(), jnp.arange(model.settings.glimpses))
-    log_likelihood, kl = Bernoulli(memory.canvas).log_prob(image), kls.sum()
+    state, kls = jax.lax.scan(step, model.begin(), jnp.arange(model.settings.glimpses))
+    log_likelihood, kl = Bernoulli(state.canvas).log_prob(image), kls.sum()
     return kl - log_likelihood, {"elbo": log_likelihood - kl, "log_likelihood": log_likelihood, "kl": kl}
 
 

@@ -6,9 +6,10 @@ log-likelihood by at least `VISIBLE` nats: |y|² / 2σ² ≥ 1. With s_n the vis
 
     q(k objects) = Σ_n q(n) [s_n = k].
 
-A guide that may take any number of steps takes them while one more object has a probability of at least
-`UNLIKELY`, and at most N; there are no boxes, codes and patches behind the last one. Those of invisible
-objects come after all others. A restless guide may look several times (`subitize.models.reconsider`).
+An attention network that may take any number of steps takes them while one more object has a probability
+of at least `UNLIKELY`, and at most N; there are no boxes, codes and patches behind the last one. Those of
+invisible objects come after all others. A stochastic one may look several times
+(`subitize.models.reconsider`).
 
 A close look asks what is seen rather than how much. Its windows are drawn, and every object is recognised
 again in x - Σ_{s≠t} y_s, without the others.

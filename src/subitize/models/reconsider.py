@@ -1,4 +1,4 @@
-"""Reconsider: what does a restless guide see when it looks again?
+"""Reconsider: what does a stochastic attention network see when it looks again?
 
 Since it remembers nothing but an order of places, it can take back what it has found, and look on from there
 as if it had found the rest alone. At each further look it takes back every object in turn, now alone and now

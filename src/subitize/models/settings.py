@@ -11,7 +11,7 @@ class AIRSettings:
 
     Args:
         height, width, channels: of the images.
-        model: which guide leads from object to object; a word of `subitize.models.air.GUIDES`.
+        model: which attention network it has, by its name in `subitize.models.air.ATTENTION_NETWORKS`.
         max_objects: N, the most objects that can be seen.
         object_size: mean side of a window in pixels.
         object_size_spread: its standard deviation, as a share of the mean.
@@ -22,7 +22,7 @@ class AIRSettings:
         places: cells along each side of the grid on which the next window's place is chosen.
         pixel_deviation: σ of the likelihood.
         count_prior: a word of `subitize.core.counts`.
-        restlessness: deviation of a restless guide's order of places, in units of what they deserve.
+        restlessness: deviation of a stochastic network's order of places, in units of what they deserve.
         looks: how often it looks at a picture, once it has learned.
     """
 

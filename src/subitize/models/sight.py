@@ -1,7 +1,7 @@
 """Sight: one roll-out of a trained AIR, and how well it explains the picture.
 
-A guide that knows only the steps it was trained for takes them all. One that may take any number looks for
-one more object while that has a probability of at least `UNLIKELY`, and at most N times.
+An attention network that knows only the steps it was trained for takes them all. One that may take any
+number looks for one more object while that has a probability of at least `UNLIKELY`, and at most N times.
 
 An object whose where and what are seen at their means μ costs, with scales s of q, means m and scales S of
 the prior,
@@ -95,8 +95,8 @@ def calmly(air: AIR, image: Array) -> Advance:
 def sight(
     air: AIR, image: Float[Array, "height width channels"], beginning: Progress, advance: Advance
 ) -> Sight:
-    """One roll-out of as many steps as the guide can take, from the `Progress` before the first."""
-    way = look_on if air.guide.extends else look_at_all
+    """One roll-out of as many steps as there can be, from the `Progress` before the first."""
+    way = look_on if air.attention.extends else look_at_all
     return way(air, image, beginning, advance)
 
 

@@ -1,6 +1,6 @@
 """Counters whose claims are tested: how each is trained, for how many objects it looks then, and how often.
 
-"published" is the AIR of the paper: it sees the image and its own latest latents. Ours sees besides what its
+"eslami2016" is the AIR of the paper: it sees the image and its own latest latents. Ours sees besides what its
 canvas does not explain. All have the same decoder and are trained by the same bound, in which the count is
 summed exactly. All may find one object more than they are shown, so that they learn to stop after the last.
 Ours learn from sums of ones too (`subitize.models.sums`): of two, but where twos are to be unseen of three.
@@ -17,7 +17,7 @@ from subitize.training import Run
 LOOKS = 8  # of DAIR at each picture: after the first it reconsiders what it has found
 WAYS = {  # model and looks
     "dair": ("dair", LOOKS),
-    "published": ("published", 1),
+    "eslami2016": ("eslami2016", 1),
     "air": ("air", 1),
     "dair, one look": ("dair", 1),
 }
@@ -54,13 +54,13 @@ class CounterSpec(NamedTuple):
     def run(self, lab: Lab, seed: int) -> Run:
         """The trained model, which looks for as many objects, and as often, as it shall."""
         run = lab.trained(**self.training, seed=seed)
-        return lab.looking(run, self.max_objects, self.looks) if run.model.guide.extends else run
+        return lab.looking(run, self.max_objects, self.looks) if run.model.attention.extends else run
 
 
 def counter_of(way: str, counts: tuple[int, ...]) -> CounterSpec:
     """One of `WAYS`, trained on scenes of these counts."""
     model, looks = WAYS[way]
-    alone = {"sums": 0} if model == "published" else {}
+    alone = {"sums": 0} if model == "eslami2016" else {}
     training = {"model": model, "counts": counts, "max_objects": counts[-1] + 1, "steps": STEPS} | alone
     return CounterSpec(training, MOST, looks)
 

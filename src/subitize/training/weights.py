@@ -27,6 +27,7 @@ from subitize.training.checkpoint import named_leaves
 WEIGHTS = "weights.safetensors"  # in a run folder
 HEADER, OLD_HEADER = "subitize", "air"  # key of the metadata; that of files from before there was a registry
 SHAPES_OF_AIR = ("height", "width", "channels")
+FORMER_PATHS = {".guide.": ".attention."}  # of arrays, in files of earlier releases
 
 
 class Weights(NamedTuple):
@@ -120,8 +121,16 @@ def read_weights(path: Path) -> Weights:
             raise CheckpointError(
                 f"{path} holds weights that are not finite ({name}), and can do nothing. Train it again."
             )
+    arrays = {renamed(name): array for name, array in arrays.items()}
     given = frozenset(header["settings"])
     return Weights(settings, given, data, header["diagnostics"], arrays, sha256(path))
+
+
+def renamed(path: str) -> str:
+    """The path of an array as this release has it."""
+    for before, now in FORMER_PATHS.items():
+        path = path.replace(before, now)
+    return path
 
 
 def from_settings_of_air(settings: JSON) -> JSON:

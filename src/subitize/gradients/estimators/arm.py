@@ -27,11 +27,11 @@ class ARM(AbstractEstimator[AbstractFinite]):
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Yin and Zhou 2019"
 
-    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The mirror image of the base draw."""
         return dist.of_coins(mirrored(dist, noise[0]))[None]
 
-    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Two lanes: the draw and its mirror image."""
         here, there = site.costs
         g = (here - there) * (site.dist.coin_noise(site.noise[0]) - 0.5)

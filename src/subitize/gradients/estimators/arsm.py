@@ -41,12 +41,12 @@ class ARSM(AbstractEstimator[Categorical]):
         pairs = dist.support_size * (dist.support_size - 1) // 2
         return f"it would swap {pairs:,} pairs of classes, over {MAX_COINS:,}" if pairs > MAX_COINS else None
 
-    def alternatives(self, memory: PyTree, dist: Categorical, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: Categorical, noise: Array) -> Array:
         """The draw with nothing swapped, and with each pair."""
         swapped = jnp.log(uniform_on_simplex(dist, noise[0]))[swaps(dist.support_size)]
         return dist.support()[jnp.argmin(swapped - dist.logits, axis=1)]
 
-    def estimate(self, memory: PyTree, site: Site[Categorical]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[Categorical]) -> Estimate:
         """A lane for each pair, every one of which is a draw of the site."""
         classes, lanes = site.dist.support_size, site.costs.shape[0]
         first, second = pairs_of(classes)

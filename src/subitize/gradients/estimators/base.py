@@ -6,7 +6,7 @@ yields a cost per lane. From these an estimator returns
 
     gradient   g, an unbiased estimate of ∂ E[cost | what came before] / ∂φ,
     weights    w, with Σ_k w_k cost_k an unbiased estimate of E[cost | what came before],
-    loss       whose gradient trains the estimator's own memory (a baseline, a control variate).
+    loss       whose gradient trains the estimator's own state (a baseline, a control variate).
 
 Estimates with this property stay unbiased when sites with different estimators are mixed: the gradient
 of the whole is Σ over sites of (∂φ/∂θ)ᵀ g plus the direct gradient of the weighted costs, by the chain
@@ -114,21 +114,21 @@ class AbstractEstimator(eqx.Module, Generic[D]):
         return None
 
     def init(self, dist: D, example: PyTree, key: PRNGKeyArray) -> PyTree:
-        """Fresh memory: what the estimator learns along the way."""
+        """Fresh state: what the estimator learns along the way."""
         return None
 
-    def alternatives(self, memory: PyTree, dist: D, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: D, noise: Array) -> Array:
         """Values, besides the base draw, at which to run the rest of the program. Shape [K, *event]."""
         value = dist.transport(noise[0])
         return jnp.zeros((0, *value.shape), value.dtype)
 
-    def later(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """Value of a later finite site on this site's alternative lanes, for `smooth` estimators."""
         raise NotImplementedError(f"{self.word} leaves later sites alone")
 
     @abc.abstractmethod
-    def estimate(self, memory: PyTree, site: Site[D]) -> Estimate:
-        """The local gradient, the weights of the lanes, and the loss of the memory."""
+    def estimate(self, state: PyTree, site: Site[D]) -> Estimate:
+        """The local gradient, the weights of the lanes, and the loss of the state."""
 
 
 class AbstractDirect(AbstractEstimator[D]):
@@ -141,6 +141,6 @@ class AbstractDirect(AbstractEstimator[D]):
     def draw(self, dist: D, noise: Array) -> Array:
         """A value whose derivative in φ stands for the draw's. Noise has a first axis `samples`."""
 
-    def estimate(self, memory: PyTree, site: Site[D]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[D]) -> Estimate:
         """Never called: a direct site has no lanes."""
         raise AssertionError(f"a site under '{self.word}' is differentiated by the program itself")

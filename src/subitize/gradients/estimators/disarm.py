@@ -29,7 +29,7 @@ class DisARM(ARM):
     word: ClassVar[str] = "disarm"
     reference: ClassVar[str] = "Dong et al. 2020"
 
-    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Two lanes: the draw and its mirror image."""
         here, there = site.costs
         b, mirror = faces(site.dist, site.noise[0]), mirrored(site.dist, site.noise[0])

@@ -37,11 +37,11 @@ class Exact(AbstractListing):
     word: ClassVar[str] = "exact"
     reference: ClassVar[str] = "the definition of an expectation"
 
-    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The whole support."""
         return dist.support()
 
-    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Differentiate the sum itself."""
 
         def expected(dist):

@@ -40,11 +40,11 @@ class LeaveOneOut(AbstractEstimator):
         """K draws: the base and K - 1 siblings."""
         return self.k
 
-    def alternatives(self, memory: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
         """The base draw's siblings."""
         return jax.vmap(dist.transport)(noise[1:])
 
-    def estimate(self, memory: PyTree, site: Site) -> Estimate:
+    def estimate(self, state: PyTree, site: Site) -> Estimate:
         """Average of K score-function gradients."""
         siblings = (site.costs.sum() - site.costs) / (self.k - 1)
         signals = (site.costs - siblings) / self.k

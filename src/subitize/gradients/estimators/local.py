@@ -38,13 +38,13 @@ class Local(AbstractEstimator[AbstractFinite]):
         coins = number_of_coins(dist)
         return f"it would flip each of {coins:,} coins, over {MAX_COINS:,}" if coins > MAX_COINS else None
 
-    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The base draw with each of its coins turned over in turn."""
         b = faces(dist, noise[0])
         turned = jnp.eye(b.size, dtype=b.dtype).reshape(b.size, *b.shape)
         return jax.vmap(dist.of_coins)(b + turned * (1 - 2 * b))
 
-    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """One lane per coin, and the base draw."""
         p, b = probability(site.dist), faces(site.dist, site.noise[0])
         turned = site.costs[1:].reshape(b.shape)

@@ -46,7 +46,7 @@ class MeasureValued(AbstractEstimator[Normal]):
         size = dist.loc.size
         return f"it would move each of {size:,} coordinates, over {MAX_COINS:,}" if size > MAX_COINS else None
 
-    def alternatives(self, memory: PyTree, dist: Normal, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: Normal, noise: Array) -> Array:
         """Per coordinate, the others at the base draw: μ + σW, μ - σW, μ + σM."""
         ε, first, second = noise
         weibull = jnp.sqrt(first**2 + second**2)
@@ -56,7 +56,7 @@ class MeasureValued(AbstractEstimator[Normal]):
         moved = ε.ravel() + one * (moves - ε.ravel())
         return jax.vmap(dist.transport)(moved.reshape(-1, *ε.shape))
 
-    def estimate(self, memory: PyTree, site: Site[Normal]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[Normal]) -> Estimate:
         """Three lanes per coordinate, and the base draw."""
         σ = site.dist.scale
         up, down, wide = site.costs[1:].reshape(3, *σ.shape)

@@ -38,26 +38,26 @@ class MuProp(AbstractEstimator):
     smooth: ClassVar[bool] = True
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
-        """The baseline's memory."""
+        """The baseline's state."""
         return self.baseline.init(dist, example, key)
 
-    def alternatives(self, memory: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
         """The mean."""
         return dist.mean()[None]
 
-    def later(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The mean of a later site, too."""
         return dist.mean()
 
-    def estimate(self, memory: PyTree, site: Site) -> Estimate:
+    def estimate(self, state: PyTree, site: Site) -> Estimate:
         """Two lanes: the draw, and the mean."""
         assert site.slopes is not None
         (z, μ), (f, f_at_μ), slope = site.values, site.costs, site.slopes[1]
         rest = f - f_at_μ - jnp.sum(slope * (z - μ))
-        scored = weighted_score(site.dist, z, rest - self.baseline.predict(memory, site))
+        scored = weighted_score(site.dist, z, rest - self.baseline.predict(state, site))
         _, pull = jax.vjp(lambda dist: dist.mean(), site.dist)
         gradient = jax.tree.map(jnp.add, scored, pull(slope)[0])
-        return Estimate(gradient, base_only(site.costs), self.baseline.loss(memory, site, rest))
+        return Estimate(gradient, base_only(site.costs), self.baseline.loss(state, site, rest))
 
 
 def muprop(hidden: int = 100, decay: float = 0.9) -> MuProp:

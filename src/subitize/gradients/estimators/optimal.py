@@ -42,11 +42,11 @@ class OptimalConstant(AbstractEstimator):
         zeros = jax.tree.map(lambda leaf: Statistic(jnp.zeros(leaf.shape, leaf.dtype)), dist)
         return zeros, zeros
 
-    def estimate(self, memory: PyTree, site: Site) -> Estimate:
+    def estimate(self, state: PyTree, site: Site) -> Estimate:
         """One lane: the base draw."""
         cost = site.costs[0]
         score = jax.tree.leaves(weighted_score(site.dist, site.values[0], jnp.ones_like(cost)))
-        statistics = [jax.tree.leaves(m, is_leaf=lambda x: isinstance(x, Statistic)) for m in memory]
+        statistics = [jax.tree.leaves(m, is_leaf=lambda x: isinstance(x, Statistic)) for m in state]
         gradient, loss = [], jnp.zeros(())
         for s, weighted, square in zip(score, *statistics, strict=True):
             best = weighted.mean / jnp.where(square.mean > 0, square.mean, 1.0)

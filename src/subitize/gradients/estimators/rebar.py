@@ -95,22 +95,22 @@ class Rebar(AbstractEstimator[AbstractFinite]):
         """Start at the given temperature with a full control variate."""
         return Control.starting_at(self.temperature)
 
-    def alternatives(self, memory: Control, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: Control, dist: AbstractFinite, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise; uncoupled, also of fresh noise that agrees."""
-        return soft_values(dist, noise, memory.temperature)
+        return soft_values(dist, noise, state.temperature)
 
-    def later(self, memory: Control, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, state: Control, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
-        return dist.relaxed(noise, memory.temperature)
+        return dist.relaxed(noise, state.temperature)
 
-    def estimate(self, memory: Control, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: Control, site: Site[AbstractFinite]) -> Estimate:
         """The hard lane, and one or two relaxed ones."""
         u = uniforms(site.dist, site.noise)
-        soft, soft_slope = relaxed_costs(memory, site, u)
-        β, _ = memory.rest.unit()
+        soft, soft_slope = relaxed_costs(state, site, u)
+        β, _ = state.rest.unit()
         g = controlled(site.dist, site.noise[0], site.costs[0], u, soft + β, soft_slope)
         gradient = pulled_back(site.dist, g)
-        loss = memory.loss(gradient, site.costs[0] - soft[-1], self.decay)
+        loss = state.loss(gradient, site.costs[0] - soft[-1], self.decay)
         return Estimate(gradient, base_only(site.costs), loss)
 
 

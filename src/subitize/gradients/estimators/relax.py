@@ -29,7 +29,7 @@ from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 from subitize.gradients.estimators.rebar import Control, controlled, relaxed_costs, soft_values, uniforms
 
 
-class RelaxMemory(eqx.Module):
+class RelaxState(eqx.Module):
     """The network r, and what REBAR learns; its scale is the network's unit too."""
 
     network: MLP
@@ -58,37 +58,37 @@ class BlackBoxRelax(AbstractEstimator[AbstractFinite]):
         check_option(self.word, "temperature", self.temperature, 0)
         check_decay(self.word, self.decay)
 
-    def init(self, dist: AbstractFinite, example: PyTree, key: PRNGKeyArray) -> RelaxMemory:
+    def init(self, dist: AbstractFinite, example: PyTree, key: PRNGKeyArray) -> RelaxState:
         """A network that says nothing yet."""
         size = number_of_coins(dist) + sum(leaf.size for leaf in jax.tree.leaves((example, dist)))
         network = MLP((size, self.hidden, 1), key=key, activation=jnp.tanh, last_scale=0.0)
-        return RelaxMemory(network, Control.starting_at(self.temperature))
+        return RelaxState(network, Control.starting_at(self.temperature))
 
     def relaxed(
-        self, memory: RelaxMemory, site: Site[AbstractFinite], u: Array
+        self, state: RelaxState, site: Site[AbstractFinite], u: Array
     ) -> tuple[Array | float, Array | float]:
         """η f(y) and its slope: nothing, for a cost that cannot be relaxed."""
         return 0.0, 0.0
 
-    def learned(self, memory: RelaxMemory, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
+    def learned(self, state: RelaxState, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
         """What is learned, m + r(z), and its slope."""
-        known, (mean, deviation) = context(site.dist, site.example), memory.control.rest.unit()
+        known, (mean, deviation) = context(site.dist, site.example), state.control.rest.unit()
         z = site.dist.coins().logits + jnp.log(u) - jnp.log1p(-u)
 
         def r(z):
-            soft = jax.nn.sigmoid(z / memory.control.temperature)
-            return mean + deviation * memory.network(jnp.concatenate([soft.ravel() - 0.5, known]))[0]
+            soft = jax.nn.sigmoid(z / state.control.temperature)
+            return mean + deviation * state.network(jnp.concatenate([soft.ravel() - 0.5, known]))[0]
 
         return jax.value_and_grad(r)(z)
 
-    def estimate(self, memory: RelaxMemory, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: RelaxState, site: Site[AbstractFinite]) -> Estimate:
         """The hard lane, and whatever lanes the control variate needs."""
         u = uniforms(site.dist, site.noise)
-        (soft, soft_slope), (r, r_slope) = self.relaxed(memory, site, u), self.learned(memory, site, u[0])
+        (soft, soft_slope), (r, r_slope) = self.relaxed(state, site, u), self.learned(state, site, u[0])
         c, c_slope = (soft + r)[None], (soft_slope + r_slope)[None]
         g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
         gradient = pulled_back(site.dist, g)
-        loss = memory.control.loss(gradient, site.costs[0] - soft, self.decay)
+        loss = state.control.loss(gradient, site.costs[0] - soft, self.decay)
         return Estimate(gradient, base_only(site.costs), loss)
 
 
@@ -99,15 +99,15 @@ class Relax(BlackBoxRelax):
     needs_slopes: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
-    def alternatives(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: RelaxState, dist: AbstractFinite, noise: Array) -> Array:
         """The relaxed value of the base draw's own noise."""
-        return soft_values(dist, noise, memory.control.temperature)
+        return soft_values(dist, noise, state.control.temperature)
 
-    def later(self, memory: RelaxMemory, dist: AbstractFinite, noise: Array) -> Array:
+    def later(self, state: RelaxState, dist: AbstractFinite, noise: Array) -> Array:
         """Later sites are relaxed at the same temperature."""
-        return dist.relaxed(noise, memory.control.temperature)
+        return dist.relaxed(noise, state.control.temperature)
 
-    def relaxed(self, memory: RelaxMemory, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
+    def relaxed(self, state: RelaxState, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
         """η f(y) and its slope."""
-        (soft,), (slope,) = relaxed_costs(memory.control, site, u)
+        (soft,), (slope,) = relaxed_costs(state.control, site, u)
         return soft, slope

@@ -46,12 +46,12 @@ class Score(AbstractEstimator):
         return not self.normalise
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
-        """The memory of the baseline, and of the signal's scale."""
+        """The state of the baseline, and of the signal's scale."""
         return self.baseline.init(dist, example, key), Scale.fresh() if self.normalise else None
 
-    def estimate(self, memory: PyTree, site: Site) -> Estimate:
+    def estimate(self, state: PyTree, site: Site) -> Estimate:
         """One lane: the base draw."""
-        of_baseline, scale = memory
+        of_baseline, scale = state
         cost = site.costs[0]
         signal = cost - self.baseline.predict(of_baseline, site)
         loss = self.baseline.loss(of_baseline, site, cost)

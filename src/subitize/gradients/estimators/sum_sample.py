@@ -43,7 +43,7 @@ class SumAndSample(AbstractListing):
             return f"its {dist.support_size} values leave none to sample besides k={self.k}; use 'exact'"
         return super().beyond(dist)
 
-    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The k likeliest values, and one draw of the others."""
         probs = dist.probs()
         top = jax.lax.top_k(probs, self.k)[1]
@@ -52,7 +52,7 @@ class SumAndSample(AbstractListing):
         drawn = jnp.sum(mass < noise[0].ravel()[0] * mass[-1])
         return dist.support()[jnp.append(top, drawn)]
 
-    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """All lanes but the last are summed; that one is sampled."""
         probs = jnp.exp(jax.vmap(site.dist.log_prob)(site.values[: self.k]))
         weights = jnp.append(probs, jnp.maximum(1 - probs.sum(), 0.0))

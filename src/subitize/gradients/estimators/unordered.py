@@ -52,7 +52,7 @@ class UnorderedSet(AbstractListing):
             return f"its {dist.support_size} values are fewer than k={self.k}"
         return super().beyond(dist)
 
-    def alternatives(self, memory: PyTree, dist: AbstractFinite, noise: Array) -> Array:
+    def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The set, in the order in which it was drawn."""
         left, free = dist.probs(), jnp.ones(dist.support_size)
         drawn = []
@@ -64,7 +64,7 @@ class UnorderedSet(AbstractListing):
             drawn.append(index)
         return dist.support()[jnp.stack(drawn)]
 
-    def estimate(self, memory: PyTree, site: Site[AbstractFinite]) -> Estimate:
+    def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Every value against what the others say of it."""
         p = jnp.exp(jax.vmap(site.dist.log_prob)(site.values))
         q = completions(p, unlike(site.dist, site.values))

@@ -40,7 +40,7 @@ class VIMCO(AbstractEstimator):
         if self.mean not in ("geometric", "arithmetic"):
             raise ValueError(f"vimco's mean is 'geometric' or 'arithmetic'; got {self.mean!r}.")
 
-    def estimate(self, memory: PyTree, site: Site) -> Estimate:
+    def estimate(self, state: PyTree, site: Site) -> Estimate:
         """One lane: the base draw."""
         others = site.others
         if self.mean == "geometric":

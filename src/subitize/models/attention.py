@@ -1,12 +1,12 @@
-"""Guides: where to attend next, and is there anything left to attend to?
+"""Attention networks: where to attend next, and is there anything left to attend to?
 
-A guide is the part of Attend-Infer-Repeat's recognition network that runs from step to step. It hands out
+It is the part of Attend-Infer-Repeat's recognition network that runs from step to step. It hands out
 
     go_on    the logit of there being one more object,
-    where    a normal around the object's place and size, in standard units of the prior,
+    where    a normal around the object's place and size, in standard units of the prior.
 
-and what it may remember between steps is what tells the models apart: `Recurrent` (ours) and `Published`
-(Eslami et al. 2016) carry a memory, the one in `subitize.models.dair` nothing but an order of places.
+What it carries from step to step tells the models apart: `RecurrentAttention` (ours) and
+`Eslami2016Attention` (Eslami et al. 2016) the state of an LSTM, `subitize.models.dair` an order of places.
 """
 
 import abc
@@ -25,22 +25,22 @@ from subitize.models.settings import AIRSettings
 SHARPNESS = 3.0  # of the choice among places
 
 
-class Attention(NamedTuple):
-    """What a guide says at one step."""
+class AttentionOutput(NamedTuple):
+    """What an attention network says at one step."""
 
     go_on: Float[Array, ""]
     where: Normal  # of (size, x, y), in standard units of the prior
 
 
-class AbstractGuide(eqx.Module):
+class AbstractAttention(eqx.Module):
     """From step to step through one image.
 
-    `extends` says whether it may take more steps than it was trained for, `restless` whether it attends to
+    `extends` says whether it may take more steps than it was trained for, `stochastic` whether it attends to
     objects in an order that differs from look to look.
     """
 
     extends: ClassVar[bool]
-    restless: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
@@ -52,20 +52,20 @@ class AbstractGuide(eqx.Module):
 
     @abc.abstractmethod
     def attend(
-        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, PyTree]:
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[AttentionOutput, PyTree]:
         """One step.
 
         Args:
             step: its number, from 0.
-            memory: what the step before left.
+            state: what the step before left.
             image: the whole.
             canvas: what has been painted so far; no gradient goes there.
             latest: `where` and `what` of the step before, as one vector; zeros at first.
         """
 
 
-class Recurrent(AbstractGuide):
+class RecurrentAttention(AbstractAttention):
     """Ours: a recurrent network that sees the image, and coarsely what the canvas does not explain yet.
 
     Args:
@@ -78,7 +78,7 @@ class Recurrent(AbstractGuide):
     see_features: Linear  # inputs of the recurrent cell: the image, the same at every step,
     see_residual: Linear  # what the canvas does not explain yet,
     remember: Linear  # and its own output
-    head: Linear  # memory -> what the next two read from it
+    head: Linear  # state -> what the next two read from it
     where: Linear  # -> logit of going on, and q(where) around
     places: Linear  # -> the place chosen on a grid
     settings: AIRSettings = eqx.field(static=True)
@@ -99,26 +99,26 @@ class Recurrent(AbstractGuide):
         self.places = Linear(s.head, s.places**2, key=keys[7], scale=0.01)
 
     def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> PyTree:
-        """What the image gives to every step, and an empty memory."""
+        """What the image gives to every step, and an empty state."""
         features = self.features(image)
         nothing = jnp.zeros(self.settings.recurrent, image.dtype)
         return self.see_features(features), self.count(features), nothing, nothing
 
     def attend(
-        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, PyTree]:
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[AttentionOutput, PyTree]:
         """One step of the recurrent network."""
-        seen, more, output, cell = memory
+        seen, more, output, cell = state
         unexplained = pooled(image - canvas, self.settings.pool)
         output, cell = lstm(seen + self.see_residual(unexplained) + self.remember(output), cell)
         attention = jax.nn.relu(self.head(output))
         go_on, loc, scale = jnp.split(self.where(attention), [1, 4])
         place = grid_mean(jax.nn.softmax(SHARPNESS * self.places(attention)), self.settings.places)
         where = Normal(loc + jnp.append(0.0, place), deviation(scale))
-        return Attention(go_on[0] + more[step], where), (seen, more, output, cell)
+        return AttentionOutput(go_on[0] + more[step], where), (seen, more, output, cell)
 
 
-class Published(AbstractGuide):
+class Eslami2016Attention(AbstractAttention):
     """As Eslami et al. (2016) built it: a recurrent network that sees the image and its own latest latents.
 
     Args:
@@ -144,18 +144,18 @@ class Published(AbstractGuide):
         self.where = Linear(s.head, 7, key=keys[4], scale=0.01)
 
     def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> PyTree:
-        """What the image gives to every step, and an empty memory."""
+        """What the image gives to every step, and an empty state."""
         nothing = jnp.zeros(self.settings.recurrent, image.dtype)
         return self.see(image.ravel()), nothing, nothing
 
     def attend(
-        self, step: int | Array, memory: PyTree, image: Array, canvas: Array, latest: Array
-    ) -> tuple[Attention, PyTree]:
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+    ) -> tuple[AttentionOutput, PyTree]:
         """One step of the recurrent network."""
-        seen, output, cell = memory
+        seen, output, cell = state
         output, cell = lstm(seen + self.hear(latest) + self.remember(output), cell)
         go_on, loc, scale = jnp.split(self.where(jax.nn.relu(self.head(output))), [1, 4])
-        return Attention(go_on[0], Normal(loc, deviation(scale))), (seen, output, cell)
+        return AttentionOutput(go_on[0], Normal(loc, deviation(scale))), (seen, output, cell)
 
 
 def grid_mean(weights: Float[Array, " cells"], places: int) -> Float[Array, "2"]:
