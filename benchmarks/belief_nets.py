@@ -110,7 +110,7 @@ class Descent:
             loss=self.loss,
             optimizer=optax.adam(RATE, b2=0.99999),
             learning_rate=RATE,
-            draw_image=lambda model, key: model.dream(key),
+            draw_image=lambda model, key: model.sample_prior(key),
             transform=view_of_images(lambda images: images.reshape(len(images), -1)),
         )
         self.state = first_state(self.learner, EPOCHS_OF_DIGITS, world, seed, 0)
@@ -216,14 +216,14 @@ class Followers:
         self.build = lambda key: SBN(means, layers, key=key)
         self.losses = {word: objective_for(word) for word in FOLLOWED}
         self.optimizer = optax.adam(RATE, b2=0.99999)
-        self.tutor = estimator_optimizer(ESTIMATOR_LR_FACTOR * RATE)
+        self.optimizer = estimator_optimizer(ESTIMATOR_LR_FACTOR * RATE)
 
     def init(self, key: jax.Array, batch: Batch, *, learning_rate_scale: float | jax.Array = 1.0) -> Followed:
         """Before the first step; the learning rate is Tucker's, whatever the scale."""
         model, first = self.build(key), vectors_of(batch)[0]
         memories = {word: loss.init(model, first, key) for word, loss in self.losses.items()}
         taught = {
-            word: (estimator_state, self.tutor.init(estimator_state))
+            word: (estimator_state, self.optimizer.init(estimator_state))
             for word, estimator_state in memories.items()
         }
         nothing = jnp.zeros(ravel_pytree(model)[0].size)
@@ -245,12 +245,12 @@ class Followers:
         variances = {word: spread(*both, step) for word, both in moments.items()}
         return Followed(step, model, optimizer, memories, moments), variances
 
-    def _learn(self, word, model, estimator_state, tutor_state, images, key):
-        """One estimator's gradient in the model, and its state after the lesson."""
+    def _learn(self, word, model, estimator_state, optimizer_state, images, key):
+        """One estimator's gradient in the model, and its state after it was updated."""
         value = lambda model, estimator_state: self.losses[word](model, estimator_state, images, key)[0]  # noqa: E731
-        gradient, lesson = jax.grad(value, argnums=(0, 1))(model, estimator_state)
-        change, tutor_state = self.tutor.update(lesson, tutor_state, estimator_state)
-        return gradient, (optax.apply_updates(estimator_state, change), tutor_state)
+        gradient, update = jax.grad(value, argnums=(0, 1))(model, estimator_state)
+        change, optimizer_state = self.optimizer.update(update, optimizer_state, estimator_state)
+        return gradient, (optax.apply_updates(estimator_state, change), optimizer_state)
 
 
 def vectors_of(batch: Batch) -> jax.Array:
@@ -326,7 +326,7 @@ def total_cost(model: SBN, batch, key):
     return loss(model, loss.init(model, batch[0], key), batch, key)[0]
 
 
-def bound(model: SBN, digits, seed: int) -> float:
+def elbo(model: SBN, digits, seed: int) -> float:
     """Mean bound over some digits."""
     return -float(total_cost(model, digits.astype(jnp.float32), jr.key(seed + 3)))
 

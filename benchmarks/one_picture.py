@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from common import arguments, publish
-from subitize.counter.inference import LOOKED_AT_ONCE, look
+from subitize.counter.inference import PICTURES_AT_ONCE, infer
 from subitize.models.air import AIR, AIRSettings
 
 SIDE, OBJECT = 40, 24.0  # pixels: those of the bundled digits
@@ -26,7 +26,7 @@ def main() -> None:
     args = arguments(__doc__, rounds=200)
     rounds, models = (3, MODELS[:1]) if args.tiny else (args.rounds, MODELS)
     found = {model: timed_looks(untrained(model), rounds) for model in models}
-    publish(args.out, "one_picture", {"together": LOOKED_AT_ONCE, "rounds": rounds, "models": found})
+    publish(args.out, "one_picture", {"together": PICTURES_AT_ONCE, "rounds": rounds, "models": found})
 
 
 def untrained(model: str) -> AIR:
@@ -39,9 +39,9 @@ def untrained(model: str) -> AIR:
 
 def timed_looks(model: AIR, rounds: int) -> dict[str, float]:
     """Median milliseconds of one picture and of sixteen, and their ratio."""
-    images = np.random.default_rng(0).random((LOOKED_AT_ONCE, SIDE, SIDE, 1), np.float32)
-    look(model, images[:1]), look(model, images)
-    alone, together = (lambda: look(model, images[:1])), (lambda: look(model, images))
+    images = np.random.default_rng(0).random((PICTURES_AT_ONCE, SIDE, SIDE, 1), np.float32)
+    infer(model, images[:1]), infer(model, images)
+    alone, together = (lambda: infer(model, images[:1])), (lambda: infer(model, images))
     pairs = [(timed(alone), timed(together)) for _ in range(rounds)]
     one, sixteen = (1000 * statistics.median(times) for times in zip(*pairs, strict=True))
     return {

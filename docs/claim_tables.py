@@ -69,7 +69,7 @@ def untested() -> str:
 
 WAYS = {
     "dair": "DAIR",
-    "dair, one look": "DAIR, one look",
+    "dair, one pass": "DAIR, one pass",
     "air": "our AIR",
     "eslami2016": "the paper's AIR",
 }

@@ -390,25 +390,25 @@ def highlights() -> str:
             f"compilation included, median of the same {s['seeds']} seeds."
         )
     if beyond := tested("extrapolation"):
-        from subitize.reproduce.counters import LOOKS
+        from subitize.reproduce.counters import PASSES
 
         tables = beyond.summary["details"]["confusion"]
-        dair, once, paper = (tables[way] for way in ("dair", "dair, one look", "eslami2016"))
+        dair, once, paper = (tables[way] for way in ("dair", "dair, one pass", "eslami2016"))
         lines.append(
             f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits and on "
             f"sums of ones, our DAIR counts three right in {right(dair, 3):.0f}% of held-out scenes and four "
-            f"in {right(dair, 4):.0f}% if it looks {LOOKS} times, in {right(once, 3):.0f}% and "
-            f"{right(once, 4):.0f}% at one look; AIR with its paper's recurrent network, one look and no "
+            f"in {right(dair, 4):.0f}% if it looks {PASSES} times, in {right(once, 3):.0f}% and "
+            f"{right(once, 4):.0f}% at one pass; AIR with its paper's recurrent network, one pass and no "
             f"sums, counts three in {right(paper, 3):.0f}%; "
             f"means of {len(beyond.runs)} seeds ({beyond.where()})."
         )
     if open_ended := tested("open_ended"):
-        from subitize.reproduce.counters import LOOKS, OPEN_ENDED_MOST
+        from subitize.reproduce.counters import OPEN_ENDED_MOST, PASSES
 
         six = {name: mean(open_ended.values(name)) for name in open_ended.summary["conditions"]}
         lines.append(
             "- **And twice as many.** Trained on scenes of up to three digits and on sums of ones, its prior "
-            f"without a ceiling, DAIR, looking {LOOKS} times for up to {OPEN_ENDED_MOST}, counts six "
+            f"without a ceiling, DAIR, looking {PASSES} times for up to {OPEN_ENDED_MOST}, counts six "
             f"right in {six['exact']:.0f}% of held-out scenes, and within one in {six['within_one']:.1f}%; "
             f"means of {len(open_ended.runs)} seeds ({open_ended.where()})."
         )

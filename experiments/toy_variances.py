@@ -27,29 +27,29 @@ NOTHING = 1e-12  # variance below this is rounding
 LEFT_OUT = ("pathwise", "mvd")  # not for coins
 
 
-def along_training(word: str, t: float, steps: int, looks: int, draws: int) -> dict[str, list[float]]:
+def along_training(word: str, t: float, steps: int, passes: int, draws: int) -> dict[str, list[float]]:
     """P and the variance of its gradient, `looks` times along training."""
     cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - t) ** 2 + 0 * x  # noqa: E731
     loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
     x, θ = jnp.zeros(1), jnp.zeros(())
     estimator_state = loss.init(θ, x[0], jr.key(0))
-    adam, tutor = optax.adam(RATE), estimator_optimizer(ESTIMATOR_RATE)
+    adam, optimizer = optax.adam(RATE), estimator_optimizer(ESTIMATOR_RATE)
     gradient = jax.grad(lambda θ, estimator_state, key: loss(θ, estimator_state, x, key)[0], argnums=(0, 1))
 
     def step(carry, key):
-        θ, estimator_state, adam_state, tutor_state = carry
+        θ, estimator_state, adam_state, optimizer_state = carry
         for_θ, for_estimators = gradient(θ, estimator_state, key)
         change, adam_state = adam.update(for_θ, adam_state)
-        lesson, tutor_state = tutor.update(for_estimators, tutor_state, estimator_state)
-        return (θ + change, optax.apply_updates(estimator_state, lesson), adam_state, tutor_state), None
+        update, optimizer_state = optimizer.update(for_estimators, optimizer_state, estimator_state)
+        return (θ + change, optax.apply_updates(estimator_state, update), adam_state, optimizer_state), None
 
-    def look(carry, key):
+    def infer(carry, key):
         train, judge = jr.split(key)
         carry, _ = jax.lax.scan(step, carry, jr.split(train, steps // looks))
         found = jax.vmap(lambda key: gradient(*carry[:2], key)[0])(jr.split(judge, draws))
         return carry, (jax.nn.sigmoid(carry[0]), found.var(ddof=1))
 
-    start = (θ, estimator_state, adam.init(θ), tutor.init(estimator_state))
+    start = (θ, estimator_state, adam.init(θ), optimizer.init(estimator_state))
     _, (p, variance) = jax.jit(lambda start: jax.lax.scan(look, start, jr.split(jr.key(1), looks)))(start)
     return {"p": np.asarray(p).round(4).tolist(), "variance": [float(f"{v:.4g}") for v in variance]}
 
@@ -57,7 +57,7 @@ def along_training(word: str, t: float, steps: int, looks: int, draws: int) -> d
 def main() -> None:
     """Train, write, draw."""
     args = arguments(__doc__, steps=4000, looks=40, draws=1000)
-    steps, looks, draws = (20, 4, 10) if args.tiny else (args.steps, args.looks, args.draws)
+    steps, looks, draws = (20, 4, 10) if args.tiny else (args.steps, args.passes, args.draws)
     words = [word for word in ESTIMATORS if word not in LEFT_OUT]
     if args.tiny:
         words = ["score", "rebar", "disarm"]

@@ -248,9 +248,9 @@ def test_a_boltzmann_machine_learns_by_fit_without_a_loss(
     assert isinstance(learner, Sampler)
     assert isinstance(learner, Scorer)
     assert not isinstance(learner, Counter)
-    dreams = jax.jit(learner.sample, static_argnums=2)(learner.params(state), KEY, 30)
+    samples = jax.jit(learner.sample, static_argnums=2)(learner.params(state), KEY, 30)
     mean = np.asarray(world.pictures).mean(0) / 255
-    assert np.corrcoef(dreams.mean(0).ravel(), mean.ravel())[0, 1] > 0.7, "it dreams of digits"
+    assert np.corrcoef(samples.mean(0).ravel(), mean.ravel())[0, 1] > 0.7, "its samples are of digits"
     recipe = Recipe.of("rbm(hidden=5)")
     assert isinstance(recipe.learner(world.spec), rbm.RBM)
     assert Recipe.from_json(recipe.to_json()) == recipe

@@ -308,19 +308,21 @@ class Asked(Lab):
         self.made.append(options)
         return Run(self.out, Recipe.of(), Nobody(), SimpleNamespace(attention=Nobody()), "")
 
-    def looking(self, run, max_objects, looks):
-        self.made.append((max_objects, looks))
+    def looking(self, run, max_objects, passes):
+        self.made.append((max_objects, passes))
         return run
 
 
 @pytest.mark.parametrize(
-    ("way", "looks"), [("dair", 8), ("dair, one look", 1), ("eslami2016", 1), ("air", 1)]
+    ("way", "passes"), [("dair", 8), ("dair, one pass", 1), ("eslami2016", 1), ("air", 1)]
 )
-def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_they_shall(way, looks, tmp_path):
+def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_they_shall(
+    way, passes, tmp_path
+):
     lab = Asked(tmp_path, (0,))
     counter_of(way, (0, 1, 3)).run(lab, 0)
     training, looking = lab.made
-    assert looking == (9, looks)
+    assert looking == (9, passes)
     assert training["max_objects"] == 4
     assert training.get("sums") == (0 if way == "eslami2016" else None), "the paper's learns from no sums"
 
@@ -370,7 +372,7 @@ def test_of_a_character_as_much_is_explained_as_is_missing_from_what_is_lit(tmp_
     size = SimpleNamespace(settings=SimpleNamespace(max_objects=4))
 
     class Half(Run):
-        def look(self, images):
+        def infer(self, images):
             return SimpleNamespace(reconstruction=images / 2, count=np.array([1, 3]))
 
     class Trained(Lab):

@@ -24,7 +24,7 @@ def test_objects_come_from_left_to_right_whatever_the_order_of_attention(monkeyp
     boxes = jnp.array([[30.0, 0, 40, 9], [2, 5, 11, 20], [0, 0, 1, 1]])
     what = jnp.array([[1.0], [2], [3]])
     seen = SimpleNamespace(boxes=boxes, what=what)
-    monkeypatch.setattr("subitize.claims.downstream.look_closely", lambda model, image, key: seen)
+    monkeypatch.setattr("subitize.claims.downstream.infer_per_object", lambda model, image, key: seen)
     air = SimpleNamespace(settings=SimpleNamespace(width=50, height=25))
     for code in objects(air, jnp.zeros((25, 50, 1))):
         np.testing.assert_allclose(code, [[0.04, 0.2, 0.22, 0.8, 2], [0.6, 0, 0.8, 0.36, 1]], rtol=1e-6)

@@ -20,7 +20,7 @@ from subitize import scenes
 from subitize.cli.train import last_words
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.interfaces import DataSpec
-from subitize.counter.inference import look
+from subitize.counter.inference import infer
 from subitize.counter.learner import AIRLearner
 from subitize.evaluation.pictures import count_pictures
 from subitize.figures.board import board
@@ -28,7 +28,7 @@ from subitize.figures.scenes import overlay
 from subitize.figures.showcase import showcase
 from subitize.figures.style import WINDOWS
 from subitize.models.air import AIR, AIRSettings, Step
-from subitize.models.look import Look
+from subitize.models.inference import Inference
 from subitize.scenes import Folder, Scene
 from subitize.scenes.base import AbstractScenes
 from subitize.training import Recipe, Run
@@ -67,7 +67,7 @@ class Columns(AIR):
         patches = image * (inside[:, None] & bright)[..., None]
         return jnp.minimum(begins.sum(), MOST), patches
 
-    def look(self, image):
+    def infer(self, image):
         count, patches = self.seen(image)
         posterior = jnp.asarray(POSTERIOR, image.dtype)[count]
         inked = patches[..., 0] > 0
@@ -75,7 +75,7 @@ class Columns(AIR):
         x0, y0 = columns.argmax(1) - 1, rows.argmax(1) - 1
         x1, y1 = WIDTH - columns[:, ::-1].argmax(1) + 1, HEIGHT - rows[:, ::-1].argmax(1) + 1
         boxes = jnp.stack([x0, y0, x1, y1], -1).astype(image.dtype)
-        return Look(count, posterior, boxes, jnp.zeros((MOST, 2)), patches, patches.sum(0))
+        return Inference(count, posterior, boxes, jnp.zeros((MOST, 2)), patches, patches.sum(0))
 
     def roll_out(self, image, draw):
         count, patches = self.seen(image)
@@ -90,8 +90,8 @@ class Columns(AIR):
 class ColumnsLearner(AIRLearner):
     """A learner of which such a model is the weights."""
 
-    def look(self, params, images):
-        return look(params, images, Columns.look)
+    def infer(self, params, images):
+        return infer(params, images, Columns.infer)
 
 
 @pytest.fixture
@@ -358,21 +358,21 @@ def measured(known, monkeypatch) -> Run:
     return known(scenes="kinds")
 
 
-def look_at(kind: int) -> Look:
+def inference_of(kind: int) -> Inference:
     image, boxes = scene_of(kind).image, np.zeros((MOST, 4))
     patches = np.zeros((MOST, *image.shape), np.float32)
     for i, (x, y, w, h) in enumerate(KINDS[kind][1]):
         boxes[i] = x - 1, y - 1, x + w + 1, y + h + 1
         patches[i, y : y + h, x : x + w] = image[y : y + h, x : x + w]
     count = len(KINDS[kind][1])
-    return Look(np.array(count), POSTERIOR[count], boxes, np.zeros((MOST, 2)), patches, patches.sum(0))
+    return Inference(np.array(count), POSTERIOR[count], boxes, np.zeros((MOST, 2)), patches, patches.sum(0))
 
 
 def bound_of(kind: int) -> float:
     """Σ_n q(n) [log p(image | n) - n KL + log p(n) - log q(n)], in nats."""
-    image, look = scene_of(kind).image, look_at(kind)
-    q, n, σ = look.posterior, np.arange(MOST + 1), SETTINGS.pixel_deviation
-    errors = [np.sum((image - look.patches[:k].sum(0)) ** 2, dtype=float) for k in n]
+    image, inferred = scene_of(kind).image, inference_of(kind)
+    q, n, σ = inferred.posterior, np.arange(MOST + 1), SETTINGS.pixel_deviation
+    errors = [np.sum((image - inferred.patches[:k].sum(0)) ** 2, dtype=float) for k in n]
     log_likelihood = -np.array(errors) / (2 * σ**2) - image.size * np.log(σ * np.sqrt(2 * np.pi))
     log_prior = np.log(0.5**n / np.sum(0.5**n))
     return float(q @ (log_likelihood - n * KL + log_prior - np.log(q)))
@@ -446,9 +446,9 @@ def test_the_last_line_of_training_tells_the_known_numbers(measured):
 def shown(*kinds: int) -> Image.Image:
     """The board of scenes of these kinds."""
     images = np.stack([scene_of(kind).image for kind in kinds])
-    looks = jax.tree.map(lambda *parts: np.stack(parts), *map(look_at, kinds))
+    results = jax.tree.map(lambda *parts: np.stack(parts), *map(inference_of, kinds))
     truth = np.array([len(KINDS[kind][0]) for kind in kinds])
-    return board(images, looks, truth, "kinds · held-out scenes")
+    return board(images, results, truth, "kinds · held-out scenes")
 
 
 def test_show_draws_held_out_scenes_with_what_is_seen_in_them(measured, said, tmp_path):

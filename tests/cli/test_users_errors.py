@@ -25,7 +25,7 @@ LONG = "n" * 300  # no file system takes such a name
         ["train", "--object-size", "41"],
         ["train", "--batch", "16384", "--max-objects", "64", "--canvas", "512"],
         *(["val", "nowhere", "--scenes-n", value] for value in ("0", "1" * 31)),
-        ["val", "nowhere", "--looks", "1" * 31],
+        ["val", "nowhere", "--passes", "1" * 31],
         ["count", "nothing.png", "--model", "nowhere", "--max-objects", "1" * 31],
         ["sample", "nowhere", "--n", "1" * 31],
         *(["bench", "gradients", "--draws", value] for value in ("1", "1" * 31)),

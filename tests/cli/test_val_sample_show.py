@@ -43,16 +43,16 @@ def test_a_model_that_knows_its_steps_is_not_asked_for_more(verb, run, said, tmp
     assert "takes no others. Those that do: eslami2016, dair" in error
 
 
-def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):
-    code, out, _ = said("sample", run, "--n", 5, "--out", tmp_path / "dreams.png")
+def test_sample_writes_a_new_file_only(run, said, tmp_path):
+    code, out, _ = said("sample", run, "--n", 5, "--out", tmp_path / "samples.png")
     assert code == 0
-    assert out == f"picture: {tmp_path / 'dreams.png'}\n"
-    with Image.open(tmp_path / "dreams.png") as image:
+    assert out == f"picture: {tmp_path / 'samples.png'}\n"
+    with Image.open(tmp_path / "samples.png") as image:
         assert image.width > 300
-    code, _, error = said("sample", run, "--n", 5, "--out", tmp_path / "dreams.png")
+    code, _, error = said("sample", run, "--n", 5, "--out", tmp_path / "samples.png")
     assert code == 2
-    assert f"Use --out {tmp_path / 'dreams-2.png'}" in error
-    for name in ("dreams.png", "dreams-2.png"):
+    assert f"Use --out {tmp_path / 'samples-2.png'}" in error
+    for name in ("samples.png", "samples-2.png"):
         assert said("sample", run, "--n", 5, "--seed", 1)[0] == 0
         assert (run / "pictures" / name).exists()
 
@@ -61,7 +61,7 @@ def test_sample_dreams_into_a_new_file_only(run, said, tmp_path):
     ("words", "message"),
     [
         (["--n", "0"], "`n` is from 1"),
-        (["--out", "dreams.txt"], "--out is a picture, such as dreams.png"),
+        (["--out", "samples.txt"], "--out is a picture, such as samples.png"),
         (["--count-prior", "binomail"], "Did you mean 'binomial'?"),
     ],
 )

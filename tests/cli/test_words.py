@@ -75,6 +75,13 @@ def test_a_folder_is_learned_by_the_model_that_suits_it(tmp_path, monkeypatch, c
     assert parsed(folder).recipe.name == "catalogue"
 
 
+@pytest.mark.parametrize(
+    "words", [["--looks", "3"], ["--looks=3"], ["looks=3"], ["--passes", "3"]], ids=" ".join
+)
+def test_an_option_may_be_called_by_its_former_name(words):
+    assert parse(Val, "val", ["run", *words]).passes == 3
+
+
 def test_paths_may_hold_an_equals_sign(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out=3").mkdir()
@@ -106,7 +113,7 @@ val, count = partial(parse, Val, "val"), partial(parse, Count, "count")
         (val, ["run", "--scenes-n", "0"], "`scenes_n` is from 1"),
         (count, [], "Counting needs pictures"),
         (count, ["a", "b"], "which are one folder"),
-        (count, ["a", "--looks", "3"], "are for runs of models such as dair"),
+        (count, ["a", "--passes", "3"], "are for runs of models such as dair"),
     ],
 )
 def test_complaints_are_usage_errors_that_name_the_option(read, words, message, capsys):

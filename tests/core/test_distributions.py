@@ -73,7 +73,7 @@ def test_the_derivative_of_a_draw_is_the_implicit_one(ours, theirs):
     }
     of = family.get(type(ours).__name__, stats.beta)
     noise, parameters = ours.noise(jr.key(2)), [float(x) for x in jax.tree.leaves(ours)]
-    z, slopes = ours.transport(noise), jax.grad(lambda dist: dist.transport(noise))(ours)
+    z, slopes = ours.from_noise(noise), jax.grad(lambda dist: dist.from_noise(noise))(ours)
     if type(ours).__name__ == "Beta":  # two variables make one, so only the mean of the derivative is fixed
         keys = jr.split(jr.key(0), 20_000)
         cubes = jax.vmap(jax.grad(lambda dist, key: dist.sample(key) ** 3), in_axes=(None, 0))(ours, keys)
@@ -112,7 +112,7 @@ def test_a_value_follows_from_its_coins_with_the_right_probability(dist):
     shares = dict.fromkeys(map(tuple, dist.support().tolist()), 0.0)
     for faces, probability, noise in every_fall(dist):
         value = dist.of_coins(faces)
-        assert np.array_equal(dist.transport(noise), value)
+        assert np.array_equal(dist.from_noise(noise), value)
         shares[tuple(value.tolist())] += probability
     assert np.allclose(list(shares.values()), dist.probs(), atol=1e-12)
     assert np.allclose(dist.mean(), dist.probs() @ dist.support(), atol=1e-12)
@@ -129,14 +129,14 @@ def test_a_coin_that_is_not_reached_changes_nothing(dist):
 @pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)
 def test_a_relaxed_value_becomes_the_value(dist):
     noise = dist.noise(jr.key(1))
-    assert np.allclose(dist.relaxed(noise, jnp.asarray(1e-4)), dist.transport(noise), atol=1e-6)
+    assert np.allclose(dist.relaxed(noise, jnp.asarray(1e-4)), dist.from_noise(noise), atol=1e-6)
 
 
 def test_a_logistic_is_the_log_odds_of_a_relaxed_coin_of_the_same_noise():
     noise, temperature = jnp.array([0.1, 0.55, 0.8]), 0.7
     logistic = Logistic(LOGITS / temperature, jnp.full(3, 1 / temperature))
     relaxed = Bernoulli(LOGITS).relaxed(noise, jnp.asarray(temperature))
-    assert np.allclose(jax.nn.sigmoid(logistic.transport(noise)), relaxed)
+    assert np.allclose(jax.nn.sigmoid(logistic.from_noise(noise)), relaxed)
 
 
 def test_the_logarithm_of_a_stopping_code_is_linear_in_it():

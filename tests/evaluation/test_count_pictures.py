@@ -131,11 +131,11 @@ def test_an_empty_folder_is_an_error(untrained, tmp_path):
 @pytest.mark.parametrize("number", [0, 1, 2, 15, 16, 17, 40])
 def test_a_look_is_the_same_to_the_bit_in_any_company(untrained, number):
     images = np.random.default_rng(0).random((40, 24, 24, 1), np.float32)
-    alone = [untrained.look(images[i : i + 1]) for i in range(number)]
-    together = untrained.look(images[:number])
+    alone = [untrained.infer(images[i : i + 1]) for i in range(number)]
+    together = untrained.infer(images[:number])
     assert [len(part) for part in together] == [number] * len(together)
-    for i, look in enumerate(alone):
-        for one, all_ in zip(look, together, strict=True):
+    for i, inferred in enumerate(alone):
+        for one, all_ in zip(inferred, together, strict=True):
             np.testing.assert_array_equal(one[0], all_[i])
 
 
@@ -175,10 +175,10 @@ def test_what_is_counted_is_what_training_sees(untrained, every_mode):
     run = dataclasses.replace(untrained, recipe=recipe)
     world = Folder(every_mode, canvas=24, fit="crop", invert="always")
     scenes = jax.tree.map(np.asarray, world.batch(0, np.arange(20)))  # most of its pictures, of a program
-    for image, look in zip(scenes.image, run.look(scenes.image).posterior, strict=True):
+    for image, posterior in zip(scenes.image, run.infer(scenes.image).posterior, strict=True):
         (i,) = np.flatnonzero((brightness(np.asarray(world.pictures)) == image).all((1, 2, 3)))
         counted = count_picture(run, every_mode / world.files[i], "a")
-        np.testing.assert_array_equal(counted.posterior, look.astype(np.float64))
+        np.testing.assert_array_equal(counted.posterior, posterior.astype(np.float64))
 
 
 def test_bytes_are_counted_as_the_file_is(untrained, every_mode):

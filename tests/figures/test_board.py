@@ -4,15 +4,15 @@ import pytest
 from subitize.figures.board import board, card, cut, fields, slots, summary
 from subitize.figures.showcase import choose
 from subitize.figures.style import ACCENT, INK, WINDOWS
-from subitize.models.look import Look
+from subitize.models.inference import Inference
 
 
-def look(n: int, most: int, height: int, width: int, channels: int) -> Look:
+def infer(n: int, most: int, height: int, width: int, channels: int) -> Inference:
     rng = np.random.default_rng(n)
     count = rng.integers(0, most + 1, n)
     boxes = np.tile([3.0, 4.0, 13.0, 14.0], (n, most, 1))
     patches = rng.uniform(size=(n, most, height, width, channels))
-    return Look(
+    return Inference(
         count,
         np.eye(most + 1, dtype=np.float32)[count],
         boxes,
@@ -22,8 +22,8 @@ def look(n: int, most: int, height: int, width: int, channels: int) -> Look:
     )
 
 
-def one(looks: Look) -> Look:
-    return Look(*(part[0] for part in looks))
+def one(results: Inference) -> Inference:
+    return Inference(*(part[0] for part in results))
 
 
 def is_of(picture: np.ndarray, colour: str) -> np.ndarray:
@@ -38,7 +38,7 @@ def is_dark(picture: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("most", [1, 3, 6, 12])
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_any_scenes_fit_on_a_board(n, most, shape):
-    sheet = board(np.zeros((n, *shape)), look(n, most, *shape), np.zeros(n, int), "title")
+    sheet = board(np.zeros((n, *shape)), infer(n, most, *shape), np.zeros(n, int), "title")
     assert 400 < sheet.width < 3000
     assert sheet.height < 250 * (n + 1)
 
@@ -56,7 +56,7 @@ def test_a_window_shows_what_was_painted_for_its_object():
 
 
 def test_as_many_coloured_frames_as_objects():
-    seen = look(1, 3, 40, 40, 1)._replace(count=np.array([2]))
+    seen = infer(1, 3, 40, 40, 1)._replace(count=np.array([2]))
     sheet = np.asarray(board(np.zeros((1, 40, 40, 1)), seen, title=""))
     shown = [tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in WINDOWS[:3]]
     found = [(sheet == colour).all(-1).sum() > 100 for colour in shown]
@@ -64,7 +64,7 @@ def test_as_many_coloured_frames_as_objects():
 
 
 def test_windows_are_where_the_objects_are_on_the_enlarged_scene():
-    seen = look(1, 3, 24, 32, 1)._replace(count=np.array([2]))
+    seen = infer(1, 3, 24, 32, 1)._replace(count=np.array([2]))
     boxes = np.array([[3.0, 2, 9, 14], [20, 6, 30, 13], [12, 16, 18, 22]])  # the third is not counted
     sheet = np.asarray(card(np.zeros((24, 32, 1)), one(seen)._replace(boxes=boxes), None))
     scene = sheet[:, : 4 * 32]  # four times as large
@@ -76,7 +76,7 @@ def test_windows_are_where_the_objects_are_on_the_enlarged_scene():
 
 
 def test_beside_a_scene_stand_its_reconstruction_and_what_was_painted_for_each_object():
-    seen = one(look(1, 3, 40, 40, 1))
+    seen = one(infer(1, 3, 40, 40, 1))
     shades = np.array([0.2, 0.5, 0.8])
     patches = np.ones((3, 40, 40, 1)) * shades[:, None, None, None]
     seen = seen._replace(count=np.array(3), patches=patches, reconstruction=np.ones((40, 40, 1)))
@@ -91,13 +91,13 @@ def test_beside_a_scene_stand_its_reconstruction_and_what_was_painted_for_each_o
 
 
 def test_a_truth_that_nobody_knows_is_not_shown():
-    images, looks = np.zeros((3, 40, 40, 1)), look(3, 2, 40, 40, 1)
-    np.testing.assert_array_equal(board(images, looks, np.full(3, -1)), board(images, looks))
+    images, results = np.zeros((3, 40, 40, 1)), infer(3, 2, 40, 40, 1)
+    np.testing.assert_array_equal(board(images, results, np.full(3, -1)), board(images, results))
 
 
 @pytest.mark.parametrize(("truth", "right"), [(None, True), (3, True), (2, False)])
 def test_the_number_is_the_count_and_coloured_where_it_is_wrong(truth, right):
-    seen = one(look(1, 4, 40, 40, 1))
+    seen = one(infer(1, 4, 40, 40, 1))
     mode_is_three = np.array([0.31, 0.15, 0.05, 0.40, 0.09])  # its mean is 1.81
     last = fields(seen, 120)[-1]
     shown, *others = (
@@ -113,7 +113,7 @@ def test_the_number_is_the_count_and_coloured_where_it_is_wrong(truth, right):
 
 @pytest.mark.parametrize("truth", range(5))
 def test_the_dot_is_below_the_truth(truth):
-    seen = one(look(1, 4, 40, 40, 1))._replace(count=np.array(truth), posterior=np.eye(5)[truth])
+    seen = one(infer(1, 4, 40, 40, 1))._replace(count=np.array(truth), posterior=np.eye(5)[truth])
     told, untold = (np.asarray(card(np.zeros((40, 40, 1)), seen, known)) for known in (truth, None))
     columns = np.flatnonzero((told != untold).any((0, 2)))
     step = (told.shape[1] - fields(seen, 120)[-1]) / 5

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from subitize.figures.scenes import dreams, how_sure, noun, overlay, percent
+from subitize.figures.scenes import how_sure, noun, overlay, percent, sample_grid
 from subitize.figures.style import (
     ACCENT,
     PAPER,
@@ -171,18 +171,18 @@ def test_one_object_is_singular():
 
 
 @pytest.mark.parametrize(("n", "columns", "rows"), [(1, 1, 1), (4, 2, 2), (7, 3, 3), (16, 4, 4)])
-def test_dreams_are_a_grid(n, columns, rows):
+def test_samples_are_a_grid(n, columns, rows):
     images = np.ones((n, 40, 40, 1))
-    sheet = dreams(images, np.zeros(n, int))
+    sheet = sample_grid(images, np.zeros(n, int))
     assert sheet.size == (16 + columns * 136, 16 + rows * 156)
     assert (pixels(sheet)[20, 20] == 255).all()
     assert "#{:02x}{:02x}{:02x}".format(*pixels(sheet)[0, 0]) == PAPER
 
 
-def test_dreams_are_in_reading_order_each_above_its_count():
+def test_samples_are_in_reading_order_each_above_its_count():
     counts = np.array([2, 0, 1, 0, 2])
     images = np.linspace(0.1, 0.9, 5)[:, None, None, None] * np.ones((40, 40, 1))
-    sheet = pixels(dreams(images, counts))
+    sheet = pixels(sample_grid(images, counts))
     corners = [(16 + 156 * (i // 3), 16 + 136 * (i % 3)) for i in range(5)]
     for (y, x), image in zip(corners, images, strict=True):
         assert (sheet[y : y + 120, x : x + 120] == pixels(to_image(image))[0, 0]).all()

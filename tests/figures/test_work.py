@@ -5,13 +5,13 @@ import pytest
 
 from subitize.figures.style import INK, PAPER, QUIET
 from subitize.figures.work import LABEL, LINE, MARGIN, WIDE, draw_work
-from subitize.gradients import Row
+from subitize.gradients import EstimatorProfile
 
 FIRST = MARGIN + 40 + 3 * LINE // 2  # the middle of the uppermost bar
 
 
-def row(work: float, *, unbiased: bool = True) -> Row:
-    return Row("site", "exact", unbiased, 0.0, work, 0.0, 1.0, 1, 1e6)
+def row(work: float, *, unbiased: bool = True) -> EstimatorProfile:
+    return EstimatorProfile("site", "exact", unbiased, 0.0, work, 0.0, 1.0, 1, 1e6)
 
 
 def is_of(sheet, colour: str) -> np.ndarray:

@@ -287,7 +287,7 @@ def test_what_a_program_reports_is_averaged_over_the_lanes():
 
 
 def test_the_model_gets_no_gradient_from_the_state_nor_the_state_from_the_model(monkeypatch):
-    """A state that takes its lesson ten times as seriously changes nothing for the model."""
+    """A state that takes its gradient ten times as seriously changes nothing for the model."""
     learn = Learned.loss
 
     def gradients():
@@ -322,8 +322,8 @@ class Tilted(AbstractEstimator):
 def test_a_state_that_moves_the_draw_learns_from_its_own_loss_alone():
     loss = expectation(coin, Tilted())
     state = loss.init(θ, X, jr.key(0))
-    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(state)
-    assert np.isclose(lesson["b"], 0.2 - 1)
+    update = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(state)
+    assert np.isclose(update["b"], 0.2 - 1)
 
 
 def test_a_loss_can_be_compiled_as_it_is():
@@ -347,13 +347,13 @@ def test_a_trained_baseline_takes_variance_away(word, ratio):
     cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - x) ** 2 + 10  # noqa: E731
     loss = expectation(cost, word)
     state = loss.init(θ, X, jr.key(0))
-    tutor = estimator_optimizer(1e-2)
-    optimizer_state = tutor.init(state)
+    optimizer = estimator_optimizer(1e-2)
+    optimizer_state = optimizer.init(state)
 
     @jax.jit
     def learn(state, optimizer_state, key):
-        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(16, X), key)[0])(state)
-        change, optimizer_state = tutor.update(lesson, optimizer_state, state)
+        update = jax.grad(lambda m: loss(θ, m, jnp.full(16, X), key)[0])(state)
+        change, optimizer_state = optimizer.update(update, optimizer_state, state)
         return optax.apply_updates(state, change), optimizer_state
 
     spread = jax.jit(
@@ -373,18 +373,18 @@ def test_what_is_expected_by_running_means_alone_takes_a_constant_away(word):
         draw("b", Bernoulli(θ))
         return 0 * θ + 10
 
-    loss, tutor = expectation(cost, word), estimator_optimizer(0.0)
+    loss, optimizer = expectation(cost, word), estimator_optimizer(0.0)
     state = jax.jit(loss.init)(θ, X, jr.key(0))
 
     def learn(taught, key):
         state, optimizer_state = taught
-        lesson = jax.grad(lambda m: loss(θ, m, jnp.full(4, X), key)[0])(state)
-        change, optimizer_state = tutor.update(lesson, optimizer_state, state)
+        update = jax.grad(lambda m: loss(θ, m, jnp.full(4, X), key)[0])(state)
+        change, optimizer_state = optimizer.update(update, optimizer_state, state)
         return (optax.apply_updates(state, change), optimizer_state), None
 
     @jax.jit
     def taught(state):
-        (state, _), _ = jax.lax.scan(learn, (state, tutor.init(state)), jr.split(jr.key(2), 300))
+        (state, _), _ = jax.lax.scan(learn, (state, optimizer.init(state)), jr.split(jr.key(2), 300))
         return jax.grad(lambda θ: loss(θ, state, jnp.full(20, X), jr.key(3))[0])(θ)
 
     assert abs(taught(state)) < 1e-6
@@ -421,8 +421,8 @@ def test_a_baseline_knows_the_example_and_the_site_as_finite_numbers():
 
 def test_what_a_state_learns_it_learns_at_its_rate_and_what_it_follows_at_once():
     state = ESTIMATORS["rebar"]().init(Bernoulli(θ), X, jr.key(0))
-    tutor, lesson = estimator_optimizer(0.25), jax.tree.map(jnp.ones_like, state)
-    change, _ = tutor.update(lesson, tutor.init(state), state)
+    optimizer, update = estimator_optimizer(0.25), jax.tree.map(jnp.ones_like, state)
+    change, _ = optimizer.update(update, optimizer.init(state), state)
     assert np.allclose((change.log_temperature, change.coefficient), -0.25)
     assert np.allclose((change.rest.mean.mean, change.rest.square.mean), -1)
 
@@ -509,9 +509,9 @@ KEYS = jr.split(jr.key(5), 500)
 def test_a_running_mean_is_an_exact_moving_average():
     loss = expectation(coin, "ema(decay=0.75)")
     state = loss.init(θ, X, jr.key(0))
-    tutor = estimator_optimizer(1.0)
-    lesson = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(state)
-    change, _ = tutor.update(lesson, tutor.init(state), state)
+    optimizer = estimator_optimizer(1.0)
+    update = jax.grad(lambda m: loss(θ, m, X[None], jr.key(1))[0])(state)
+    change, _ = optimizer.update(update, optimizer.init(state), state)
     assert np.isclose(
         optax.apply_updates(state, change)["b"][0].mean, 0.25 * 0.25
     )  # cost is 1/4 for either side

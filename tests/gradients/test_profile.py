@@ -1,4 +1,4 @@
-"""The variance meter agrees with closed forms; the choice is the best of what is allowed."""
+"""Gradient statistics agree with closed forms; the choice is the best of what is allowed."""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,18 @@ import pytest
 
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.errors import UsageError
-from subitize.gradients import Chooser, Profiler, Row, SiteError, choose, expectation, profile, table
+from subitize.gradients import (
+    Chooser,
+    EstimatorProfile,
+    Profiler,
+    SiteError,
+    choose,
+    expectation,
+    profile,
+    table,
+)
 from subitize.gradients.measure import largest_z, reference_for
-from subitize.gradients.meter import Meter, Moments
+from subitize.gradients.statistics import GradientStatistics, Moments
 
 BATCH = jnp.zeros(1)
 START = {"score": (None, None)}  # state of an estimator that learns nothing
@@ -30,7 +39,7 @@ def curved(θ, x, draw):
     ("word", "expected"),
     [("score", 1.59375e-2), ("rloo(k=2)", 6.25e-4), ("arm", 2.08333e-4), ("disarm", 0.0), ("exact", 0.0)],
 )
-def test_the_meter_reads_the_closed_form_variances(word, expected):
+def test_variances_are_those_of_the_closed_forms(word, expected):
     """At p = 1/2 and t = 0.45: derived by hand; within three standard errors, from the fourth moment."""
     draws, θ = 4000, jnp.asarray(0.0)
     row = profile(coin(0.45), θ, BATCH, jr.key(2), candidates=[word], draws=draws)[0]
@@ -82,7 +91,9 @@ def test_sites_that_are_not_judged_are_drawn_once():
 
 
 def test_work_is_the_whole_variance_times_the_time():
-    row = Row("b", "score", True, bias=0.0, variance=2.0, data=3.0, snr=1.0, evaluations=1, microseconds=5e5)
+    row = EstimatorProfile(
+        "b", "score", True, bias=0.0, variance=2.0, data=3.0, snr=1.0, evaluations=1, microseconds=5e5
+    )
     assert row.work == 2.5
 
 
@@ -97,26 +108,28 @@ def test_a_bias_has_no_sign():
     assert largest_z(a, b) == largest_z(b, a) > 10
 
 
-def meter_of(word):
-    """A meter of a coin's gradient under a cost of about ten."""
+def statistics_of(word):
+    """Statistics of a coin's gradient under a cost of about ten."""
     cost = lambda θ, x, draw: coin(0.45)(θ, x, draw) + 10  # noqa: E731
-    return Meter(expectation(cost, word), 32).begin(jnp.asarray(0.0), BATCH, jnp.ones((1, 1)), jr.key(0))
+    return GradientStatistics(expectation(cost, word), 32).setup(
+        jnp.asarray(0.0), BATCH, jnp.ones((1, 1)), jr.key(0)
+    )
 
 
-def test_it_makes_no_difference_what_a_meter_takes_off_first():
-    meter = meter_of("score")
-    near, far = (meter.read(jr.key(1), 64, jnp.asarray([centre])) for centre in (0.0, 7.0))
+def test_it_makes_no_difference_which_centre_is_taken_off_first():
+    statistics = statistics_of("score")
+    near, far = (statistics.measure(jr.key(1), 64, jnp.asarray([centre])) for centre in (0.0, 7.0))
     assert near.variance > 20
     assert np.allclose(near.mean, far.mean)
     assert np.allclose(near.variance, far.variance)
 
 
-def test_a_meter_lets_the_state_learn_only_when_it_is_told():
-    meter = meter_of("ema")
-    read = lambda: float(meter.read(jr.key(1), 256, meter.nowhere).variance)  # noqa: E731
+def test_the_state_learns_only_while_it_warms_up():
+    statistics = statistics_of("ema")
+    read = lambda: float(statistics.measure(jr.key(1), 256, statistics.nowhere).variance)  # noqa: E731
     assert read() > 20
     assert read() > 20
-    meter.learn(jr.key(2), 128)
+    statistics.warm_up(jr.key(2), 128)
     assert read() < 0.1
 
 
@@ -131,7 +144,8 @@ def test_what_cannot_serve_a_site_is_left_out():
 def fixed(monkeypatch, **work):
     """Let every estimator have the work given: choosing is tested apart from measuring."""
     rows = [
-        Row("b", word, word not in ("st", "gumbel"), 0.0, w, 0.0, 1.0, 1, 1e6) for word, w in work.items()
+        EstimatorProfile("b", word, word not in ("st", "gumbel"), 0.0, w, 0.0, 1.0, 1, 1e6)
+        for word, w in work.items()
     ]
     monkeypatch.setattr(
         Profiler, "__call__", lambda self, *_: [row for row in rows if row.estimator in self.words]
@@ -199,9 +213,11 @@ def test_a_profile_taken_again_sees_the_new_model_and_compiles_nothing():
     """Of one coin under `score` the variance is p(1 - p)[(1 - p) f1² + p f0²] - g², as the laws have it."""
     profiler = Profiler(coin(0.4), candidates=["score"], draws=4000)
     found = [profiler(jnp.asarray(θ), BATCH, jr.key(0))[0].variance for θ in (0.0, 2.0)]
-    compiled = [meter.draws for meter in profiler.meters.values()]
+    compiled = [statistics.draws for statistics in profiler.measured.values()]
     profiler(jnp.asarray(-1.0), BATCH, jr.key(0))
-    assert all(a is meter.draws for a, meter in zip(compiled, profiler.meters.values(), strict=True))
+    assert all(
+        a is statistics.draws for a, statistics in zip(compiled, profiler.measured.values(), strict=True)
+    )
     for variance, θ in zip(found, (0.0, 2.0), strict=True):
         p, f = 1 / (1 + np.exp(-θ)), (0.4**2, 0.6**2)
         expected = p * (1 - p) * ((1 - p) * f[1] ** 2 + p * f[0] ** 2) - ((f[1] - f[0]) * p * (1 - p)) ** 2
@@ -245,7 +261,7 @@ def test_a_coin_that_hardly_ever_turns_rules_nobody_out():
 
 
 def test_what_is_in_use_stays_if_nothing_can_be_measured(monkeypatch):
-    rows = [Row("b", "score", True, 0.0, float("nan"), 0.0, 1.0, 1, 1e6)]
+    rows = [EstimatorProfile("b", "score", True, 0.0, float("nan"), 0.0, 1.0, 1, 1e6)]
     monkeypatch.setattr(Profiler, "__call__", lambda self, *_: rows)
     choice = choose(coin(0.4), jnp.asarray(0.0), BATCH, jr.key(0), current={"b": "rloo"})
     assert choice.policy == {"b": "rloo"}

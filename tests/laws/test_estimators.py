@@ -322,14 +322,14 @@ def test_an_impossible_class_does_no_harm(word):
     state = loss.init(θ, X, jr.key(0))
     batch = jnp.full(2000, X)
     run = jax.value_and_grad(lambda θ, state: loss(θ, state, batch, jr.key(1))[0], argnums=(0, 1))
-    value, (gradient, lesson) = jax.jit(run)(θ, state)
+    value, (gradient, update) = jax.jit(run)(θ, state)
     p = jax.nn.sigmoid(θ - 1.0)
     if word in UNBIASED:
         assert np.isclose(value, p * COSTS[0] + (1 - p) * COSTS[2], atol=0.2)
         assert np.isclose(gradient, p * (1 - p) * (COSTS[0] - COSTS[2]), atol=0.3)
     assert np.isfinite(value)
     assert np.isfinite(gradient)
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(lesson))
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(update))
 
 
 COSTS = jnp.array([1.0, 7.0, 3.0, 9.0])
@@ -612,8 +612,8 @@ def test_the_state_of_optimal_tends_to_its_best_coefficient():
     state = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
     noise, weights = all_noise(toy, loss, state)
     one = lambda noise: jax.grad(lambda m: loss.with_noise(toy.model, m, X[None], noise)[0])(state)  # noqa: E731
-    lessons = jax.jit(jax.vmap(one))(jax.tree.map(lambda leaf: leaf[:, None], noise))
-    step = jax.tree.map(lambda lesson: jnp.tensordot(weights, lesson, 1), lessons)
+    updates = jax.jit(jax.vmap(one))(jax.tree.map(lambda leaf: leaf[:, None], noise))
+    step = jax.tree.map(lambda update: jnp.tensordot(weights, update, 1), updates)
     learned = jax.tree.map(lambda m, g: m - g / (1 - 0.7), state, step)["b"]  # a step goes so far
     faces, p = np.array(list(itertools.product([0.0, 1.0], repeat=2))), expit(np.asarray(toy.model))
     likely = np.where(faces == 1, p, 1 - p).prod(1)

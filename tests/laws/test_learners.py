@@ -180,7 +180,7 @@ def test_a_counter_counts(name, trained):
     _, world, learner, state = trained(name)
     if not isinstance(learner, Counter):
         pytest.skip("does not count")
-    seen = learner.look(params_of(learner, state), np.asarray(world.examples(0, jnp.arange(3)).image))
+    seen = learner.infer(params_of(learner, state), np.asarray(world.examples(0, jnp.arange(3)).image))
     assert seen.count.shape == (3,)
     np.testing.assert_allclose(seen.posterior.sum(1), 1, atol=1e-5)
 

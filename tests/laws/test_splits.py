@@ -28,7 +28,7 @@ from subitize.figures.showcase import showcase
 from subitize.gradients.learner import GradientState
 from subitize.models.air import AIR, AIRSettings
 from subitize.models.draw import DRAW, DRAWSettings
-from subitize.models.look import Look
+from subitize.models.inference import Inference
 from subitize.models.subitizing_vae import SubitizingVAE
 from subitize.reproduce import Lab, reproduce
 from subitize.scenes import Scene
@@ -107,13 +107,13 @@ class Witness(AIR):
         self.attention = FakeAttention()
         self.known = known
 
-    def extended(self, max_objects=None, looks=1):
+    def extended(self, max_objects=None, passes=1):
         return self
 
-    def look(self, image):
+    def infer(self, image):
         count = jnp.where(self.knows(image), 2, 1)
         objects = jnp.broadcast_to(image, (2, *image.shape))
-        return Look(count, jnp.eye(3)[count], jnp.ones((2, 4)), jnp.ones((2, 1)), objects, image)
+        return Inference(count, jnp.eye(3)[count], jnp.ones((2, 4)), jnp.ones((2, 1)), objects, image)
 
     def knows(self, image):
         if self.known is None:
@@ -124,12 +124,12 @@ class Witness(AIR):
 class WitnessLearner(AIRLearner):
     """A learner of which a witness is the weights."""
 
-    def look(self, params, images):
-        return inference.look(params, images, Witness.look)
+    def infer(self, params, images):
+        return inference.infer(params, images, Witness.infer)
 
 
 def signs(model, images, summands=2):
-    return diagnostics.signs(model, images, summands, Witness.look)
+    return diagnostics.signs(model, images, summands, Witness.infer)
 
 
 def run_of(recipe, folder, witness):
@@ -159,9 +159,9 @@ def looked_at():
 @pytest.fixture
 def watched(run, looked_at):
     class Watched(Run):
-        def look(self, images):
+        def infer(self, images):
             looked_at.append(images)
-            return jax.tree.map(np.asarray, jax.vmap(self.model.look)(jnp.asarray(images)))
+            return jax.tree.map(np.asarray, jax.vmap(self.model.infer)(jnp.asarray(images)))
 
     return Watched(run.path, run.recipe, run.learner, run.model, run.digest)
 
@@ -197,7 +197,7 @@ def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, t
         return UNTRAINED
 
     monkeypatch.setattr(monitoring, "signs", signs)
-    monkeypatch.setattr(monitoring, "counts", partial(diagnostics.counts, look=Witness.look))
+    monkeypatch.setattr(monitoring, "counts", partial(diagnostics.counts, infer=Witness.infer))
     monkeypatch.setattr(from_recipe, "fit", fit)
     monkeypatch.setattr(from_recipe, "diagnosed", lambda *_: {})
     monkeypatch.setattr(from_recipe, "save_weights", lambda *_: None)
@@ -230,7 +230,7 @@ def ledger(worlds, looked_at, monkeypatch):
     def learn(seen, *_, **__):
         found.taught.append(seen[0])
 
-    def look(model, pictures, *_):
+    def infer(model, pictures, *_):
         found.tested.append(pictures)
         n = len(pictures)
         return memory.Course(np.zeros((n, 4)), np.zeros((n, 4, 2)), np.zeros((n, 4)), np.zeros((n, 4)))
@@ -260,12 +260,12 @@ def ledger(worlds, looked_at, monkeypatch):
             "clocked": lambda watcher, pictures, told: [1.0] * len(pictures),
         },
         memory: {
-            "course_of_all": look,
-            "patched_all": lambda model, pictures, *_: look(model, pictures).go_on[:, 0],
+            "course_of_all": infer,
+            "patched_all": lambda model, pictures, *_: infer(model, pictures).go_on[:, 0],
         },
         painting: {
             "nats": lambda model, digits, seed: found.tested.append(255 * digits) or 0.0,
-            "dreams": lambda model: Image.new("L", (SIDE, SIDE)),
+            "samples_of": lambda model: Image.new("L", (SIDE, SIDE)),
         },
     }
     for module, names in stand_ins.items():

@@ -17,14 +17,14 @@ from subitize.core.draws import Means, Samples
 from subitize.gradients import expectation
 from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
 from subitize.models.attention import pooled
-from subitize.models.look import look
+from subitize.models.inference import infer
 from subitize.models.sums import (
-    Exercise,
-    Recollection,
-    first_recollection,
-    practise,
-    recollect,
+    ReplayBuffer,
+    TrainingExample,
+    empty_buffer,
+    sum_scene_loss,
     sum_scenes,
+    update_buffer,
 )
 
 SMALL = AIRSettings(
@@ -128,7 +128,7 @@ def test_before_training_objects_are_dim():
 def test_the_evidence_is_linear_in_the_count_and_right():
     evidence = Evidence.of(SURE, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
     q, wanted = by_hand(jr.key(2))
-    found = [evidence.bound(q, code)["elbo"] for code in q.support()]
+    found = [evidence.elbo_at(q, code)["elbo"] for code in q.support()]
     assert np.allclose(found, wanted)
 
 
@@ -193,7 +193,7 @@ def test_every_kind_of_estimator_has_the_same_mean_gradient(word, exact_gradient
 
 
 def test_a_look_is_deterministic_and_consistent():
-    seen = jax.jit(look)(MODEL, IMAGE)
+    seen = jax.jit(infer)(MODEL, IMAGE)
     assert np.isclose(seen.posterior.sum(), 1)
     assert seen.count == seen.posterior.argmax()
     assert np.allclose(seen.reconstruction, seen.patches[: int(seen.count)].sum(0))
@@ -201,16 +201,16 @@ def test_a_look_is_deterministic_and_consistent():
     assert np.allclose(seen.boxes[:, 2] - seen.boxes[:, 0], 20 / np.maximum(where[:, 0], 1))
 
 
-def test_a_dream_holds_as_many_objects_as_its_prior_says():
+def test_samples_hold_as_many_objects_as_its_prior_says():
     sure = jnp.log(jnp.array([1e-30, 1e-30, 1.0, 1e-30]))
-    image, count = MODEL.dream(jr.key(0), sure)
+    image, count = MODEL.sample_prior(jr.key(0), sure)
     assert count == 2
     assert image.shape == IMAGE.shape
-    assert MODEL.dream(jr.key(0), -1e3 * jnp.array([0.0, 1, 1, 1]))[0].max() == 0
+    assert MODEL.sample_prior(jr.key(0), -1e3 * jnp.array([0.0, 1, 1, 1]))[0].max() == 0
 
 
-def test_a_dream_of_one_more_adds_another_object():
-    none, one, two, three = (MODEL.dream(jr.key(0), jnp.log(sure + 1e-30))[0] for sure in jnp.eye(4))
+def test_samples_of_one_more_add_another_object():
+    none, one, two, three = (MODEL.sample_prior(jr.key(0), jnp.log(sure + 1e-30))[0] for sure in jnp.eye(4))
     added = one - none, two - one, three - two
     assert min(np.min(patch) for patch in added) > -1e-12
     for a, b in itertools.combinations(added, 2):
@@ -223,23 +223,23 @@ def test_pooling_keeps_the_mean_and_pads_with_black():
     assert np.isclose(pooled(jnp.ones((5, 5, 1)), 4)[-1], 1 / 16)
 
 
-def exercise(**weights):
+def training_example(**weights):
     scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3} | weights
     scalars = {"summands": 2, "contrast": 60.0} | scalars
-    return Exercise(IMAGE, jnp.zeros(4), **{k: jnp.asarray(v) for k, v in scalars.items()})
+    return TrainingExample(IMAGE, jnp.zeros(4), **{k: jnp.asarray(v) for k, v in scalars.items()})
 
 
 def test_practising_on_a_real_scene_alone_is_the_bound():
-    loss, plain = expectation(practise, "exact"), expectation(negative_elbo, "exact")
-    batch = jax.tree.map(lambda x: x[None], exercise(real=1.0))
-    state = beginning(loss, exercise(real=1.0))
+    loss, plain = expectation(sum_scene_loss, "exact"), expectation(negative_elbo, "exact")
+    batch = jax.tree.map(lambda x: x[None], training_example(real=1.0))
+    state = beginning(loss, training_example(real=1.0))
     wanted, _ = compiled(plain)(MODEL, state, IMAGE[None], jr.key(1))
     assert np.isclose(compiled(loss)(MODEL, state, batch, jr.key(1))[0], wanted)
 
 
 def test_practising_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with_both():
-    loss, shift = expectation(practise, "exact"), jnp.array([0.0, 2.0, -1.0, 0.5])
-    example = exercise(real=1.0, sharpness=0.4)._replace(prior_shift=shift)
+    loss, shift = expectation(sum_scene_loss, "exact"), jnp.array([0.0, 2.0, -1.0, 0.5])
+    example = training_example(real=1.0, sharpness=0.4)._replace(prior_shift=shift)
     batch, state = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
     value, info = compiled(loss)(SURE, state, batch, jr.key(5))
     (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
@@ -252,8 +252,8 @@ def test_practising_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with_bot
 @pytest.mark.parametrize("m", [2, 3])
 def test_a_sum_scene_is_forced_to_be_explained_by_its_objects(m):
     """With nothing to be told apart, it costs a quarter of minus the bound of a q(count) sure of m."""
-    loss = expectation(practise, "exact")
-    example = exercise(sum=1.0, contrast=0.0, summands=m)
+    loss = expectation(sum_scene_loss, "exact")
+    example = training_example(sum=1.0, contrast=0.0, summands=m)
     batch, state = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
     value, _ = compiled(loss)(SURE, state, batch, jr.key(5))
     (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
@@ -261,22 +261,25 @@ def test_a_sum_scene_is_forced_to_be_explained_by_its_objects(m):
 
 
 def test_contrast_that_is_worth_nothing_costs_nothing():
-    loss = expectation(practise, "exact")
-    batch = jax.tree.map(lambda x: x[None], exercise(told=1.0, contrast=0.0))
+    loss = expectation(sum_scene_loss, "exact")
+    batch = jax.tree.map(lambda x: x[None], training_example(told=1.0, contrast=0.0))
     assert compiled(loss)(MODEL, {"count": None}, batch, jr.key(1))[0] == 0
 
 
 @pytest.mark.parametrize("m", [2, 3])
 def test_contrast_alone_is_best_where_q_is_the_density_ratio(m):
     """Told apart from as many real scenes, sums with density ratio r to real scenes want q(m|x) = r π."""
-    loss = expectation(practise, "exact")
+    loss = expectation(sum_scene_loss, "exact")
     share, ratio = 0.3, 1.8
     before = jnp.where(jnp.arange(3) < m - 1, 9.0, -9.0)  # all but the next are certain
 
     def cost(shift):
         logits = before.at[m - 1].set(shift)
         model = eqx.tree_at(lambda m: m.attention.count.bias, MODEL, MODEL.attention.count.bias + logits)
-        both = [exercise(told=1.0, share=share, summands=m), exercise(sum=ratio, share=share, summands=m)]
+        both = [
+            training_example(told=1.0, share=share, summands=m),
+            training_example(sum=ratio, share=share, summands=m),
+        ]
         batch = jax.tree.map(lambda *x: jnp.stack(x), *both)
         value, info = loss(model, {"count": None}, batch, jr.key(1))
         return value, info["posterior"][0, m]
@@ -298,7 +301,7 @@ def test_sum_scenes_are_sums_of_likely_ones_that_fit(m):
     images = jnp.zeros((8, 6, 6, 1)).at[jnp.arange(8), jnp.arange(8) % 6, 2].set(0.8)
     ones = jnp.array([0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.1])
     number = 10 * (m - 1)  # of the threes that fit, fewer are sure
-    sums, weight = summed(Recollection(images, ones, jnp.asarray(0.3)), number, m, jr.key(0))
+    sums, weight = summed(ReplayBuffer(images, ones, jnp.asarray(0.3)), number, m, jr.key(0))
     used = np.asarray(weight) > 0
     assert used.sum() >= 5
     assert np.asarray(sums)[used].max() <= 1
@@ -309,7 +312,7 @@ def test_sum_scenes_are_sums_of_likely_ones_that_fit(m):
 def test_no_picture_is_added_to_itself():
     """Of sums of three: each has one pixel of its own, so dim that three times the same would fit."""
     images = 0.3 * jnp.eye(8).reshape(8, 2, 4, 1)
-    sums, weight = summed(Recollection(images, jnp.ones(8), jnp.asarray(0.3)), 40, 3, jr.key(0))
+    sums, weight = summed(ReplayBuffer(images, jnp.ones(8), jnp.asarray(0.3)), 40, 3, jr.key(0))
     used = np.asarray(sums)[np.asarray(weight) > 0]
     assert len(used) > 20
     assert np.isclose(used.max(), 0.3)
@@ -320,7 +323,7 @@ def test_sums_are_made_of_what_was_counted_as_one():
     """Sixty pictures with a pixel of their own, of which twenty were surely none, one and two each."""
     images = 0.3 * jnp.eye(60).reshape(60, 6, 10, 1)
     posterior = jnp.repeat(jnp.eye(3), 20, 0)
-    sums, weight = summed(recollect(first_recollection(images), images, posterior, 2), 30, 2, jr.key(0))
+    sums, weight = summed(update_buffer(empty_buffer(images), images, posterior, 2), 30, 2, jr.key(0))
     assert np.all(weight == 1)
     lit = (np.asarray(sums) > 0).any(0).ravel()
     assert lit[20:40].sum() > 10
@@ -328,16 +331,16 @@ def test_sums_are_made_of_what_was_counted_as_one():
 
 
 def test_the_share_of_scenes_like_sums_is_followed():
-    images, before = jnp.zeros((2, 3, 3, 1)), first_recollection(jnp.zeros((2, 3, 3, 1)))
+    images, before = jnp.zeros((2, 3, 3, 1)), empty_buffer(jnp.zeros((2, 3, 3, 1)))
     posterior = jnp.array([[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 0.5, 0.5]])
     for summands, share in ((2, 0.4), (3, 0.45)):
-        after = recollect(before, images, posterior, summands)
+        after = update_buffer(before, images, posterior, summands)
         assert np.isclose(after.share, 0.98 * before.share + 0.02 * share)
 
 
 def test_nothing_certain_makes_no_sums():
     _, weight = summed(
-        Recollection(jnp.zeros((4, 5, 5, 1)), jnp.full(4, 0.1), jnp.asarray(0.3)), 3, 2, jr.key(0)
+        ReplayBuffer(jnp.zeros((4, 5, 5, 1)), jnp.full(4, 0.1), jnp.asarray(0.3)), 3, 2, jr.key(0)
     )
     assert np.all(weight == 0)
 
@@ -347,6 +350,6 @@ def test_nothing_certain_makes_no_sums():
 )
 def test_any_canvas_any_depth_any_number(height, width, channels, most):
     settings = dataclasses.replace(SMALL, height=height, width=width, channels=channels, max_objects=most)
-    seen = jax.jit(lambda key: look(AIR(settings, key=key), jnp.zeros((height, width, channels))))(jr.key(0))
+    seen = jax.jit(lambda key: infer(AIR(settings, key=key), jnp.zeros((height, width, channels))))(jr.key(0))
     assert seen.posterior.shape == (most + 1,)
     assert np.isfinite(seen.posterior).all()

@@ -16,7 +16,7 @@ from subitize.core.errors import UsageError
 from subitize.gradients import expectation
 from subitize.models.air import AIR, ATTENTION_NETWORKS, negative_elbo
 from subitize.models.attention import grid_mean
-from subitize.models.look import look
+from subitize.models.inference import infer
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
@@ -70,7 +70,7 @@ def test_a_model_that_takes_more_steps_takes_the_same_ones_first(word, steps):
     shared = min(3, steps)
     for a, b in zip(map(np.asarray, before), map(np.asarray, after), strict=True):
         np.testing.assert_allclose(a[:shared], b[:shared], atol=1e-12)
-    assert len(look(model.extended(steps), IMAGE).posterior) == steps + 1
+    assert len(infer(model.extended(steps), IMAGE).posterior) == steps + 1
 
 
 def test_a_model_that_knows_its_steps_takes_no_others():
@@ -244,10 +244,10 @@ def unrolled(model, image):
 
 @pytest.mark.parametrize("word", ["dair", "eslami2016"])
 def test_looking_on_is_the_roll_out_as_far_as_it_goes(word, monkeypatch):
-    monkeypatch.setattr("subitize.models.sight.UNLIKELY", 0.0)
+    monkeypatch.setattr("subitize.models.rollout.UNLIKELY", 0.0)
     model = model_of(word).extended(5)
     posterior, steps, canvas = unrolled(model, IMAGE)
-    seen = look(model, IMAGE)
+    seen = infer(model, IMAGE)
     assert np.allclose(seen.posterior, posterior, atol=1e-6)
     assert np.allclose(seen.boxes, jax.vmap(lambda where: model.window(where).box())(steps.where), atol=1e-4)
     assert np.allclose(seen.patches, steps.patch, atol=1e-6)
@@ -260,8 +260,8 @@ def test_nobody_looks_for_what_is_unlikely(monkeypatch):
     posterior = np.asarray(unrolled(model, IMAGE)[0])
     beyond = 1 - np.cumsum(posterior)  # of more than n objects
     for bar in (0.3, 0.01):
-        monkeypatch.setattr("subitize.models.sight.UNLIKELY", bar)
-        seen = look(model, IMAGE)
+        monkeypatch.setattr("subitize.models.rollout.UNLIKELY", bar)
+        seen = infer(model, IMAGE)
         last = np.argmax(beyond < bar) + 1
         assert last < 10
         assert np.allclose(np.asarray(seen.posterior)[:last], posterior[:last], atol=1e-6)

@@ -91,7 +91,7 @@ def test_the_bound_is_the_likelihood_of_the_last_canvas_less_every_step_s_diverg
     assert np.isclose(parts["log_likelihood"], likelihood, rtol=1e-5)
     assert np.isclose(cost, divergence - likelihood, rtol=1e-5)
     assert len({float(code[0]) for code in codes}) == SMALL.glimpses  # fresh noise at every step
-    glances = MODEL.look(IMAGE, draw)
+    glances = MODEL.trace(IMAGE, draw)
     assert np.allclose(glances.code, jnp.stack(drawn))
     assert np.allclose(glances.canvas[-1], jax.nn.sigmoid(odds))
 
@@ -124,18 +124,18 @@ def test_the_bound_bounds_the_likelihood():
 def test_the_decoder_knows_the_picture_by_its_codes_alone():
     """Without a word from the encoder, two pictures are painted alike."""
     mute = eqx.tree_at(lambda m: m.code, MODEL, replace_fn=lambda layer: jax.tree.map(jnp.zeros_like, layer))
-    assert np.allclose(mute.look(IMAGE).canvas, mute.look(1 - IMAGE).canvas)
-    assert not np.allclose(MODEL.look(IMAGE).canvas, MODEL.look(1 - IMAGE).canvas)
+    assert np.allclose(mute.trace(IMAGE).canvas, mute.trace(1 - IMAGE).canvas)
+    assert not np.allclose(MODEL.trace(IMAGE).canvas, MODEL.trace(1 - IMAGE).canvas)
 
 
-def test_dreams_and_looks_have_the_shapes_they_promise():
-    glances = MODEL.look(IMAGE)
+def test_samples_and_traces_have_the_shapes_they_promise():
+    glances = MODEL.trace(IMAGE)
     assert glances.code.shape == (4, 3)
     assert glances.canvas.shape == (4, 7, 9)
     assert glances.read.shape == glances.write.shape == (4, 4)
-    dream = MODEL.dream(jr.key(0))
-    assert dream.shape == (4, 7, 9)
-    assert np.all((dream > 0) & (dream < 1))
+    sample = MODEL.sample_prior(jr.key(0))
+    assert sample.shape == (4, 7, 9)
+    assert np.all((sample > 0) & (sample < 1))
 
 
 def test_it_learns_two_pictures():

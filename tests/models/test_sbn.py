@@ -121,5 +121,5 @@ def test_the_concrete_bound_is_one_of_its_own_and_reaches_every_weight():
     assert not jnp.any(gradient.pixel_means)
 
 
-def test_a_dream_has_the_shape_of_an_image():
-    assert MODEL.dream(jr.key(0)).shape == (3,)
+def test_a_sample_has_the_shape_of_an_image():
+    assert MODEL.sample_prior(jr.key(0)).shape == (3,)

@@ -13,7 +13,7 @@ from jax.scipy.special import logit
 from subitize.core.draws import Means
 from subitize.core.networks import SHADES, Rendering, patches
 from subitize.gradients import expectation
-from subitize.models.glance import Glance, GlanceSettings
+from subitize.models.count_classifier import CountClassifier, CountClassifierSettings
 from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings, negative_elbo
 
 SMALL = SubitizingVAESettings(
@@ -77,13 +77,13 @@ def test_half_the_error_is_what_the_judge_says():
     """With w = 1/2, by hand: each layer's mean square error, as loud as the pixels."""
     model = with_share(0.5)
     found = model.render(model.posterior(IMAGE).loc)
-    pixels, looks = jnp.sum((IMAGE - found) ** 2), 0.0
+    pixels, features = jnp.sum((IMAGE - found) ** 2), 0.0
     for a, b in zip(model.seen_by_judge(IMAGE), model.seen_by_judge(found), strict=True):
         loud = (jnp.mean(IMAGE**2) + 1e-2) / (jnp.mean(a**2) + 1e-2)
-        looks += loud * jnp.sum((a - b) ** 2) * IMAGE.size / (2 * a.size)
+        features += loud * jnp.sum((a - b) ** 2) * IMAGE.size / (2 * a.size)
     value, parts = cost(model)
-    assert np.isclose(parts["looks"], looks)
-    assert np.isclose(value, parts["kl"] + (pixels + looks) / (4 * SMALL.pixel_deviation**2))
+    assert np.isclose(parts["features"], features)
+    assert np.isclose(value, parts["kl"] + (pixels + features) / (4 * SMALL.pixel_deviation**2))
 
 
 def test_it_starts_from_the_odds_of_the_mean_picture():
@@ -116,7 +116,7 @@ def test_its_code_is_a_pathwise_site():
 
 
 def test_a_glance_gives_probabilities():
-    model = Glance(GlanceSettings(12, 20, 2, 4, ((2, 3),), 5), key=jr.key(0))
+    model = CountClassifier(CountClassifierSettings(12, 20, 2, 4, ((2, 3),), 5), key=jr.key(0))
     probs = jnp.exp(model(IMAGE))
     assert probs.shape == (4,)
     assert np.isclose(probs.sum(), 1)

@@ -67,16 +67,16 @@ def test_a_run_is_files_that_speak_for_themselves(run):
 
 def test_looking_does_not_depend_on_the_company(run):
     images = np.asarray(run.scenes("test").batch(0, jnp.arange(70)).image)
-    together = run.look(images)
-    alone = [run.look(images[i : i + 1]) for i in (0, 33, 69)]
-    for i, look in zip((0, 33, 69), alone, strict=True):
-        assert np.array_equal(look.posterior[0], together.posterior[i])
-        assert np.array_equal(look.boxes[0], together.boxes[i])
+    together = run.infer(images)
+    alone = [run.infer(images[i : i + 1]) for i in (0, 33, 69)]
+    for i, inferred in zip((0, 33, 69), alone, strict=True):
+        assert np.array_equal(inferred.posterior[0], together.posterior[i])
+        assert np.array_equal(inferred.boxes[0], together.boxes[i])
 
 
 def test_looking_at_another_size_is_refused(run):
     with pytest.raises(UsageError, match="40x40"):
-        run.look(np.zeros((1, 30, 30, 1)))
+        run.infer(np.zeros((1, 30, 30, 1)))
 
 
 def test_a_finished_run_is_left_as_it_is(run):
@@ -357,9 +357,9 @@ def test_the_learning_rate_is_held_and_falls_and_no_gradient_is_longer_than_the_
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
-    lesson = curriculum(AIROptions(max_objects=3, sums=2, summands=3, contrast=7.0))
+    batches = curriculum(AIROptions(max_objects=3, sums=2, summands=3, contrast=7.0))
     batch = Batch(jnp.ones((4, 8, 8, 1)), jnp.arange(4))
-    examples = lesson.examples(lesson.init(batch), batch, jnp.asarray(900), jr.key(0))
+    examples = batches.examples(batches.init(batch), batch, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == (6, 8, 8, 1)
     assert np.all(examples.summands == 3)
     assert np.all(examples.contrast == 7)
@@ -367,9 +367,9 @@ def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():
-    lesson = curriculum(AIROptions(sums=0))
+    batches = curriculum(AIROptions(sums=0))
     batch = Batch(jnp.ones((4, 8, 8, 1)), jnp.arange(4))
-    examples = lesson.examples(lesson.init(batch), batch, jnp.asarray(900), jr.key(0))
+    examples = batches.examples(batches.init(batch), batch, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == batch.image.shape
     assert np.all(examples.real == 1)
     assert np.all(examples.told == 0)

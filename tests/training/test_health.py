@@ -9,7 +9,7 @@ import pytest
 
 from subitize.counter.diagnostics import Diagnosis, Signs, crowding, diagnose, signs
 from subitize.models.air import AIR, AIRSettings
-from subitize.models.look import look
+from subitize.models.inference import infer
 
 SMALL = AIRSettings(
     height=24, width=24, object_size=9.0, recurrent=8, head=8, encoder=8, decoder=8, features=8
@@ -79,7 +79,7 @@ def columns(limit):
     """A look that counts bright columns up to a limit: what AIR should do, or at one its worst habit."""
 
     def counted(model, image):
-        return look(model, image)._replace(count=jnp.minimum(jnp.sum(image.max((0, 2)) > 0.5), limit))
+        return infer(model, image)._replace(count=jnp.minimum(jnp.sum(image.max((0, 2)) > 0.5), limit))
 
     return counted
 

@@ -35,8 +35,8 @@ from subitize.evaluation.probes import classifier_accuracy, probe_accuracy
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.models.draw import DRAW, DRAWSettings
-from subitize.models.look import OPTIONS as LOOKING
-from subitize.models.look import look_closely
+from subitize.models.inference import OPTIONS as INFERENCE
+from subitize.models.inference import infer_per_object
 from subitize.models.subitizing_vae import SubitizingVAESettings
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.generative import Schedule, trained_autoencoder, trained_draw
@@ -65,7 +65,7 @@ OPTIONS = (
     TAUGHT_PER_LABEL,
     TAUGHT,
     AIR_OPTIONS,
-    LOOKING,
+    INFERENCE,
     STROKES,
     WHOLE,
     PAINTER,
@@ -102,9 +102,9 @@ def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
     shown, test = pairs_of(lab, "train", LABELS[-1], seed), pairs_of(lab, "test", TESTED, seed)
     views = [np.asarray(world.pictures) for world in (shown, test)]
     if name in DESCRIBED:
-        look, model_of = DESCRIBED[name]
+        describe, model_of = DESCRIBED[name]
         model = model_of(lab, shown, seed)
-        views = [map_batches(look, model, view) for view in views]
+        views = [map_batches(describe, model, view) for view in views]
     read = {"cnn": classifier_accuracy, NOTHING: guess}.get(name, partial(probe_accuracy, hidden=HIDDEN))
 
     def told(task: str, n: int) -> float:
@@ -175,17 +175,17 @@ def objects(model: Any, image: jax.Array) -> jax.Array:
     size = jnp.array([model.settings.width, model.settings.height] * 2)
 
     def described(key: jax.Array) -> jax.Array:
-        look = look_closely(model, image, key)
-        boxes = look.boxes[:2] / size
+        inferred = infer_per_object(model, image, key)
+        boxes = inferred.boxes[:2] / size
         order = jnp.argsort(boxes[:, 0] + boxes[:, 2])
-        return jnp.concatenate([boxes, look.what[:2]], 1)[order]
+        return jnp.concatenate([boxes, inferred.what[:2]], 1)[order]
 
     return jax.vmap(described)(keys())
 
 
 def stroke_codes(model: DRAW, image: jax.Array) -> jax.Array:
     """[draws, 1, codes]: of all strokes as one part, since what a stroke says depends on those before it."""
-    return jax.vmap(lambda key: model.look(image[..., 0], Samples(key)).code.reshape(1, -1))(keys())
+    return jax.vmap(lambda key: model.trace(image[..., 0], Samples(key)).code.reshape(1, -1))(keys())
 
 
 def one_code(model: Any, image: jax.Array) -> jax.Array:

@@ -44,7 +44,7 @@ def interpolation(lab: Lab) -> Finding:
 
 def training_counts(lab: Lab) -> Finding:
     """Both on the counts that they were trained on, and DAIR as if it looked once."""
-    found = {way: tested(lab, way, (0, 1, 2), (0, 1, 2)) for way in ("dair", "air", "dair, one look")}
+    found = {way: tested(lab, way, (0, 1, 2), (0, 1, 2)) for way in ("dair", "air", "dair, one pass")}
     over_all = {
         way: [100 * float(np.mean([share(table, n) for n in (0, 1, 2)])) for table in tables]
         for way, tables in found.items()

@@ -30,8 +30,8 @@ from subitize.evaluation.probes import STEPS, fit_classifier, fit_probe, predict
 from subitize.figures.curves import Line, Panel, grid
 from subitize.figures.style import ACCENT, INK, QUIET, WINDOWS
 from subitize.models.air import AIR
-from subitize.models.look import OPTIONS as LOOKING
-from subitize.models.look import look
+from subitize.models.inference import OPTIONS as INFERENCE
+from subitize.models.inference import infer
 from subitize.models.subitizing_vae import SubitizingVAESettings, mean_code
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.counters import OPEN_ENDED_CANVAS, open_ended_counter
@@ -47,26 +47,26 @@ TESTED = 250  # scenes of each number
 TIMED = 100  # of them
 OPTIONS = PROBING, TOLD, SHOWN, LABELS, TESTED, TIMED, AUTOENCODER, SCHEDULE
 SEEDS = (0, 1, 2)
-INKS = {"DAIR": ACCENT, "DAIR, one look": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
-CLOCKED = ("DAIR, one look", "supervised")
+INKS = {"DAIR": ACCENT, "DAIR, one pass": ACCENT, "supervised": INK, "autoencoder": QUIET, "ink": WINDOWS[1]}
+CLOCKED = ("DAIR, one pass", "supervised")
 
 
 class Watcher(NamedTuple):
-    """Who tells a number: `tell` makes it of what `look(model, image)` sees."""
+    """Who tells a number: `tell` makes it of what `infer(model, image)` sees."""
 
-    look: Callable[[Any, Array], Array]
+    infer: Callable[[Any, Array], Array]
     model: Any
     tell: Callable[[np.ndarray], np.ndarray] = lambda seen: seen
 
     def numbers(self, pictures: np.ndarray) -> np.ndarray:
         """What it tells of pictures of bytes."""
-        return self.tell(map_batches(self.look, self.model, pictures))
+        return self.tell(map_batches(self.infer, self.model, pictures))
 
 
 def glances(lab: Lab) -> Finding:
     """Who is right how often, and who takes how long?"""
     numbers = (TOLD[0], FEW, MANY) if lab.tiny else TOLD[:-1]
-    options = OPTIONS, *DAIR, LOOKING, numbers
+    options = OPTIONS, *DAIR, INFERENCE, numbers
     found = {
         name: lab.noted(
             f"glances, {name}", options, lambda lab, seed, name=name: watched(lab, name, numbers, seed)
@@ -79,7 +79,7 @@ def glances(lab: Lab) -> Finding:
     values = {
         "few": [shares[0] - shares[few] for shares in right["supervised"]],
         "many": [shares[few] - shares[many] for shares in right["supervised"]],
-        "slower": [times[few] / times[0] for times in milliseconds["DAIR, one look"]],
+        "slower": [times[few] / times[0] for times in milliseconds["DAIR, one pass"]],
     }
     details = {"numbers": numbers, "right": right, "milliseconds": milliseconds}
     return Finding(values, details, figure(numbers, right, milliseconds))
@@ -125,11 +125,11 @@ def read_off_ink(lab: Lab, seed: int) -> Watcher:
     return read_off(lab, ink, None, shown(lab, "train", SHOWN, seed, TOLD), seed)
 
 
-def read_off(lab: Lab, look: Callable, model: Any, world: Drawn, seed: int) -> Watcher:
+def read_off(lab: Lab, infer: Callable, model: Any, world: Drawn, seed: int) -> Watcher:
     """A read-out from what `look` sees."""
     pictures, classes = labelled(lab, world)
-    classify = fit_probe((map_batches(look, model, pictures), classes), seed, steps=steps_of(lab))
-    return Watcher(look, model, lambda seen: classify(seen) + TOLD[0])
+    classify = fit_probe((map_batches(infer, model, pictures), classes), seed, steps=steps_of(lab))
+    return Watcher(infer, model, lambda seen: classify(seen) + TOLD[0])
 
 
 def labelled(lab: Lab, world: Drawn) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +145,7 @@ def steps_of(lab: Lab) -> int:
 
 def counted(model: AIR, image: Float[Array, "height width channels"]) -> Array:
     """How many a model sees."""
-    return look(model, image).count
+    return infer(model, image).count
 
 
 def ink(model: None, image: Float[Array, "height width channels"]) -> Float[Array, "2"]:
@@ -161,14 +161,14 @@ def shown(lab: Lab, split: str, number: int, seed: int, numbers: tuple[int, ...]
 
 def clocked(watcher: Watcher, pictures: dict[int, np.ndarray], told: dict[int, np.ndarray]) -> list[float]:
     """Milliseconds for one picture of each number, in turn, so that what else the machine does hits all."""
-    look = jax.jit(lambda model, picture: watcher.look(model, picture.astype(jnp.float32) / 255))
+    infer = jax.jit(lambda model, picture: watcher.infer(model, picture.astype(jnp.float32) / 255))
     ready = {n: jax.device_put(list(some[:TIMED])) for n, some in pictures.items()}
-    jax.block_until_ready(look(watcher.model, next(iter(ready.values()))[0]))  # compiles
+    jax.block_until_ready(infer(watcher.model, next(iter(ready.values()))[0]))  # compiles
     spent: dict[int, list[float]] = {n: [] for n in ready}
     for turn in zip(*ready.values(), strict=True):
         for n, picture in zip(ready, turn, strict=True):
             began = time.perf_counter()
-            jax.block_until_ready(look(watcher.model, picture))
+            jax.block_until_ready(infer(watcher.model, picture))
             spent[n].append(1e3 * (time.perf_counter() - began))
     return [median_of(np.array(spent[n]), told[n][:TIMED]) for n in ready]
 
@@ -192,7 +192,7 @@ def figure(
             (0.0, 100.0),
             "digits; DAIR red, supervised black, autoencoder grey, ink blue",
         ),
-        Panel("milliseconds", lines(numbers, milliseconds), (0.0, longest), "digits; DAIR's one look red"),
+        Panel("milliseconds", lines(numbers, milliseconds), (0.0, longest), "digits; DAIR's one pass red"),
     ]
     return grid(panels, 2, "At a glance, or one after the other", size=(420, 240))
 
@@ -204,7 +204,7 @@ def lines(numbers: tuple[int, ...], table: dict[str, list[list[float]]]) -> list
 
 WATCHERS: dict[str, Callable[[Lab, int], Watcher]] = {
     "DAIR": dair,
-    "DAIR, one look": dair_once,
+    "DAIR, one pass": dair_once,
     "supervised": told_apart,
     "autoencoder": read_off_code,
     "ink": read_off_ink,

@@ -5,14 +5,14 @@ one more object as long as there may be one, and several times. Its prior breaks
 no largest count; with a small concentration it is as strict as the geometric prior of Eslami et al. (2016),
 and a second one learns its concentration. Beside them that geometric prior and the binomial one, which end
 with the objects that are looked for. A first look asks q alone, which the prior has shaped in training;
-further looks ask the prior too, and the binomial one of twelve objects then thinks six likeliest.
+further passes ask the prior too, and the binomial one of twelve objects then thinks six likeliest.
 """
 
 from typing import Any
 
 import numpy as np
 
-from subitize.models.look import OPTIONS as LOOKING
+from subitize.models.inference import OPTIONS as INFERENCE
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.counters import OPEN_ENDED_CANVAS, OPEN_ENDED_COUNTS, PRIORS, open_ended_counter
 from subitize.reproduce.counting import board_of, confusions, summary
@@ -39,7 +39,7 @@ def open_ended(lab: Lab) -> Finding:
 def confused_under(lab: Lab, prior: str) -> list[np.ndarray]:
     """A confusion table for each seed: rows are true counts, columns what was counted."""
     counter = open_ended_counter(prior)
-    options = *counter, LOOKING, PICTURES, tested_on(lab)
+    options = *counter, INFERENCE, PICTURES, tested_on(lab)
     return confusions(lab, prior, options, counter.run, tested_on(lab), PICTURES, canvas=OPEN_ENDED_CANVAS)
 
 
@@ -70,7 +70,7 @@ def shown(lab: Lab) -> Any:
     draw = lambda: board_of(  # noqa: E731
         lab, counter.run(lab, lab.seeds[0]), ASKED, PICTURES, title, canvas=OPEN_ENDED_CANVAS
     )
-    return lab.drawn("board, sticks", (title, *counter, LOOKING), draw)
+    return lab.drawn("board, sticks", (title, *counter, INFERENCE), draw)
 
 
 CLAIMS = (

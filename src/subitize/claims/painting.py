@@ -23,7 +23,7 @@ from subitize.reproduce.generative import Schedule, trained_draw
 SCHEDULE = Schedule(steps=30_000, batch=64, rate=2e-3, last_rate=2e-5)
 PAINTER = DRAWSettings(glimpses=24, read=5)
 FOLLOWED, FOLLOW_EVERY = 1000, 1000  # test digits by which training is followed, and steps between
-PAINTED = 8  # dreams in the picture, and moments of each
+PAINTED = 8  # samples in the picture, and moments of each
 ENLARGED = 3
 
 
@@ -40,7 +40,7 @@ def draw_bound(lab: Lab) -> Finding:
     found = lab.noted("draw", (PAINTER, SCHEDULE, FOLLOWED, FOLLOW_EVERY), measured)
     sizes = {"glimpses": PAINTER.glimpses, "read": PAINTER.read}
     details = {"curve": [own["curve"] for own in found]} | sizes | SCHEDULE._asdict()
-    picture = lab.drawn("dreams", (PAINTER, SCHEDULE), lambda: dreams(painter(lab, lab.seeds[0])[0]))
+    picture = lab.drawn("samples", (PAINTER, SCHEDULE), lambda: samples_of(painter(lab, lab.seeds[0])[0]))
     title = f"What DRAW paints (seed {lab.seeds[0]}): a sample in each row, from its first stroke to its last"
     return Finding({"nats": [own["nats"] for own in found]}, details, titled(picture, title))
 
@@ -72,9 +72,9 @@ def total_cost(model: DRAW, digits: jax.Array, key: jax.Array) -> jax.Array:
     return len(digits) * expectation(negative_elbo)(model, {}, digits, key)[0]
 
 
-def dreams(model: DRAW) -> Image.Image:
+def samples_of(model: DRAW) -> Image.Image:
     """Samples from their first stroke to their last, a row for each."""
-    canvases = jax.jit(jax.vmap(model.dream))(jr.split(jr.key(0), PAINTED))
+    canvases = jax.jit(jax.vmap(model.sample_prior))(jr.split(jr.key(0), PAINTED))
     shown = np.unique(np.linspace(0, canvases.shape[1] - 1, PAINTED).round().astype(int))
     sheet = np.concatenate(
         [np.concatenate(list(strokes), axis=1) for strokes in np.asarray(canvases[:, shown])]

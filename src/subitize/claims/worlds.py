@@ -12,7 +12,7 @@ from PIL import Image
 
 from subitize.evaluation.held_out import evaluate, held_out
 from subitize.figures.board import board
-from subitize.models.look import OPTIONS as LOOKING
+from subitize.models.inference import OPTIONS as INFERENCE
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.training import Run
 
@@ -35,7 +35,7 @@ def sprites(lab: Lab) -> Finding:
     def measured(lab: Lab, seed: int) -> dict[str, Any]:
         return evaluate(lab.trained(**SPRITES, seed=seed), lab.some(TESTED), elbo=False)
 
-    found = lab.noted("sprites", (SPRITES, TESTED, LOOKING), measured)
+    found = lab.noted("sprites", (SPRITES, TESTED, INFERENCE), measured)
     values = {
         "counted": [100 * own["count_accuracy"] for own in found],
         "found": [100 * (own["recall_50"] or 0.0) for own in found],
@@ -49,13 +49,13 @@ def parts(lab: Lab) -> Finding:
     def measured(lab: Lab, seed: int) -> dict[str, Any]:
         run = lab.trained(**CHARACTERS, seed=seed)
         images, _ = pictures(run, lab.some(TESTED))
-        look = run.look(images)
-        missed = ((images - look.reconstruction) ** 2).sum((1, 2, 3))
+        inferred = run.infer(images)
+        missed = ((images - inferred.reconstruction) ** 2).sum((1, 2, 3))
         explained = float(np.mean(1 - missed / np.maximum((images**2).sum((1, 2, 3)), 1e-6)))
-        used = np.bincount(look.count, minlength=run.model.settings.max_objects + 1)
+        used = np.bincount(inferred.count, minlength=run.model.settings.max_objects + 1)
         return {"explained": 100 * explained, "parts": used.tolist()}
 
-    found = lab.noted("parts", (CHARACTERS, TESTED, LOOKING), measured)
+    found = lab.noted("parts", (CHARACTERS, TESTED, INFERENCE), measured)
     picture = seen(lab, CHARACTERS, lab.some(TESTED))
     return Finding(
         {"explained": [own["explained"] for own in found]},
@@ -71,10 +71,10 @@ def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
         run = lab.trained(**options, seed=lab.seeds[0])
         images, truth = pictures(run, among)
         some = np.random.default_rng(0).permutation(len(images))[:SHOWN]
-        look = run.look(images[some])
-        return board(images[some], look, truth[some], f"{run.recipe.data.scenes}, held out")
+        inferred = run.infer(images[some])
+        return board(images[some], inferred, truth[some], f"{run.recipe.data.scenes}, held out")
 
-    return lab.drawn("board", (options, among, SHOWN, LOOKING), draw)
+    return lab.drawn("board", (options, among, SHOWN, INFERENCE), draw)
 
 
 def pictures(run: Run, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@
     val        measure a run on held-out scenes            -> numbers
     count      count what is in your own pictures          -> counts.csv, objects.csv, overlays/
     verify     count some pictures of a count by eye       -> intervals that hold, a corrected total
-    sample     let a run dream                             -> a picture
+    sample     sample scenes from a run                    -> a picture
     show       what a run is, or what there is to choose   -> text, a picture
     bench      compare gradient estimators                 -> a table, a picture
     reproduce  put a claim of the papers to the test       -> a verdict, a table, a picture
@@ -45,7 +45,7 @@ Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
   count      count what is in your pictures      subitize count PATH... --model RUN --out DIR
   verify     check a count by eye, and learn     subitize verify DIR --truth truth.csv
              how far its intervals hold
-  sample     let a model dream                   subitize sample RUN --out dreams.png
+  sample     sample scenes from a run            subitize sample RUN --out samples.png
   show       what a run is, and a picture of it  subitize show RUN
              without a run: scenes, estimators, objectives and priors to choose from
   bench      compare gradient estimators         subitize bench gradients --on coins sbn air

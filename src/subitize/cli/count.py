@@ -51,7 +51,7 @@ class Count:
             there; this process if not given.
         max_objects: the most objects to look for in a picture; None as in training. A model trained with
             `--model dair` may look for more than it was trained on.
-        looks: how often to look at each picture, to find what explains it better; `dair` only.
+        passes: over each picture; those after the first refine what was found. For `dair`.
         fit: how pictures of other sizes are brought to the model's: resize, crop or pad; None as in training.
         invert: turn dark objects on a bright ground around: auto, always or never; None as in training.
         edge: whether what is cut by the border of a picture counts: count, it does; half, only at the upper
@@ -71,7 +71,7 @@ class Count:
     part: str | None = None
     engine: Annotated[str | None, tyro.conf.arg(metavar="dask[=ADDRESS]")] = None
     max_objects: int | None = None
-    looks: int = 1
+    passes: int = 1
     fit: str | None = None
     invert: str | None = None
     edge: Literal["count", "half", "skip"] | None = None
@@ -87,10 +87,10 @@ class Count:
                 "Without --model it learns from the pictures that it counts, which are one folder; "
                 f"got {len(self.paths)} paths. Give a folder that holds them all, or --model RUN."
             )
-        of_others = self.max_objects, self.looks, self.fit, self.invert
+        of_others = self.max_objects, self.passes, self.fit, self.invert
         if (self.model is None or self.by_watershed) and of_others != (None, 1, None, None):
             raise UsageError(
-                "--max-objects, --looks, --fit and --invert are for runs of models such as dair, given by "
+                "--max-objects, --passes, --fit and --invert are for runs of models such as dair, given by "
                 "--model RUN. Leave them out, or train such a run by `subitize train --model dair`."
             )
         if "none" in self.save and len(self.save) > 1:
@@ -172,7 +172,7 @@ def run_of(options: Count, out: Path) -> "Run":
     elif options.by_watershed:
         run = watershed(options.paths)
     else:
-        run = open_run(str(options.model), options.max_objects, options.looks)
+        run = open_run(str(options.model), options.max_objects, options.passes)
     return run.with_edge(options.edge) if options.edge else run
 
 
@@ -207,7 +207,7 @@ def count(job: "Job", run: "Run", options: Count) -> "tuple[Totals, Path]":
         return count_one_part(job, run, part_of(options.part), resume=options.resume)
     if options.engine is not None:
         where = run.path.absolute(), run.path, run.digest
-        source = RunSource(*where, options.max_objects, options.looks, edge_of(run), run.calibration)
+        source = RunSource(*where, options.max_objects, options.passes, edge_of(run), run.calibration)
         return count_by_dask(job, run, source, options.engine, resume=options.resume), job.out
     return count_here(job, run, resume=options.resume), job.out
 

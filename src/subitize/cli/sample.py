@@ -15,16 +15,16 @@ from subitize.core.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Let a run dream: scenes sampled from its priors, each with its count.
+    """Scenes sampled from its priors, each with its count.
 
     Args:
         run: folder of the run.
         n: how many.
-        seed: of the dreams.
+        seed: of the samples.
         count_prior: uniform, binomial(p=…), geometric(rate=…) or sticks(concentration=…). The one used in
-            training is strict on purpose, and would dream of next to nothing.
-        out: picture to write, a new file; the first unused pictures/dreams.png, dreams-2.png … in the run if
-            not given.
+            training is strict on purpose, and would sample next to nothing.
+        out: picture to write, a new file; the first unused pictures/samples.png, samples-2.png … in the run
+            if not given.
         debug: show the traceback of an error.
     """
 
@@ -46,12 +46,12 @@ def main(words: Sequence[str]) -> int:
     from subitize.core.counts import COUNT_PRIORS
     from subitize.core.interfaces import Counter, Sampler
     from subitize.core.words import spoken
-    from subitize.figures.showcase import dreamt, samples
+    from subitize.figures.showcase import samples, scene_samples
     from subitize.training import open_run
 
     prior, run = spoken(options.count_prior, COUNT_PRIORS, "count prior"), open_run(options.run)
     if isinstance(run.learner, Counter):
-        picture = dreamt(run, prior, options.n, options.seed)
+        picture = scene_samples(run, prior, options.n, options.seed)
     elif isinstance(run.learner, Sampler):
         picture = samples(run, options.n, options.seed)
     else:
@@ -59,7 +59,7 @@ def main(words: Sequence[str]) -> int:
             f"Sampling needs a model that makes up images; the run {run.path} is of '{run.recipe.name}', "
             "whose learner has no `sample`. Give another run."
         )
-    out = out or unused(run.path / "pictures" / "dreams.png")
+    out = out or unused(run.path / "pictures" / "samples.png")
     out.parent.mkdir(parents=True, exist_ok=True)
     picture.save(out)
     print(f"picture: {out.absolute()}")

@@ -20,7 +20,7 @@ class Val:
     Args:
         run: folder of the run.
         max_objects: the most objects to look for in a scene; None as in training.
-        looks: how often to look at each scene, to find what explains it better; `dair` only.
+        passes: over each scene; those after the first refine what was found. For `dair`.
         scenes_n: how many scenes to draw.
         seed: of the scenes.
         json: print one JSON object instead of a table.
@@ -29,7 +29,7 @@ class Val:
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     max_objects: int | None = None
-    looks: int = 1
+    passes: int = 1
     scenes_n: int = 2000
     seed: int = 0
     json: bool = False
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     from subitize.evaluation.held_out import evaluate, scores
     from subitize.training import open_run
 
-    run = open_run(options.run, options.max_objects, options.looks)
+    run = open_run(options.run, options.max_objects, options.passes)
     counts = isinstance(run.learner, Counter)
     found: dict[str, Any] = (evaluate if counts else scores)(run, options.scenes_n, options.seed)
     found = {name: finite(value) for name, value in found.items()}

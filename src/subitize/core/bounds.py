@@ -39,7 +39,7 @@ STEPS = Bound(1, MOST_STEPS, "in steps of training")
 STEPS_OR_NONE = Bound(0, MOST_STEPS, "in steps of training")
 OBJECTS = Bound(1, MOST_OBJECTS, "in objects")
 SHARE = Bound(0, 1, "a share")
-LOOKS = Bound(1, 1000, "in looks at each picture")
+PASSES = Bound(1, 1000, "in passes over each picture")
 LOOKED_FOR = Bound(1, 10_000, "in objects; large pictures allow fewer")
 
 LOOP = {
@@ -97,11 +97,11 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
     "CountClassifierOptions": {"max_objects": OBJECTS, "features": UNITS},
     "Val": {
         "max_objects": LOOKED_FOR,
-        "looks": LOOKS,
+        "passes": PASSES,
         "scenes_n": Bound(1, 1_000_000, "in scenes"),
         "seed": SEED,
     },
-    "Count": {"max_objects": LOOKED_FOR, "looks": LOOKS},
+    "Count": {"max_objects": LOOKED_FOR, "passes": PASSES},
     "Sample": {"n": Bound(1, 10_000, "in scenes on one picture"), "seed": SEED},
     "Bench": {
         "draws": Bound(2, 1_000_000, "in draws of the gradient"),

@@ -63,7 +63,7 @@ class DataSpec(NamedTuple):
     classes: int | None = None
 
 
-class Look(NamedTuple):
+class Inference(NamedTuple):
     """What is seen in one picture; what is seen in several has one more axis in front.
 
     There may be more steps than objects. Boxes, codes and patches of what is not counted come last.
@@ -200,11 +200,11 @@ class Scorer(Protocol):
 class Counter(Protocol):
     """A learner whose weights count what is in a picture."""
 
-    def look(self, params: PyTree, images: np.ndarray) -> Look:
+    def infer(self, params: PyTree, images: np.ndarray) -> Inference:
         """What is seen in images [n, height, width, channels]."""
         ...
 
-    def extended(self, params: PyTree, max_objects: int | None, looks: int) -> PyTree:
+    def extended(self, params: PyTree, max_objects: int | None, passes: int) -> PyTree:
         """Weights that take another number of steps, or look more than once."""
         ...
 

@@ -9,7 +9,7 @@ from subitize.core.counts import COUNT_PRIORS
 from subitize.core.words import spoken
 from subitize.counter.options import PAIR, AIROptions
 from subitize.gradients.learner import BatchTransform
-from subitize.models.sums import Exercise, first_recollection, recollect, sum_scenes
+from subitize.models.sums import TrainingExample, empty_buffer, sum_scenes, update_buffer
 
 SOFT_STEPS = 50  # first steps, in which every count is as probable as the roll-out's length allows
 SUMS_BEGIN_OVER = 100  # steps over which the weight of sum scenes grows
@@ -28,7 +28,7 @@ def curriculum(options: AIROptions) -> BatchTransform:
         both = begun * total / (1 + weight.sum())  # without a sum nothing is told
         is_real = (jnp.arange(total) < real).astype(images.dtype)
         each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
-        return Exercise(
+        return TrainingExample(
             image=jnp.concatenate([images, sums]),
             prior_shift=each(shift(step)),
             sharpness=each(jnp.clip((step - SOFT_STEPS) / max(options.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
@@ -41,9 +41,9 @@ def curriculum(options: AIROptions) -> BatchTransform:
         )
 
     return BatchTransform(
-        init=lambda batch: first_recollection(batch.image),
+        init=lambda batch: empty_buffer(batch.image),
         examples=examples,
-        update=lambda before, batch, info: recollect(before, batch.image, info["posterior"], summands),
+        update=lambda before, batch, info: update_buffer(before, batch.image, info["posterior"], summands),
     )
 
 

@@ -33,10 +33,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from subitize.core.interfaces import Look
+from subitize.core.interfaces import Inference
 from subitize.counter.options import PAIR
 from subitize.models.air import AIR
-from subitize.models.look import look
+from subitize.models.inference import infer
 
 BRIGHT = 0.3  # a picture with no pixel above this is blank
 ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their side lie on one place
@@ -129,7 +129,7 @@ def look_at_windows(model: AIR, images: Array) -> tuple[Array, Array, Array]:
     """Count, window sides, and the share of its variation that is explained, of each picture."""
 
     def seen_and_explained(image):
-        seen = look(model, image)
+        seen = infer(model, image)
         left = jnp.sum((image - seen.reconstruction) ** 2)
         held = jnp.sum((image - jnp.median(image, (0, 1))) ** 2)
         return seen.count, seen.boxes[:, 2] - seen.boxes[:, 0], 1 - left / jnp.maximum(held, 1e-9)
@@ -141,7 +141,7 @@ def signs(
     model: AIR,
     images: Float[Array, "pictures height width channels"],
     summands: int = PAIR,
-    look: Callable[[AIR, Array], Look] = look,
+    infer: Callable[[AIR, Array], Inference] = infer,
 ) -> Signs:
     """Signs of health of a model on pictures, and on sums of so many of them.
 
@@ -149,9 +149,9 @@ def signs(
         model: an AIR.
         images: that it may have been trained on.
         summands: pictures in a sum.
-        look: what a model sees in a picture.
+        infer: what a model sees in a picture.
     """
-    count, boxes, summed, fits = jax.tree.map(np.asarray, look_at_sums(model, images, summands, look))
+    count, boxes, summed, fits = jax.tree.map(np.asarray, infer_sums(model, images, summands, infer))
     most = model.settings.max_objects
     seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
     return Signs(
@@ -166,15 +166,15 @@ def signs(
 def counts(
     model: AIR,
     images: Float[Array, "pictures height width channels"],
-    look: Callable[[AIR, Array], Look] = look,
+    infer: Callable[[AIR, Array], Inference] = infer,
 ) -> Int[Array, " pictures"]:
     """What a model counts in pictures."""
-    return jax.lax.map(lambda image: look(model, image).count, images, batch_size=AT_ONCE)
+    return jax.lax.map(lambda image: infer(model, image).count, images, batch_size=AT_ONCE)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def look_at_sums(
-    model: AIR, images: Array, summands: int, look: Callable[[AIR, Array], Look]
+def infer_sums(
+    model: AIR, images: Array, summands: int, infer: Callable[[AIR, Array], Inference]
 ) -> tuple[Array, Array, Array, Array]:
     """Counts and boxes in the pictures, then counts in sums of ones, and which sums are such and fit.
 
@@ -182,7 +182,7 @@ def look_at_sums(
     """
 
     def count_and_boxes(image):
-        seen = look(model, image)
+        seen = infer(model, image)
         return seen.count, seen.boxes
 
     count, boxes = jax.lax.map(count_and_boxes, images, batch_size=AT_ONCE)
@@ -191,7 +191,7 @@ def look_at_sums(
     picks = ones[(place + jnp.arange(summands)[:, None]) % jnp.maximum(number, 1)]  # each, and those after it
     sums = images[picks].sum(0)
     fits = (place < number) & (number >= summands) & (sums.max((1, 2, 3)) <= 1 + 1e-5)
-    return count, boxes, counts(model, sums, look), fits
+    return count, boxes, counts(model, sums, infer), fits
 
 
 def crowding(

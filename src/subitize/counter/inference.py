@@ -9,13 +9,15 @@ import numpy as np
 
 from subitize.core.errors import UsageError
 from subitize.models.air import AIR
-from subitize.models.look import Look
-from subitize.models.look import look as look_at_one
+from subitize.models.inference import Inference
+from subitize.models.inference import infer as infer_one
 
-LOOKED_AT_ONCE = 16  # pictures per call of the compiled look, unless there is only one
+PICTURES_AT_ONCE = 16  # pictures per call of the compiled inference, unless there is only one
 
 
-def look(model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Look] = look_at_one) -> Look:
+def infer(
+    model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Inference] = infer_one
+) -> Inference:
     """What is in pictures. Deterministic, and the same whatever else is in the batch.
 
     Args:
@@ -24,7 +26,7 @@ def look(model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Look
         at_one: what a model sees in one picture.
 
     Returns:
-        A `Look` of numpy arrays, each with a leading axis n.
+        A `Inference` of numpy arrays, each with a leading axis n.
 
     Raises:
         UsageError: the pictures are not of the model's size.
@@ -35,9 +37,9 @@ def look(model: AIR, images: np.ndarray, at_one: Callable[[AIR, jax.Array], Look
             f"This model looks at pictures of {s.height}x{s.width} pixels and {s.channels} channels; "
             f"got an array of shape {images.shape}. Bring them to size first (`Preprocessor`)."
         )
-    at_once = 1 if len(images) == 1 else LOOKED_AT_ONCE
-    looks = [look_at(model, batch, number, at_one) for batch, number in batches(images, at_once)]
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *looks)
+    at_once = 1 if len(images) == 1 else PICTURES_AT_ONCE
+    results = [infer_batch(model, batch, number, at_one) for batch, number in batches(images, at_once)]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[: len(images)], *results)
 
 
 def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
@@ -50,9 +52,9 @@ def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
 
 
 @partial(jax.jit, static_argnums=3)
-def look_at(
-    model: AIR, images: jax.Array, number: jax.Array | int, at_one: Callable[[AIR, jax.Array], Look]
-) -> Look:
+def infer_batch(
+    model: AIR, images: jax.Array, number: jax.Array | int, at_one: Callable[[AIR, jax.Array], Inference]
+) -> Inference:
     """What is seen at the first `number` pictures, one after the other; they cost what they cost.
 
     In a batch the last bits of a sum depend on a picture's place there; alone they depend on nothing else,
@@ -62,7 +64,7 @@ def look_at(
     shapes = jax.eval_shape(partial(at_one, model), images[0])
     unseen = jax.tree.map(lambda shape: jnp.zeros((len(images), *shape.shape), shape.dtype), shapes)
 
-    def one(i: jax.Array, looks: Look) -> Look:
-        return jax.tree.map(lambda all_, one: all_.at[i].set(one), looks, at_one(model, images[i]))
+    def one(i: jax.Array, results: Inference) -> Inference:
+        return jax.tree.map(lambda all_, one: all_.at[i].set(one), results, at_one(model, images[i]))
 
     return jax.lax.fori_loop(0, number, one, unseen)

@@ -10,27 +10,27 @@ from jaxtyping import Array, PRNGKeyArray
 from subitize.core.interfaces import Batch, DataSpec, Metrics
 from subitize.core.optimizer import Optimizer
 from subitize.counter.curriculum import curriculum
-from subitize.counter.inference import look
+from subitize.counter.inference import infer
 from subitize.counter.options import AIROptions
 from subitize.gradients import Expectation, expectation
 from subitize.gradients.learner import BatchTransform, GenerativeLearner
 from subitize.models.air import AIR, negative_elbo
-from subitize.models.look import Look
+from subitize.models.inference import Inference
 from subitize.models.settings import AIRSettings
-from subitize.models.sums import CANDIDATES, practise
+from subitize.models.sums import CANDIDATES, sum_scene_loss
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AIRLearner(GenerativeLearner):
     """A generative learner whose weights, an `AIR`, count what is in a picture."""
 
-    def look(self, params: AIR, images: np.ndarray) -> Look:
+    def infer(self, params: AIR, images: np.ndarray) -> Inference:
         """What is seen in images [n, height, width, channels]."""
-        return look(params, images)
+        return infer(params, images)
 
-    def extended(self, params: AIR, max_objects: int | None, looks: int) -> AIR:
+    def extended(self, params: AIR, max_objects: int | None, passes: int) -> AIR:
         """The model, taking up to another number of steps, or looking more than once."""
-        return params.extended(max_objects, looks)
+        return params.extended(max_objects, passes)
 
     def score(self, params: AIR, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound and its parts, the count summed out, averaged over a batch."""
@@ -47,7 +47,7 @@ def air_learner(options: AIROptions, data: DataSpec, optimizer: Optimizer, steps
         SiteError, UsageError: the estimator cannot serve the count.
     """
     settings, transform = options.settings(data), curriculum(options)
-    loss = expectation(practise, {"count": options.estimator}, options.objective)
+    loss = expectation(sum_scene_loss, {"count": options.estimator}, options.objective)
     check_estimator(loss, settings, transform)
     return AIRLearner(
         build=lambda key, batch: AIR(settings, key=key),
@@ -61,7 +61,7 @@ def air_learner(options: AIROptions, data: DataSpec, optimizer: Optimizer, steps
 
 def scene_of_any_count(model: AIR, key: PRNGKeyArray) -> Array:
     """A scene, every count as likely: the prior of training is strict, and would draw next to nothing."""
-    return model.dream(key, jnp.zeros(model.settings.max_objects + 1))[0]
+    return model.sample_prior(key, jnp.zeros(model.settings.max_objects + 1))[0]
 
 
 def check_estimator(loss: Expectation, settings: AIRSettings, transform: BatchTransform) -> None:

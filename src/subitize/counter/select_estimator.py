@@ -9,7 +9,7 @@ from subitize.counter.curriculum import SOFT_STEPS, curriculum
 from subitize.counter.options import AIROptions
 from subitize.gradients import Choice, choose
 from subitize.models.air import AIR
-from subitize.models.sums import practise
+from subitize.models.sums import sum_scene_loss
 from subitize.scenes import AbstractScenes
 from subitize.training.from_recipe import Watch
 
@@ -30,17 +30,17 @@ def select_estimator(
 
 def measured(options: AIROptions, scenes: AbstractScenes, seed: int) -> Choice:
     """The choice for the count, on an untrained model and the first scenes."""
-    lesson, settings = curriculum(dataclasses.replace(options, sums=0)), options.settings(scenes.spec)
+    batches, settings = curriculum(dataclasses.replace(options, sums=0)), options.settings(scenes.spec)
     step = jnp.asarray(max(options.sharpen_steps, SOFT_STEPS + 1))  # the count is sharp from there
 
     def first(key):
         batch = scenes.examples(seed, scenes.indices(seed, jnp.arange(SCENES)))
-        return AIR(settings, key=key), lesson.examples(lesson.init(batch), batch, step, key)
+        return AIR(settings, key=key), batches.examples(batches.init(batch), batch, step, key)
 
     model_key, key = jax.random.split(jax.random.key(seed))
     model, examples = jax.jit(first)(model_key)
     return choose(
-        practise,
+        sum_scene_loss,
         model,
         examples,
         key,

@@ -31,7 +31,7 @@ class RunSource(NamedTuple):
         called: the same as it was given, whose name is in the rows.
         digest: of its weights.
         max_objects: the most objects to look for, if not as in training.
-        looks: how often to look at a picture.
+        passes: over each picture.
         edge: whether what is cut by the border counts; empty for a model without a rule for it.
         calibration: of its intervals, when the count began.
     """
@@ -40,7 +40,7 @@ class RunSource(NamedTuple):
     called: Path
     digest: str
     max_objects: int | None
-    looks: int
+    passes: int
     edge: str
     calibration: Calibration | None
 
@@ -115,7 +115,7 @@ def opened(source: RunSource) -> Run:
     Raises:
         CheckpointError: its weights are others than those of who counts.
     """
-    run = open_run(source.path, source.max_objects, source.looks)
+    run = open_run(source.path, source.max_objects, source.passes)
     if run.digest != source.digest:
         raise CheckpointError(
             f"The weights in {printable(source.path)} are not those that the count began with."

@@ -14,7 +14,7 @@ from subitize.evaluation.count_request import RUN_PATH, read_request
 from subitize.evaluation.pictures import spelled
 from subitize.training.weights import WEIGHTS
 
-OPTIONS = ("edge", "max_objects", "looks", "fit", "invert")  # of `pictures.options_of`
+OPTIONS = ("edge", "max_objects", "passes", "fit", "invert")  # of `pictures.options_of`
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,8 +15,8 @@ from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.interfaces import Scorer
 from subitize.core.json import JSON
 from subitize.core.preprocess import brightness
-from subitize.evaluation.bound import bound
 from subitize.evaluation.counting import counting, intervals
+from subitize.evaluation.elbo import elbo as mean_elbo
 from subitize.evaluation.localisation import ink_boxes, localisation
 from subitize.scenes import AbstractScenes, Scene
 from subitize.scenes.stack import AbstractStack
@@ -46,15 +46,15 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> JS
     truth, posterior, nats, ink, windows = [], [], [], [], []
     for scene in held_out(scenes, n, seed):
         images = np.asarray(scene.image)
-        look = run.look(images)
-        if not np.isfinite(look.posterior).all():
+        inferred = run.infer(images)
+        if not np.isfinite(inferred.posterior).all():
             raise CheckpointError(f"The weights in {run.path} lead to no finite numbers. Train it again.")
         truth.append(scene.count)
-        posterior.append(look.posterior)
+        posterior.append(inferred.posterior)
         if elbo:
-            nats.append(bound(run.model, images, seed, first=len(ink)) * len(images))
+            nats.append(mean_elbo(run.model, images, seed, first=len(ink)) * len(images))
         for boxes, labels, count, window, patches in zip(
-            scene.boxes, scene.labels, look.count, look.boxes, look.patches, strict=True
+            scene.boxes, scene.labels, inferred.count, inferred.boxes, inferred.patches, strict=True
         ):
             real = boxes[labels >= 0]
             ink.append((real, ink_boxes(patches[:count])))

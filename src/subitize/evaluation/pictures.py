@@ -18,12 +18,12 @@ import numpy as np
 
 from subitize.core.errors import UsageError, printable
 from subitize.core.image_io import NARROW_RANGE, Page, Picture, PictureError, read_picture
-from subitize.core.interfaces import Answer, Look, PictureCounter
+from subitize.core.interfaces import Answer, Inference, PictureCounter
 from subitize.core.picture_files import PAGES, find_pictures, paged
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
 from subitize.core.threads import in_order
 from subitize.core.words import check_word
-from subitize.counter.inference import LOOKED_AT_ONCE
+from subitize.counter.inference import PICTURES_AT_ONCE
 from subitize.evaluation.conformal import corrected_one
 from subitize.evaluation.counting import intervals
 from subitize.evaluation.doubts import colour_is_lost, doubts
@@ -136,7 +136,7 @@ def count_files(
         preprocessor: brings it to the model's canvas, if it has one.
         threads: in which several are counted at once; one for each core if 0.
     """
-    at_once = 1 if isinstance(run.learner, PictureCounter) else LOOKED_AT_ONCE
+    at_once = 1 if isinstance(run.learner, PictureCounter) else PICTURES_AT_ONCE
     groups = grouped((read(source, name) for source, name in files), at_once)
     precision = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -229,9 +229,11 @@ def answers(run: Run, pictures: Sequence[Picture], preprocessor: Preprocessor | 
     elif pictures:
         assert preprocessor is not None, "a model of one canvas is brought pictures"
         seen = np.stack([brightness(preprocessor(picture.pixels)) for picture in pictures])
-        looks = run.look(seen)
+        inferred = run.infer(seen)
         for i, picture in enumerate(pictures):
-            yield answer_on_canvas(run, picture, seen[i], Look(*(each[i] for each in looks)), preprocessor)
+            yield answer_on_canvas(
+                run, picture, seen[i], Inference(*(each[i] for each in inferred)), preprocessor
+            )
 
 
 def counted(
@@ -255,7 +257,7 @@ def counted(
 
 
 def answer_on_canvas(
-    run: Run, picture: Picture, seen: np.ndarray, look: Look, preprocessor: Preprocessor
+    run: Run, picture: Picture, seen: np.ndarray, inferred: Inference, preprocessor: Preprocessor
 ) -> Answer:
     """What a model that looks at pictures of one size saw in a picture.
 
@@ -263,17 +265,17 @@ def answer_on_canvas(
         run: of the model.
         picture: as its file has it.
         seen: the same on the model's canvas.
-        look: what the model saw there.
+        inferred: what the model saw there.
         preprocessor: brought it there.
     """
-    posterior, count = np.asarray(look.posterior, np.float64), int(look.count)
+    posterior, count = np.asarray(inferred.posterior, np.float64), int(inferred.count)
     lost = (*picture.remarks, *(["colour_lost"] if colour_is_lost(picture.pixels, seen) else []))
     window = round(run.model.settings.object_size)
     return Answer(
         posterior,
-        boxes=preprocessor.placement(picture.pixels.shape).to_picture(np.asarray(look.boxes[:count])),
+        boxes=preprocessor.placement(picture.pixels.shape).to_picture(np.asarray(inferred.boxes[:count])),
         scores=scores_of(posterior),
-        reasons=tuple(doubts(seen, np.asarray(look.reconstruction), posterior, window, lost)),
+        reasons=tuple(doubts(seen, np.asarray(inferred.reconstruction), posterior, window, lost)),
     )
 
 
@@ -313,8 +315,8 @@ def options_of(run: Run, preprocessor: Preprocessor | None) -> dict[str, str | i
     if preprocessor is None:
         return {"edge": edge_of(run)}
     s = run.model.settings
-    looks = {"max_objects": s.max_objects, "looks": s.looks}
-    return looks | {"fit": preprocessor.fit, "invert": preprocessor.invert}
+    passes = {"max_objects": s.max_objects, "passes": s.passes}
+    return passes | {"fit": preprocessor.fit, "invert": preprocessor.invert}
 
 
 def edge_of(run: Run) -> str:

@@ -28,7 +28,7 @@ from subitize.core.networks import MLP
 from subitize.evaluation.batches import in_units, map_batches
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
-from subitize.models.glance import Glance, GlanceSettings, cross_entropy
+from subitize.models.count_classifier import CountClassifier, CountClassifierSettings, cross_entropy
 from subitize.scenes.stack import places
 from subitize.training.chunk import LoopState, Sampling, first_state, run_chunk
 
@@ -139,11 +139,13 @@ def classifier_accuracy(seen: Labelled, test: Labelled, seed: int, steps: int = 
     return 100 * accuracy(fit_classifier(seen, seed, steps), test[0][:, None], test[1])
 
 
-def fit_classifier(seen: Labelled, seed: int, steps: int = STEPS) -> Glance:
+def fit_classifier(seen: Labelled, seed: int, steps: int = STEPS) -> CountClassifier:
     """The convolutional network itself. Arguments as for `classifier_accuracy`."""
     pictures, labels = seen
-    settings = GlanceSettings(*pictures.shape[1:], classes=int(labels.max()) + 1)
-    return train_with_early_stopping(Network(Glance, (settings,)), (pictures[:, None], labels), seed, steps)
+    settings = CountClassifierSettings(*pictures.shape[1:], classes=int(labels.max()) + 1)
+    return train_with_early_stopping(
+        Network(CountClassifier, (settings,)), (pictures[:, None], labels), seed, steps
+    )
 
 
 class Network(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from subitize.core.interfaces import Look
+from subitize.core.interfaces import Inference
 from subitize.figures.scenes import noun, percent, with_windows
 from subitize.figures.style import (
     ACCENT,
@@ -36,7 +36,7 @@ CAPTIONS = ("picture", "painted by the model", "object by object", "how many")
 
 def board(
     images: Float[np.ndarray, "scenes height width channels"],
-    look: Look,
+    inferred: Inference,
     truth: np.ndarray | None = None,
     title: str = "",
 ) -> Image.Image:
@@ -44,27 +44,27 @@ def board(
 
     Args:
         images: brightness 0..1.
-        look: what was seen, with a leading axis of scenes.
+        inferred: what was seen, with a leading axis of scenes.
         truth: true counts; None, or -1 for a scene, where nobody knows.
         title: what this is, in a few words.
     """
-    looks = [type(look)(*(np.asarray(part)[i] for part in look)) for i in range(len(images))]
+    results = [type(inferred)(*(np.asarray(part)[i] for part in inferred)) for i in range(len(images))]
     cards = [
         card(image, seen, None if truth is None or truth[i] < 0 else int(truth[i]))
-        for i, (image, seen) in enumerate(zip(images, looks, strict=True))
+        for i, (image, seen) in enumerate(zip(images, results, strict=True))
     ]
     columns = 1 if len(cards) < 3 else 2
     rows, (wide, high) = -(-len(cards) // columns), cards[0].size
     across = columns * wide + (columns - 1) * MARGIN
     sheet, draw = blank(2 * MARGIN + across, HEAD + rows * (high + GAP) + MARGIN - GAP)
-    headline(draw, sheet.width, title, summary(np.array([seen.count for seen in looks]), truth))
+    headline(draw, sheet.width, title, summary(np.array([seen.count for seen in results]), truth))
     for i, picture in enumerate(cards):
         x, y = MARGIN + i // rows * (wide + MARGIN), HEAD + i % rows * (high + GAP)
         sheet.paste(picture, (x, y))
         if i % rows:
             draw.line((x, y - GAP // 2, x + wide, y - GAP // 2), fill=RULE)
         else:
-            for left, caption in zip(fields(looks[i], picture.height), CAPTIONS, strict=True):
+            for left, caption in zip(fields(results[i], picture.height), CAPTIONS, strict=True):
                 draw.text((x + left, y - 10), caption, fill=QUIET, font=type_of(12), anchor="ls")
     return sheet
 

@@ -1,7 +1,8 @@
 """What was seen in this picture?
 
 `overlay` shows one picture with a numbered window on each object, and beside it, never on it, the count and
-its confidence. `dreams` shows images that a model made up. All are functions from arrays to a Pillow image.
+its confidence. `sample_grid` shows images that a model made up. All are functions from arrays to a Pillow
+image.
 """
 
 import math
@@ -89,7 +90,7 @@ def with_windows(shown: Image.Image, factor: float | int, boxes: np.ndarray) -> 
     return shown
 
 
-def dreams(
+def sample_grid(
     images: Float[np.ndarray, "n height width channels"], counts: np.ndarray | None = None, side: int = 120
 ) -> Image.Image:
     """A grid of images, as near to a square as their number allows, each with its count below."""

@@ -13,7 +13,7 @@ from subitize.core.errors import UsageError
 from subitize.core.interfaces import Sampler
 from subitize.evaluation.held_out import held_out
 from subitize.figures.board import board
-from subitize.figures.scenes import dreams
+from subitize.figures.scenes import sample_grid
 from subitize.scenes import Scene
 from subitize.training.run import Run
 
@@ -33,13 +33,13 @@ def showcase(run: Run, n: int = 12, seed: int = 0) -> Image.Image:
     pool = next(held_out(scenes, POOL, seed))
     chosen = choose(np.asarray(pool.count), n)
     scene = Scene(*(part[chosen] for part in pool))
-    looks = run.look(np.asarray(scene.image))
+    inferred = run.infer(np.asarray(scene.image))
     title = f"{title_of(scenes.name)} · held-out scenes"
     truth = np.asarray(scene.count) if scenes.has_truth else None
-    return board(np.asarray(scene.image), looks, truth, title)
+    return board(np.asarray(scene.image), inferred, truth, title)
 
 
-def dreamt(run: Run, prior: AbstractCountPrior, n: int = 16, seed: int = 0) -> Image.Image:
+def scene_samples(run: Run, prior: AbstractCountPrior, n: int = 16, seed: int = 0) -> Image.Image:
     """A grid of n scenes sampled from a model that counts, each with its count below.
 
     Args:
@@ -50,8 +50,8 @@ def dreamt(run: Run, prior: AbstractCountPrior, n: int = 16, seed: int = 0) -> I
     """
     log_prior = prior.log_probs(run.model.settings.max_objects)
     keys = jax.random.split(jax.random.key(seed), n)
-    images, counts = jax.jit(jax.vmap(lambda key: run.model.dream(key, log_prior)))(keys)
-    return dreams(np.asarray(images), np.asarray(counts))
+    images, counts = jax.jit(jax.vmap(lambda key: run.model.sample_prior(key, log_prior)))(keys)
+    return sample_grid(np.asarray(images), np.asarray(counts))
 
 
 def samples(run: Run, n: int = 16, seed: int = 0) -> Image.Image:
@@ -66,7 +66,7 @@ def samples(run: Run, n: int = 16, seed: int = 0) -> Image.Image:
     if not isinstance(learner, Sampler):
         raise UsageError(f"The model '{run.recipe.name}' makes no images up.")
     images = jax.jit(learner.sample, static_argnums=2)(run.model, jax.random.key(seed), n)
-    return dreams(np.asarray(images))
+    return sample_grid(np.asarray(images))
 
 
 def title_of(name: str) -> str:

@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from PIL import Image, ImageDraw
 
 from subitize.figures.style import ACCENT, INK, QUIET, RULE, blank, stacked, type_of
-from subitize.gradients import Row
+from subitize.gradients import EstimatorProfile
 
 LINE, LABEL, WIDE, MARGIN = 24, 170, 560, 28
 FLOOR = 1e-4  # of the largest work: what is below, such as exact with no variance at all, ends here
 
 
-def draw_works(found: Mapping[str, Sequence[Row]]) -> Image.Image:
+def draw_works(found: Mapping[str, Sequence[EstimatorProfile]]) -> Image.Image:
     """One picture below the other: the rows of each program, by its name."""
     return stacked([draw_work(rows, f"{name}: work of a gradient") for name, rows in found.items()])
 
 
-def draw_work(rows: Sequence[Row], title: str) -> Image.Image:
+def draw_work(rows: Sequence[EstimatorProfile], title: str) -> Image.Image:
     """Draw the panels.
 
     Args:
@@ -39,7 +39,7 @@ def draw_work(rows: Sequence[Row], title: str) -> Image.Image:
     return sheet
 
 
-def draw_site(draw: ImageDraw.ImageDraw, own: Sequence[Row], y: int) -> int:
+def draw_site(draw: ImageDraw.ImageDraw, own: Sequence[EstimatorProfile], y: int) -> int:
     """One panel; returns where it ends."""
     most = max(max(row.work for row in own), 1e-30)
     least = max(min(row.work for row in own), FLOOR * most)

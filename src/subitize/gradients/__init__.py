@@ -38,7 +38,7 @@ from subitize.gradients.estimators.sum_sample import SumAndSample
 from subitize.gradients.estimators.unordered import UnorderedSet
 from subitize.gradients.estimators.vimco import VIMCO
 from subitize.gradients.expectation import Expectation
-from subitize.gradients.measure import Profiler, Row, profile, table
+from subitize.gradients.measure import EstimatorProfile, Profiler, profile, table
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
 from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, estimator_optimizer, expectation
 
@@ -56,6 +56,7 @@ __all__ = [
     "Chooser",
     "DisARM",
     "Estimate",
+    "EstimatorProfile",
     "Exact",
     "Expectation",
     "GumbelRao",
@@ -73,7 +74,6 @@ __all__ = [
     "Rebar",
     "ReinMax",
     "Relax",
-    "Row",
     "RunningMean",
     "Score",
     "Site",

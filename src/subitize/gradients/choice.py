@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from subitize.core.interfaces import Program
 from subitize.gradients.estimators.base import SiteError
 from subitize.gradients.expectation import discover
-from subitize.gradients.measure import Profiler, Row
+from subitize.gradients.measure import EstimatorProfile, Profiler
 from subitize.gradients.policy import estimator_of
 from subitize.gradients.vocabulary import ESTIMATORS
 
@@ -33,7 +33,7 @@ class Choice(NamedTuple):
     """
 
     policy: dict[str, str]
-    rows: list[Row]
+    rows: list[EstimatorProfile]
     reasons: dict[str, str]
 
 
@@ -142,7 +142,7 @@ class Chooser:
             policy[site], reasons[site] = self._best_at(site, own, current.get(site))
         return Choice(policy, rows, reasons)
 
-    def _best_at(self, site: str, rows: list[Row], current: str | None) -> tuple[str, str]:
+    def _best_at(self, site: str, rows: list[EstimatorProfile], current: str | None) -> tuple[str, str]:
         """The word for one site, and why."""
         ranked = sorted((row for row in rows if sound(row)), key=lambda row: row.work)
         if not ranked and current is not None:
@@ -156,7 +156,7 @@ class Chooser:
         return best.estimator, reason(best, ranked, [row.estimator for row in rows if not sound(row)])
 
 
-def sound(row: Row) -> bool:
+def sound(row: EstimatorProfile) -> bool:
     """Whether what was measured is finite, and agrees with what the estimator promises.
 
     Only a promise with a condition, that the cost be smooth where it is relaxed, is put to the test. The
@@ -168,7 +168,7 @@ def sound(row: Row) -> bool:
     return all(map(math.isfinite, numbers)) and not (doubtful and row.bias >= OFF)
 
 
-def reason(best: Row, ranked: list[Row], unsound: list[str]) -> str:
+def reason(best: EstimatorProfile, ranked: list[EstimatorProfile], unsound: list[str]) -> str:
     """Why a site got its estimator, what came next, and what was ruled out."""
     text = f"site '{best.site}': {best.estimator}, work {best.work:.3g}"
     others = [row for row in ranked if row is not best]

@@ -92,7 +92,7 @@ class Draw:
         lanes = self.sites[name]
         noise = self.noise(name, dist, lanes.estimator.samples)
         stopped = jax.lax.stop_gradient(dist)
-        base = stopped.transport(noise[0])
+        base = stopped.from_noise(noise[0])
         alternatives = lanes.estimator.alternatives(self.estimator_state[name], stopped, noise)
         table = jnp.concatenate([base[None], alternatives])
         value = table[jnp.asarray(lanes.row)[self.lane]]
@@ -115,7 +115,7 @@ class Draw:
             if isinstance(dist, AbstractFinite):
                 smooth = lanes.estimator.later(self.estimator_state[earlier], dist, noise)
             else:
-                smooth = dist.transport(noise)
+                smooth = dist.from_noise(noise)
             value = jnp.where(jnp.asarray(lanes.row > 0)[self.lane], smooth, value)
         return value
 
@@ -130,7 +130,7 @@ class LoopDraw:
         """The value of site `name` at this step."""
         if isinstance(self.draw, Discovery):
             self.draw.see_in_loop(name, dist, self.step)
-        return dist.transport(self.draw.noise(name, dist, 1, self.step)[0])
+        return dist.from_noise(self.draw.noise(name, dist, 1, self.step)[0])
 
     def at(self, step: Array | int) -> NoReturn:
         """Refused: of two loops, one inside the other, the outer steps would share their noise.
@@ -166,7 +166,7 @@ class Discovery:
                 f"Site '{name}' has no value to take: its {type(dist).__name__} has an empty support."
             )
         self.sites[name] = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), dist)
-        self.values.append(jax.lax.stop_gradient(dist.transport(self.noise(name, dist, 1)[0])))
+        self.values.append(jax.lax.stop_gradient(dist.from_noise(self.noise(name, dist, 1)[0])))
         return self.values[-1]
 
     def at(self, step: Array | int) -> LoopDraw:

@@ -60,6 +60,6 @@ def abstract_values(
 
     def values(estimator_state, dist):
         noise = jax.vmap(dist.noise)(jr.split(jr.key(0), estimator.samples))
-        return dist.transport(noise[0]), estimator.alternatives(estimator_state, dist, noise)
+        return dist.from_noise(noise[0]), estimator.alternatives(estimator_state, dist, noise)
 
     return jax.eval_shape(values, estimator_state, dist)

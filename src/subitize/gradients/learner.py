@@ -114,12 +114,12 @@ class GradientLearner:
         """The state with its model and its estimators' state moved."""
         change, optimizer = self.optimizer.update(for_model, state.optimizer, state.model)
         change = optax.tree.scale(state.learning_rate_scale, change)
-        lesson, optimizer_state = self.estimator_optimizer.update(
+        update, optimizer_state = self.estimator_optimizer.update(
             for_estimators, state.estimator_optimizer, state.estimator_state
         )
         return state._replace(
             model=optax.apply_updates(state.model, change),
-            estimator_state=optax.apply_updates(state.estimator_state, lesson),
+            estimator_state=optax.apply_updates(state.estimator_state, update),
             optimizer=optimizer,
             estimator_optimizer=optimizer_state,
         )

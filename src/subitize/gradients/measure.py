@@ -34,9 +34,9 @@ from subitize.core.interfaces import Program
 from subitize.core.words import spoken
 from subitize.gradients.estimators.base import AbstractDirect, caption
 from subitize.gradients.expectation import discover
-from subitize.gradients.meter import Meter, Moments
 from subitize.gradients.objectives import AbstractObjective
 from subitize.gradients.policy import estimator_of, misfit
+from subitize.gradients.statistics import GradientStatistics, Moments
 from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation
 
 PROJECTIONS = 8
@@ -46,7 +46,7 @@ CHUNKS = 4  # in which an estimator is judged; the median of their times counts
 ROUNDING = 100.0  # relative errors of rounding that a sum over the parameters may make
 
 
-class Row(NamedTuple):
+class EstimatorProfile(NamedTuple):
     """One estimator at one site.
 
     Attributes:
@@ -90,7 +90,7 @@ class Frozen(AbstractDirect):
 
     def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
         """The draw, cut off from φ."""
-        return jax.lax.stop_gradient(dist.transport(noise[0]))
+        return jax.lax.stop_gradient(dist.from_noise(noise[0]))
 
 
 def profile(
@@ -103,7 +103,7 @@ def profile(
     objective: str | AbstractObjective = "mean",
     draws: int = 256,
     burn_in: int = 200,
-) -> list[Row]:
+) -> list[EstimatorProfile]:
     """Measure every candidate at every site of a program that it can serve.
 
     Args:
@@ -147,29 +147,32 @@ class Profiler:
         self.words = list(ESTIMATORS if candidates is None else candidates)
         spelt = isinstance(objective, str)
         self.objective = spoken(objective, OBJECTIVES, "objective") if spelt else objective
-        self.meters: dict[tuple[str, str], Meter] = {}
+        self.measured: dict[tuple[str, str], GradientStatistics] = {}
 
-    def __call__(self, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> list[Row]:
+    def __call__(self, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> list[EstimatorProfile]:
         """As `profile`."""
         init_key, direction_key, key = jr.split(key, 3)
         size = ravel_pytree(model)[0].size
         directions = jr.normal(direction_key, (PROJECTIONS, size)) / size**0.5
         sites = discover(self.cost, model, jax.tree.map(lambda x: x[0], batch)).sites
-        begin = lambda site, word: self.meter(sites, site, word).begin(model, batch, directions, init_key)  # noqa: E731
+
+        def setup(site: str, word: str) -> GradientStatistics:
+            return self.statistics(sites, site, word).setup(model, batch, directions, init_key)
+
         return [
             row
             for site, dist in sites.items()
-            for row in self.site_rows(site, begin, self.serving(dist), reference_for(dist), key)
+            for row in self.site_rows(site, setup, self.serving(dist), reference_for(dist), key)
         ]
 
     def site_rows(
-        self, site: str, begin: Callable, words: list[str], reference: str, key: PRNGKeyArray
-    ) -> Iterator[Row]:
+        self, site: str, setup: Callable, words: list[str], reference: str, key: PRNGKeyArray
+    ) -> Iterator[EstimatorProfile]:
         """Judge estimators at one site, by the reference.
 
         Args:
             site: its name.
-            begin: (site, word) -> a meter turned to the model and the batch.
+            setup: (site, word) -> gradient statistics set up for the model and the batch.
             words: of estimators that can serve it.
             reference: word of the estimator that shows the truth.
             key: of all draws.
@@ -177,15 +180,15 @@ class Profiler:
         if not words:
             return
         learn_key, judge_key, truth_key, data_key = jr.split(key, 4)
-        meter = begin(site, reference)
-        rough = meter.read(truth_key, meter.chunk, meter.nowhere).mean
-        truth = meter.read(truth_key, REFERENCE * self.draws, rough)
-        resampled = meter.read(data_key, self.draws, rough, resample=True)
+        statistics = setup(site, reference)
+        rough = statistics.measure(truth_key, statistics.chunk, statistics.nowhere).mean
+        truth = statistics.measure(truth_key, REFERENCE * self.draws, rough)
+        resampled = statistics.measure(data_key, self.draws, rough, resample=True)
         for word in words:
-            meter = begin(site, word)
-            meter.learn(learn_key, self.burn_in)
-            found = meter.read(judge_key, self.draws, rough)
-            yield Row(
+            statistics = setup(site, word)
+            statistics.warm_up(learn_key, self.burn_in)
+            found = statistics.measure(judge_key, self.draws, rough)
+            yield EstimatorProfile(
                 site,
                 word,
                 unbiased=estimator_of(word, ESTIMATORS).unbiased,
@@ -193,26 +196,26 @@ class Profiler:
                 variance=float(found.variance),
                 data=max(float(resampled.variance - truth.variance), 0.0),
                 snr=float(jnp.linalg.norm(truth.mean) / jnp.sqrt(jnp.maximum(found.variance, 1e-30))),
-                evaluations=meter.evaluations(),
-                microseconds=1e6 * meter.seconds,
+                evaluations=statistics.evaluations(),
+                microseconds=1e6 * statistics.seconds,
             )
 
     def evaluations(self) -> int:
         """Runs of the program per example so far."""
-        return sum(meter.drawn * meter.evaluations() for meter in self.meters.values())
+        return sum(statistics.drawn * statistics.evaluations() for statistics in self.measured.values())
 
     def serving(self, dist: AbstractDistribution) -> list[str]:
         """The candidates that can serve a site."""
         fits = lambda word: misfit(estimator_of(word, ESTIMATORS), dist, self.objective.k) is None  # noqa: E731
         return [word for word in self.words if fits(word)]
 
-    def meter(self, sites: Iterable[str], site: str, word: str) -> "Meter":
+    def statistics(self, sites: Iterable[str], site: str, word: str) -> "GradientStatistics":
         """What measures an estimator at a site, all others being drawn but not differentiated."""
-        if (site, word) not in self.meters:
+        if (site, word) not in self.measured:
             policy = {name: Frozen() for name in sites} | {site: word}
             loss = expectation(self.cost, policy, self.objective)
-            self.meters[site, word] = Meter(loss, max(self.draws // CHUNKS, 2))
-        return self.meters[site, word]
+            self.measured[site, word] = GradientStatistics(loss, max(self.draws // CHUNKS, 2))
+        return self.measured[site, word]
 
 
 def reference_for(dist: AbstractDistribution) -> str:
@@ -230,7 +233,7 @@ def largest_z(found: Moments, truth: Moments) -> float:
     return float(jnp.abs(z).max())
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[EstimatorProfile]) -> str:
     """The rows as lines for people, the least work first at each site."""
     head = f"{'site':<10}{'estimator':<22}{'bias z':>8}{'variance':>12}{'data':>12}{'snr':>9}{'runs':>6}"
     lines = [head + f"{'us':>10}{'work':>12}"]

@@ -127,7 +127,7 @@ class ForcedDraw:
         if isinstance(dist, Normal):
             nodes, weights = np.polynomial.hermite_e.hermegauss(HERMITE_NODES)
             self.log_prob += jnp.log(jnp.asarray(weights / weights.sum()))[index]
-            return dist.transport(jnp.asarray(nodes)[index])
+            return dist.from_noise(jnp.asarray(nodes)[index])
         value = dist.support()[index]
         self.log_prob += dist.log_prob(value)
         return value

@@ -36,7 +36,7 @@ from subitize.gradients.expectation import Expectation
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
 from subitize.gradients.policy import Policy, check_words
 
-FORGET = 0.99  # decay of Adam's squares: costs fall by orders of magnitude, and must not dwarf later lessons
+FORGET = 0.99  # decay of Adam's squares: costs fall by orders of magnitude, and must not dwarf later updates
 
 ESTIMATORS: dict[str, Callable[..., AbstractEstimator]] = {
     "pathwise": Pathwise,

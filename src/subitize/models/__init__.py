@@ -3,15 +3,15 @@
 settings  what defines an attend, infer, repeat besides its weights
 air       attend, infer, repeat
 attention network     what leads it from object to object
-sight     one roll-out, and how well it explains the picture
-look      what it sees in one picture
+rollout   one roll-out, and how well it explains the picture
+inference what it sees in one picture
 reconsider  thinking again about what was seen
 dair      an attention network that remembers no step, fed by the difference with the image
 sums      what a picture of several things looks like, learned from pictures of one
 sbn       a sigmoid belief network
 draw      DRAW, which paints a picture stroke by stroke
 subitizing_vae  a variational autoencoder that compares pictures as they look
-glance    a supervised counter, for comparison
+count_classifier  a supervised counter, for comparison
 catalogue  many objects in a picture of any size, at a glance
 
 The names here are loaded when they are first used, so that importing settings stays cheap.
@@ -24,13 +24,13 @@ HOMES = {
     "AIRSettings": "settings",
     "DRAW": "draw",
     "DRAWSettings": "draw",
-    "Glance": "glance",
-    "GlanceSettings": "glance",
-    "Look": "look",
+    "CountClassifier": "count_classifier",
+    "CountClassifierSettings": "count_classifier",
+    "Inference": "inference",
     "SubitizingVAE": "subitizing_vae",
     "SubitizingVAESettings": "subitizing_vae",
     "negative_elbo": "air",
-    "practise": "sums",
+    "sum_scene_loss": "sums",
 }
 __all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__ = lazily(__name__, HOMES)

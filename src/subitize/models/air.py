@@ -72,7 +72,7 @@ class Step(NamedTuple):
 
     @property
     def cost(self) -> Float[Array, "*steps"]:
-        """Laplace's price of an object that is seen at its means (`subitize.models.sight`)."""
+        """Laplace's price of an object that is seen at its means (`subitize.models.rollout`)."""
         return self.kl + self.noise
 
 
@@ -107,12 +107,12 @@ class AIR(eqx.Module):
         self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
         self.count_prior = spoken(s.count_prior, COUNT_PRIORS, "count prior")
 
-    def extended(self, max_objects: int | None = None, looks: int = 1) -> AIR:
+    def extended(self, max_objects: int | None = None, passes: int = 1) -> AIR:
         """The same model, taking up to another number of steps, or looking more than once.
 
         Args:
             max_objects: the most objects that are looked for; None as in training.
-            looks: how often it looks at a picture, to find what explains it better.
+            passes: over each picture; those after the first refine what was found.
 
         Raises:
             UsageError: its attention network knows only the steps of its training, or is not stochastic and
@@ -121,16 +121,16 @@ class AIR(eqx.Module):
         s = self.settings
         room = int(MOST_CELLS / (s.height * s.width * s.channels))
         max_objects = s.max_objects if max_objects is None else max_objects
-        if max_objects < 1 or looks < 1:
+        if max_objects < 1 or passes < 1:
             raise UsageError(
-                f"A model looks at least once, for at least 1 object; got {looks} and {max_objects}."
+                f"A model makes at least one pass, for at least 1 object; got {passes} and {max_objects}."
             )
-        longer = replace(s, max_objects=max_objects, looks=looks)
+        longer = replace(s, max_objects=max_objects, passes=passes)
         if longer == s:
             return self
-        if looks > 1 and not self.attention.stochastic:
+        if passes > 1 and not self.attention.stochastic:
             raise UsageError(
-                f"The model '{s.model}' would see the same at every look. Those that look around: "
+                f"The model '{s.model}' would find the same at every pass. Those that refine: "
                 f"{', '.join(name for name, own in ATTENTION_NETWORKS.items() if own.stochastic)}."
             )
         if not self.attention.extends and max_objects != s.max_objects:
@@ -226,7 +226,7 @@ class AIR(eqx.Module):
         noise = sampled(q_where, prior) + sampled(q_what, self.prior_what())
         return Step(attended.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
 
-    def dream(
+    def sample_prior(
         self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None
     ) -> tuple[Array, Array]:
         """Sample a scene: (mean image, count), the count from its own prior or a given one."""
@@ -274,7 +274,7 @@ def negative_elbo(
     """
     steps = model.roll_out(image, draw)
     q = Stopping(steps.go_on)
-    parts = Evidence.of(model, image, model.log_prior(), steps).bound(q, draw("count", q))
+    parts = Evidence.of(model, image, model.log_prior(), steps).elbo_at(q, draw("count", q))
     return -parts["elbo"], parts
 
 
@@ -300,7 +300,7 @@ class Evidence(NamedTuple):
         constant = image.size * (math.log(σ) + 0.5 * LOG_2PI)
         return Evidence(-0.5 * errors / σ**2 - constant, steps.kl, log_prior)
 
-    def bound(self, q: Stopping, count: Float[Array, " steps"]) -> dict[str, Array]:
+    def elbo_at(self, q: Stopping, count: Float[Array, " steps"]) -> dict[str, Array]:
         """The bound at one count, given as its unary code, and its parts, in nats."""
         log_likelihood = self.log_likelihood[0] + count @ jnp.diff(self.log_likelihood)
         kl = count @ self.kl

@@ -79,7 +79,7 @@ class Filters(NamedTuple):
         return self.rows.T @ stroke @ self.columns / self.intensity
 
 
-class Glances(NamedTuple):
+class DRAWTrace(NamedTuple):
     """What DRAW makes of one picture, step by step.
 
     Attributes:
@@ -160,7 +160,7 @@ class DRAW(eqx.Module):
         canvas = state.canvas + filters.write(stroke.reshape(s.write, s.write))
         return state._replace(decoder=lstm_state, canvas=canvas), filters.window
 
-    def look(self, image: Float[Array, "height width"], draw: Draw | None = None) -> Glances:
+    def trace(self, image: Float[Array, "height width"], draw: Draw | None = None) -> DRAWTrace:
         """Every step, with the codes that `draw` gives out; by default they are at their means."""
         draw = Means() if draw is None else draw
 
@@ -168,11 +168,11 @@ class DRAW(eqx.Module):
             q, state, read = self.see(state, image)
             code = draw.at(t)("code", q)
             state, written = self.paint(state, code)
-            return state, Glances(code, jax.nn.sigmoid(state.canvas), read, written)
+            return state, DRAWTrace(code, jax.nn.sigmoid(state.canvas), read, written)
 
         return jax.lax.scan(step, self.begin(), jnp.arange(self.settings.glimpses))[1]
 
-    def dream(self, key: PRNGKeyArray) -> Float[Array, "glimpses height width"]:
+    def sample_prior(self, key: PRNGKeyArray) -> Float[Array, "glimpses height width"]:
         """Sample a picture: probabilities of its pixels after each step."""
         prior, samples = self.prior(), Samples(key)
 

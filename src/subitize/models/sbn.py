@@ -66,7 +66,7 @@ class SBN(eqx.Module):
         means = jnp.clip(jax.lax.stop_gradient(self.pixel_means), DARKEST, 1 - DARKEST)
         return Bernoulli(self.down[0](2 * bottom - 1) + jnp.log(means) - jnp.log1p(-means))
 
-    def dream(self, key: PRNGKeyArray) -> Float[Array, " pixels"]:
+    def sample_prior(self, key: PRNGKeyArray) -> Float[Array, " pixels"]:
         """Draw an image: the odds of its pixels."""
         keys = jr.split(key, len(self.down))
         hidden = Bernoulli(self.prior).sample(keys[0])

@@ -23,7 +23,7 @@ class AIRSettings:
         pixel_deviation: σ of the likelihood.
         count_prior: a word of `subitize.core.counts`.
         restlessness: deviation of a stochastic network's order of places, in units of what they deserve.
-        looks: how often it looks at a picture, once it has learned.
+        passes: over each picture, once it has learned; those after the first refine what was found.
     """
 
     height: int = 50
@@ -45,7 +45,7 @@ class AIRSettings:
     pixel_deviation: float = 0.3
     count_prior: str = "geometric(rate=0.001)"
     restlessness: float = 1.0
-    looks: int = 1
+    passes: int = 1
 
     @property
     def zoom(self) -> float:

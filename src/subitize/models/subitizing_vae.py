@@ -107,7 +107,7 @@ class SubitizingVAE(eqx.Module):
         """x̂(z), in 0 … 1."""
         return jax.nn.sigmoid(self.start + self.rendering(self.spread(code)))
 
-    def dream(self, key: PRNGKeyArray) -> Float[Array, "height width channels"]:
+    def sample_prior(self, key: PRNGKeyArray) -> Float[Array, "height width channels"]:
         """The mean image of a code from the prior."""
         return self.render(jr.normal(key, (self.settings.code,)))
 
@@ -140,9 +140,9 @@ def negative_elbo(
     loud = jnp.mean(image**2) + FAINT
     layers = zip(model.seen_by_judge(image), model.seen_by_judge(found), strict=True)
     each = [loud / (jnp.mean(a**2) + FAINT) * jnp.mean((a - b) ** 2) for a, b in layers]
-    looks = image.size * sum(each, jnp.zeros(())) / max(len(each), 1)
-    error = (1 - s.perceptual) * pixels + s.perceptual * looks
-    parts = {"kl": kl, "pixels": pixels, "looks": looks}
+    features = image.size * sum(each, jnp.zeros(())) / max(len(each), 1)
+    error = (1 - s.perceptual) * pixels + s.perceptual * features
+    parts = {"kl": kl, "pixels": pixels, "features": features}
     return kl + error / (2 * s.pixel_deviation**2), parts
 
 

@@ -37,7 +37,7 @@ SURE = 0.25  # least probability that all are ones
 MEMORY = 0.98  # decay of the running share of scenes with as many objects
 
 
-class Exercise(NamedTuple):
+class TrainingExample(NamedTuple):
     """One example of training: a real scene, or a sum of some.
 
     Attributes:
@@ -63,7 +63,7 @@ class Exercise(NamedTuple):
     contrast: Float[Array, ""]
 
 
-class Recollection(NamedTuple):
+class ReplayBuffer(NamedTuple):
     """What is remembered of the batch before: its pictures, how probably each is a one, and π."""
 
     images: Float[Array, "batch height width channels"]
@@ -71,43 +71,43 @@ class Recollection(NamedTuple):
     share: Float[Array, ""]
 
 
-def practise(model: AIR, exercise: Exercise, draw: Draw) -> tuple[Array, dict[str, Array]]:
+def sum_scene_loss(model: AIR, example: TrainingExample, draw: Draw) -> tuple[Array, dict[str, Array]]:
     """The program: the negative bound of a real scene, or what a sum scene teaches; in nats."""
-    steps = model.roll_out(exercise.image, draw)
-    q = Stopping(exercise.sharpness * steps.go_on)
-    evidence = Evidence.of(model, exercise.image, model.log_prior() + exercise.prior_shift, steps)
-    parts = evidence.bound(q, draw("count", q))
+    steps = model.roll_out(example.image, draw)
+    q = Stopping(example.sharpness * steps.go_on)
+    evidence = Evidence.of(model, example.image, model.log_prior() + example.prior_shift, steps)
+    parts = evidence.elbo_at(q, draw("count", q))
     log_probs = q.log_probs()
-    cost = -exercise.real * parts["elbo"]
+    cost = -example.real * parts["elbo"]
     if model.settings.max_objects >= 2:
-        m = exercise.summands
+        m = example.summands
         all_of_them = (jnp.arange(model.settings.max_objects) < m).astype(log_probs.dtype)
-        at_m = evidence.bound(q, all_of_them)["elbo"] + log_probs[m]
-        told_sum = jnp.logaddexp(log_probs[m], jnp.log(exercise.share)) - log_probs[m]
-        told_real = jnp.log1p(jnp.exp(log_probs[m]) / exercise.share)
-        cost += exercise.contrast * (exercise.told * told_real + exercise.sum * told_sum)
-        cost -= FORCE * exercise.sum * at_m
+        at_m = evidence.elbo_at(q, all_of_them)["elbo"] + log_probs[m]
+        told_sum = jnp.logaddexp(log_probs[m], jnp.log(example.share)) - log_probs[m]
+        told_real = jnp.log1p(jnp.exp(log_probs[m]) / example.share)
+        cost += example.contrast * (example.told * told_real + example.sum * told_sum)
+        cost -= FORCE * example.sum * at_m
     return cost, parts | {"posterior": jnp.exp(log_probs)}
 
 
-def first_recollection(images: Float[Array, "batch height width channels"]) -> Recollection:
+def empty_buffer(images: Float[Array, "batch height width channels"]) -> ReplayBuffer:
     """Before the first batch: nothing is certain to be a one."""
-    return Recollection(
+    return ReplayBuffer(
         jnp.zeros_like(images), jnp.zeros(images.shape[0], images.dtype), jnp.full((), 1 / 3, images.dtype)
     )
 
 
-def recollect(
-    before: Recollection, images: Array, posterior: Float[Array, "batch counts"], summands: int
-) -> Recollection:
+def update_buffer(
+    before: ReplayBuffer, images: Array, posterior: Float[Array, "batch counts"], summands: int
+) -> ReplayBuffer:
     """After a batch: its pictures, and what the model thought of them."""
     posterior = posterior.astype(images.dtype)
     several = posterior[:, summands].mean() if posterior.shape[1] > summands else before.share
-    return Recollection(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * several)
+    return ReplayBuffer(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * several)
 
 
 def sum_scenes(
-    before: Recollection, number: int, summands: int, key: PRNGKeyArray
+    before: ReplayBuffer, number: int, summands: int, key: PRNGKeyArray
 ) -> tuple[Array, Float[Array, " number"]]:
     """Sums of remembered ones, and their weights (zero where none were found that are sure and fit).
 

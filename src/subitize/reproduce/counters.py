@@ -10,16 +10,16 @@ Claims that test the same counter share its training, since the lab keeps it by 
 
 from typing import Any, NamedTuple
 
-from subitize.models.look import OPTIONS as LOOKING
+from subitize.models.inference import OPTIONS as INFERENCE
 from subitize.reproduce.lab import Lab
 from subitize.training import Run
 
-LOOKS = 8  # of DAIR at each picture: after the first it reconsiders what it has found
-WAYS = {  # model and looks
-    "dair": ("dair", LOOKS),
+PASSES = 8  # of DAIR over each picture: those after the first refine what it has found
+WAYS = {  # model and passes
+    "dair": ("dair", PASSES),
     "eslami2016": ("eslami2016", 1),
     "air": ("air", 1),
-    "dair, one look": ("dair", 1),
+    "dair, one pass": ("dair", 1),
 }
 MOST = 9  # objects that may be found in a test, by a model that can take more steps than in training
 STEPS = 4000  # of training
@@ -39,30 +39,30 @@ class CounterSpec(NamedTuple):
     Attributes:
         training: options of its recipe, but for the seed.
         max_objects: that are looked for, if it can take more steps than in training.
-        looks: at each picture.
+        passes: at each picture.
     """
 
     training: dict[str, Any]
     max_objects: int
-    looks: int
+    passes: int
 
     @property
     def looking(self) -> tuple[Any, ...]:
         """All that decides how it looks, but for the objects that are looked for."""
-        return self.training["model"], self.looks, LOOKING
+        return self.training["model"], self.passes, INFERENCE
 
     def run(self, lab: Lab, seed: int) -> Run:
         """The trained model, which looks for as many objects, and as often, as it shall."""
         run = lab.trained(**self.training, seed=seed)
-        return lab.looking(run, self.max_objects, self.looks) if run.model.attention.extends else run
+        return lab.looking(run, self.max_objects, self.passes) if run.model.attention.extends else run
 
 
 def counter_of(way: str, counts: tuple[int, ...]) -> CounterSpec:
     """One of `WAYS`, trained on scenes of these counts."""
-    model, looks = WAYS[way]
+    model, passes = WAYS[way]
     alone = {"sums": 0} if model == "eslami2016" else {}
     training = {"model": model, "counts": counts, "max_objects": counts[-1] + 1, "steps": STEPS} | alone
-    return CounterSpec(training, MOST, looks)
+    return CounterSpec(training, MOST, passes)
 
 
 def open_ended_counter(prior: str) -> CounterSpec:
@@ -75,4 +75,4 @@ def open_ended_counter(prior: str) -> CounterSpec:
         "count_prior": PRIORS[prior],
         "steps": STEPS,
     }
-    return CounterSpec(training, OPEN_ENDED_MOST, LOOKS)
+    return CounterSpec(training, OPEN_ENDED_MOST, PASSES)

@@ -64,7 +64,7 @@ def confused(lab: Lab, run: Run, tested_on: tuple, pictures: int, **options: Any
     truth, seen = [], []
     for n in tested_on:
         images = np.asarray(pictures_of(lab.scenes, n, lab.some(pictures), **options))
-        seen.append(run.look(images).count)
+        seen.append(run.infer(images).count)
         truth.append(np.full(len(images), n))
     most = max(run.model.settings.max_objects, *tested_on)
     return confusion(np.concatenate(truth), np.concatenate(seen), most + 1)
@@ -86,5 +86,5 @@ def summary(found: dict[str, list[np.ndarray]]) -> dict[str, Any]:
 def board_of(lab: Lab, run: Run, n: int, pictures: int, title: str, **options: Any) -> Image.Image:
     """The first of the held-out scenes of n objects that were tested, as a run sees them."""
     images = np.asarray(pictures_of(lab.scenes, n, lab.some(pictures), **options))[:SHOWN]
-    look = run.look(images)
-    return board(images, look, np.full(len(images), n), title)
+    inferred = run.infer(images)
+    return board(images, inferred, np.full(len(images), n), title)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
-from subitize.core.interfaces import EDGES, Counter, Learner, Look, PictureCounter
+from subitize.core.interfaces import EDGES, Counter, Inference, Learner, PictureCounter
 from subitize.core.json import JSON
 from subitize.core.words import check_word
 from subitize.scenes import AbstractScenes
@@ -82,27 +82,27 @@ class Run:
             f"is of '{self.recipe.name}'. Train one with `subitize train --model air`."
         )
 
-    def look(self, images: np.ndarray) -> Look:
+    def infer(self, images: np.ndarray) -> Inference:
         """Count what is in pictures. Deterministic, and the same whatever else is in the batch.
 
         Args:
             images: [n, height, width, channels], brightness 0 … 1 on black, of the model's own size.
 
         Returns:
-            A `Look` of numpy arrays, each with a leading axis n.
+            A `Inference` of numpy arrays, each with a leading axis n.
 
         Raises:
             UsageError: the pictures are not of the model's size, or the model does not count.
         """
-        return self.counter.look(self.model, images)
+        return self.counter.infer(self.model, images)
 
-    def extended(self, max_objects: int | None = None, looks: int = 1) -> "Run":
+    def extended(self, max_objects: int | None = None, passes: int = 1) -> "Run":
         """The same run, whose model takes up to another number of steps, or looks more than once.
 
         Raises:
             UsageError: the model cannot do that; see `AIR.extended`.
         """
-        return dataclasses.replace(self, model=self.counter.extended(self.model, max_objects, looks))
+        return dataclasses.replace(self, model=self.counter.extended(self.model, max_objects, passes))
 
     def with_edge(self, edge: str) -> "Run":
         """The same run, with another rule for what is cut by the border: count, half or skip.
@@ -119,13 +119,13 @@ class Run:
         return dataclasses.replace(self, learner=dataclasses.replace(self.learner, edge=edge))  # pyright: ignore[reportCallIssue]
 
 
-def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -> Run:
+def open_run(path: str | Path, max_objects: int | None = None, passes: int = 1) -> Run:
     """Open a finished run.
 
     Args:
         path: its folder.
         max_objects: the most objects to look for, if not as in training.
-        looks: how often to look at a picture.
+        passes: over each picture.
 
     Raises:
         UsageError: the model cannot look for so many objects, or so often.
@@ -148,7 +148,7 @@ def open_run(path: str | Path, max_objects: int | None = None, looks: int = 1) -
     calibration = read_calibration(path, weights.digest)
     params = weights.params(learner)
     run = Run(path, recipe, learner, params, weights.digest, weights.diagnostics, calibration)
-    return run if max_objects is None and looks == 1 else run.extended(max_objects, looks)
+    return run if max_objects is None and passes == 1 else run.extended(max_objects, passes)
 
 
 def agrees(weights: Weights, recipe: Recipe) -> bool:

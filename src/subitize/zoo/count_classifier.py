@@ -11,7 +11,7 @@ from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
-from subitize.models.glance import Glance, GlanceSettings, cross_entropy
+from subitize.models.count_classifier import CountClassifier, CountClassifierSettings, cross_entropy
 from subitize.training.recipe import Data
 
 
@@ -25,7 +25,7 @@ class CountClassifierOptions:
     """
 
     max_objects: int = 4
-    features: int = GlanceSettings.features
+    features: int = CountClassifierSettings.features
     defaults: ClassVar[dict] = {"learning_rate": 1e-3}
     supervised: ClassVar[bool] = True  # batches carry labels
 
@@ -47,9 +47,9 @@ class CountClassifierOptions:
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> GradientLearner:
         """A learner that follows the cross-entropy of the counts."""
         shapes = data.height, data.width, data.channels
-        settings = GlanceSettings(*shapes, classes=self.max_objects + 1, features=self.features)
+        settings = CountClassifierSettings(*shapes, classes=self.max_objects + 1, features=self.features)
         return GradientLearner(
-            build=lambda key, batch: Glance(settings, key=key),
+            build=lambda key, batch: CountClassifier(settings, key=key),
             loss=expectation(cross_entropy),
             optimizer=optimizer.transformation(steps),
             learning_rate=optimizer.learning_rate,

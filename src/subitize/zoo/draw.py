@@ -74,7 +74,7 @@ def draw_learner(
         loss=expectation(negative_elbo),
         optimizer=optimizer,
         learning_rate=learning_rate,
-        draw_image=lambda model, key: model.dream(key)[-1][..., None],
+        draw_image=lambda model, key: model.sample_prior(key)[-1][..., None],
         transform=view_of_images(without_channels),
     )
 

@@ -37,7 +37,7 @@ class SBNOptions:
             loss=expectation(negative_mean_elbo, self.estimator),
             optimizer=optimizer.transformation(steps),
             learning_rate=optimizer.learning_rate,
-            draw_image=lambda model, key: model.dream(key).reshape(shape),
+            draw_image=lambda model, key: model.sample_prior(key).reshape(shape),
             transform=view_of_images(as_vectors),
         )
 

@@ -71,5 +71,5 @@ def autoencoder_learner(
         loss=expectation(negative_elbo),
         optimizer=optimizer,
         learning_rate=learning_rate,
-        draw_image=lambda model, key: model.dream(key),
+        draw_image=lambda model, key: model.sample_prior(key),
     )

@@ -4,7 +4,7 @@ Each is a small pytree whose leaves are its natural parameters φ, so that a gra
 the distribution has the distribution's own shape. A draw is a deterministic map of parameter-free
 noise,
 
-    ε ~ noise,    z = transport(φ, ε) ~ p(z; φ),
+    ε ~ noise,    z = from_noise(φ, ε) ~ p(z; φ),
 
 which is what lets one noise serve many values of φ (common random numbers) and lets a test integrate
 over ε exactly. Continuous families are differentiable in φ there; finite ones are all made of coins.

@@ -35,7 +35,7 @@ class AbstractDistribution(eqx.Module):
         """Draw parameter-free noise ε."""
 
     @abc.abstractmethod
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """Map noise to a value of the event."""
 
     @abc.abstractmethod
@@ -48,4 +48,4 @@ class AbstractDistribution(eqx.Module):
 
     def sample(self, key: PRNGKeyArray) -> Array:
         """Draw one value."""
-        return self.transport(self.noise(key))
+        return self.from_noise(self.noise(key))

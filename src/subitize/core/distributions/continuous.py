@@ -32,7 +32,7 @@ class Normal(AbstractDistribution):
         """Draw standard normal noise of the event's shape."""
         return jr.normal(key, jnp.shape(self.loc), jnp.result_type(self.loc))
 
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """Return loc + scale ε."""
         return self.loc + self.scale * noise
 
@@ -68,7 +68,7 @@ class Logistic(AbstractDistribution):
         """Draw uniforms of the event's shape, away from 0 and 1."""
         return open_uniform(key, jnp.shape(self.loc), jnp.result_type(self.loc))
 
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """Return loc + scale logit(ε)."""
         return self.loc + self.scale * (jnp.log(noise) - jnp.log1p(-noise))
 
@@ -112,7 +112,7 @@ class Gamma(AbstractSeeded):
     concentration: Float[Array, "*event"] = eqx.field(converter=as_reals)
     rate: Float[Array, "*event"] = eqx.field(converter=as_reals)
 
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """A gamma variable of that key, over the rate."""
         return jnp.exp(log_gammas(noise, self.concentration)) / self.rate
 
@@ -136,7 +136,7 @@ class Dirichlet(AbstractSeeded):
 
     concentration: Float[Array, " corners"] = eqx.field(converter=as_reals)
 
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """Gamma variables of that key, over their sum."""
         return jax.nn.softmax(log_gammas(noise, self.concentration))
 
@@ -160,7 +160,7 @@ class Beta(AbstractSeeded):
     a: Float[Array, "*event"] = eqx.field(converter=as_reals)
     b: Float[Array, "*event"] = eqx.field(converter=as_reals)
 
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """Two gamma variables of that key, the first over their sum."""
         both = log_gammas(noise, jnp.stack([self.a, self.b]))
         return jax.nn.sigmoid(both[0] - both[1])

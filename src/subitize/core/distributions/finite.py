@@ -50,7 +50,7 @@ class AbstractFinite(AbstractDistribution):
         logits = jax.eval_shape(lambda dist: dist.coins().logits, self)
         return open_uniform(key, logits.shape, logits.dtype)
 
-    def transport(self, noise: Array) -> Array:
+    def from_noise(self, noise: Array) -> Array:
         """The value that follows from tossing the coins."""
         return self.of_coins(toss(self.coins(), self.coin_noise(noise)))
 

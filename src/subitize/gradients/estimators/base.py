@@ -119,7 +119,7 @@ class AbstractEstimator(eqx.Module, Generic[D]):
 
     def alternatives(self, state: PyTree, dist: D, noise: Array) -> Array:
         """Values, besides the base draw, at which to run the rest of the program. Shape [K, *event]."""
-        value = dist.transport(noise[0])
+        value = dist.from_noise(noise[0])
         return jnp.zeros((0, *value.shape), value.dtype)
 
     def later(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:

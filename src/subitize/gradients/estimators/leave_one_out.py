@@ -42,7 +42,7 @@ class LeaveOneOut(AbstractEstimator):
 
     def alternatives(self, state: PyTree, dist: AbstractDistribution, noise: Array) -> Array:
         """The base draw's siblings."""
-        return jax.vmap(dist.transport)(noise[1:])
+        return jax.vmap(dist.from_noise)(noise[1:])
 
     def estimate(self, state: PyTree, site: Site) -> Estimate:
         """Average of K score-function gradients."""

@@ -54,7 +54,7 @@ class MeasureValued(AbstractEstimator[Normal]):
         moves = jnp.stack([weibull, -weibull, maxwell]).reshape(3, 1, -1)
         one = jnp.eye(ε.size, dtype=ε.dtype)
         moved = ε.ravel() + one * (moves - ε.ravel())
-        return jax.vmap(dist.transport)(moved.reshape(-1, *ε.shape))
+        return jax.vmap(dist.from_noise)(moved.reshape(-1, *ε.shape))
 
     def estimate(self, state: PyTree, site: Site[Normal]) -> Estimate:
         """Three lanes per coordinate, and the base draw."""

@@ -1,6 +1,6 @@
 """Pathwise: differentiate the draw itself.
 
-    z = transport(φ, ε),    ∂E[f]/∂φ = E[∂f/∂z ∂z/∂φ].
+    z = from_noise(φ, ε),    ∂E[f]/∂φ = E[∂f/∂z ∂z/∂φ].
 
 Kingma and Welling (2014), "Auto-encoding variational Bayes"; Rezende, Mohamed and Wierstra (2014),
 "Stochastic backpropagation". Where the transport is no formula (Gamma, Beta, Dirichlet), its derivative is
@@ -31,4 +31,4 @@ class Pathwise(AbstractDirect):
 
     def draw(self, dist: AbstractDistribution, noise: Array) -> Array:
         """The draw itself."""
-        return dist.transport(noise[0])
+        return dist.from_noise(noise[0])

@@ -35,7 +35,7 @@ class StraightThrough(AbstractDirect[AbstractFinite]):
     def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; its derivative is the mean's, coin by coin where there is more than one."""
         if isinstance(dist, Categorical):
-            return hard(dist.transport(noise[0]), dist.probs())
+            return hard(dist.from_noise(noise[0]), dist.probs())
         return dist.of_coins(hard(hard_faces(dist, noise[0]), probability(dist)))
 
 
@@ -57,7 +57,7 @@ class StraightThroughGumbel(AbstractDirect[AbstractFinite]):
 
     def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; its derivative is that of the relaxed values' mean."""
-        return hard(dist.transport(noise[0]), relaxed_given(dist, noise, self.temperature).mean(0))
+        return hard(dist.from_noise(noise[0]), relaxed_given(dist, noise, self.temperature).mean(0))
 
 
 class GumbelRao(StraightThroughGumbel):
@@ -92,7 +92,7 @@ class ReinMax(AbstractDirect[AbstractFinite]):
     def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; Heun's derivative, coin by coin where the site is no single class."""
         if isinstance(dist, Categorical):
-            drawn = dist.transport(noise[0])
+            drawn = dist.from_noise(noise[0])
             middle = jnp.log((dist.probs() + drawn) / 2)
             at_middle = jax.nn.softmax(without_slope(middle, dist.logits))
             return hard(drawn, 2 * at_middle - 0.5 * dist.probs())
@@ -118,7 +118,7 @@ def relaxed_given(dist: AbstractFinite, noise: Array, temperature: float) -> Arr
     """
     still = jax.lax.stop_gradient(dist)
     if isinstance(dist, Categorical) and isinstance(still, Categorical):
-        drawn = still.transport(noise[0])
+        drawn = still.from_noise(noise[0])
         perturbed = jax.vmap(lambda one: gumbels_given(still, drawn, still.gumbel_noise(one)))(noise)
         return jax.nn.softmax(without_slope(perturbed, dist.logits) / temperature, axis=-1)
     return soft_values(dist, noise, jnp.asarray(temperature))

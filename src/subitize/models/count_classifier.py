@@ -1,6 +1,6 @@
-"""Glance: how many, told at once? A supervised counter that was told the counts, for comparison.
+"""CountClassifier: how many, told at once? A supervised counter that was told the counts, for comparison.
 
-A convolutional network and a softmax over classes, trained by cross-entropy: what one look can do.
+A convolutional network and a softmax over classes, trained by cross-entropy: what one pass can do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from subitize.core.networks import Features, Linear
 
 
 @dataclass(frozen=True)
-class GlanceSettings:
+class CountClassifierSettings:
     """What defines a glance besides its weights.
 
     Args:
@@ -36,7 +36,7 @@ class GlanceSettings:
     features: int = 128
 
 
-class Glance(eqx.Module):
+class CountClassifier(eqx.Module):
     """A picture, and how probable each class is.
 
     Args:
@@ -46,15 +46,15 @@ class Glance(eqx.Module):
 
     features: Features
     last: Linear
-    settings: GlanceSettings = eqx.field(static=True)
+    settings: CountClassifierSettings = eqx.field(static=True)
 
-    def __init__(self, settings: GlanceSettings, *, key: PRNGKeyArray):
-        s, (look, tell) = settings, jr.split(key)
+    def __init__(self, settings: CountClassifierSettings, *, key: PRNGKeyArray):
+        s, (first, last) = settings, jr.split(key)
         self.settings = s
         self.features = Features(
-            s.height, s.width, s.channels, convolutions=s.convolutions, features=s.features, key=look
+            s.height, s.width, s.channels, convolutions=s.convolutions, features=s.features, key=first
         )
-        self.last = Linear(s.features, s.classes, key=tell, scale=0.1)
+        self.last = Linear(s.features, s.classes, key=last, scale=0.1)
 
     def __call__(self, image: Float[Array, "height width channels"]) -> Float[Array, " classes"]:
         """Log-probabilities of the classes."""

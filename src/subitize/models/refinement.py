@@ -1,16 +1,17 @@
-"""Reconsider: what does a stochastic attention network see when it looks again?
+"""Refinement: can another explanation of a picture be better than the one that was found?
 
-Since it remembers nothing but an order of places, it can take back what it has found, and look on from there
-as if it had found the rest alone. At each further look it takes back every object in turn, now alone and now
-with the nearest one, and looks on in another order and with care: of several windows drawn at a step it keeps
-the one that leaves least to explain,
+A stochastic attention network carries nothing from step to step but an order of places. So an object can be
+removed, and the roll-out continued as if the rest had been found alone. A pass over the found objects is
 
-    log Normal(x; Σ_{s≤t} y_s, σ) - cost_t.
+    for each object in turn:
+        remove it, or it and the nearest one
+        continue the roll-out in another order of places; at each step draw some windows and keep the best
+        at some passes force the birth of one object more than q would count
+        refine `where` and `what` of the new objects by gradient ascent on the evidence
+        keep the new explanation if its evidence is higher (`subitize.models.rollout`)
 
-At some looks it insists on one object more than it would count. What it finds anew it refines, climbing the
-evidence (`subitize.models.sight`) with the means of where_t and what_t; and it keeps the explanation whose
-evidence is higher. Two objects that touch and were taken for one may so be told apart, though a window around
-both hid how they look, and the halves of one that were taken for two be joined, whatever else there is.
+The best window leaves least to explain: log Normal(x; Σ_{s≤t} y_s, σ) - cost_t. Two objects that touch and
+were taken for one may so be told apart, and two halves of one be joined.
 """
 
 from collections.abc import Callable
@@ -24,50 +25,50 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.draws import Samples
 from subitize.models.air import AIR, Progress, Step
-from subitize.models.sight import Advance, Shifted, Sight, evidence, look_on
+from subitize.models.rollout import Advance, Rollout, Shifted, continue_rollout, evidence
 
-# Deviations of the windows that are drawn, as a multiple of those of q(where). When every look began
-# anew, the mean bound of training scenes was highest from 1.5 to 2.5.
+# Deviations of the windows that are drawn, as a multiple of those of q(where). When every pass began with
+# nothing found, the mean bound of training scenes was highest from 1.5 to 2.5.
 BOLDNESS = 2.0
 TRIES = 8  # windows of which a careful step keeps one
 TOGETHER = 2  # most objects that are taken back at once
 REFINED, REFINEMENTS, RATE = 3, 60, 0.05  # most objects; steps of Adam; their size, in the prior's deviations
-OPTIONS = BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what is seen at further looks
+OPTIONS = BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what further passes find
 
 
-def reconsidered(air: AIR, image: Array, found: Sight, time: Array) -> Sight:
-    """Take back every object, alone or with its neighbours, and look on from there with care.
+def refine(air: AIR, image: Array, found: Rollout, time: Array) -> Rollout:
+    """What is found after one more pass over all objects.
 
-    At one time it takes back one, at the next two; at the next two times again, insisting on one object more.
+    Passes remove one object, then two, then one and two again, now forcing the birth of one object more.
 
     Args:
         air: the model.
         image: the picture.
-        found: what is to be reconsidered.
-        time: from 0, how often it was already.
+        found: what earlier passes found.
+        time: how many refining passes were made before, from 0.
     """
     sweep, together = jr.fold_in(jr.key(0), time), 1 + time % TOGETHER
-    insists = time // TOGETHER % 2 == 1
+    force_birth = time // TOGETHER % 2 == 1
 
-    def may_think(thinking: tuple[Array, Sight]) -> Array:
-        thought, found = thinking
-        return thought < jnp.maximum(found.count, 1)
+    def unfinished(carry: tuple[Array, Rollout]) -> Array:
+        number, found = carry
+        return number < jnp.maximum(found.count, 1)
 
-    def think(thinking: tuple[Array, Sight]) -> tuple[Array, Sight]:
-        thought, found = thinking
-        key = jr.fold_in(sweep, thought)
-        left = taken_back(found, together)
+    def replace_one(carry: tuple[Array, Rollout]) -> tuple[Array, Rollout]:
+        number, found = carry
+        key = jr.fold_in(sweep, number)
+        left = remove_nearest(found, together)
         progress = air.begin(image, Samples(key))._replace(canvas=left.objects.patches.sum(0))
-        other = look_on(air, image, progress, carefully(air, image, key), left)
-        other = other._replace(posterior=jnp.where(insists, of_one_more(other), other.posterior))
-        other = refined(air, image, other, left.taken)
+        other = continue_rollout(air, image, progress, best_of_k_step(air, image, key), left)
+        other = other._replace(posterior=jnp.where(force_birth, with_one_more(other), other.posterior))
+        other = refine_latents(air, image, other, left.taken)
         better = evidence(air, image, other) > evidence(air, image, found)
-        return thought + 1, jax.tree.map(partial(jnp.where, better), other, first_to_last(found))
+        return number + 1, jax.tree.map(partial(jnp.where, better), other, rotate_first(found))
 
-    return jax.lax.while_loop(may_think, think, (jnp.asarray(0), found))[1]
+    return jax.lax.while_loop(unfinished, replace_one, (jnp.asarray(0), found))[1]
 
 
-def taken_back(found: Sight, number: Int[Array, ""]) -> Sight:
+def remove_nearest(found: Rollout, number: Int[Array, ""]) -> Rollout:
     """What is left of the counted objects without the first one and those nearest to it, so many in all."""
     middles = found.objects.where[:, 1:]
     distance = jnp.sum((middles - middles[0]) ** 2, -1).at[0].set(-1.0)
@@ -77,17 +78,17 @@ def taken_back(found: Sight, number: Int[Array, ""]) -> Sight:
     left = jnp.arange(len(kept)) < taken
     objects = jax.tree.map(lambda x: (x[first].T * left).T, found.objects)
     fewer = jnp.where(jnp.arange(len(found.posterior)) < taken, found.posterior, 0)
-    return Sight(fewer.at[taken].set(1 - fewer.sum()), objects, taken)
+    return Rollout(fewer.at[taken].set(1 - fewer.sum()), objects, taken)
 
 
-def first_to_last(found: Sight) -> Sight:
+def rotate_first(found: Rollout) -> Rollout:
     """The same with the first of the counted objects behind the others."""
     place = jnp.arange(len(found.counts))
     order = jnp.argsort(jnp.where(place == 0, found.count - 0.5, place))
     return found._replace(objects=jax.tree.map(lambda x: x[order], found.objects))
 
 
-def carefully(air: AIR, image: Array, key: PRNGKeyArray) -> Advance:
+def best_of_k_step(air: AIR, image: Array, key: PRNGKeyArray) -> Advance:
     """Steps whose windows are drawn about their means: the best of some, of which one is the mean itself."""
 
     def advance(t: Array | int, progress: Progress) -> tuple[Step, Progress]:
@@ -99,13 +100,13 @@ def carefully(air: AIR, image: Array, key: PRNGKeyArray) -> Advance:
     return advance
 
 
-def of_one_more(found: Sight) -> Float[Array, " counts"]:
+def with_one_more(found: Rollout) -> Float[Array, " counts"]:
     """The posterior with its largest entry at one more, if a step was taken for it: the two change places."""
     change = jnp.stack([found.count, found.count + (found.taken > found.count)])
     return found.posterior.at[change].set(found.posterior[change[::-1]])
 
 
-def refined(air: AIR, image: Array, found: Sight, first: Int[Array, ""]) -> Sight:
+def refine_latents(air: AIR, image: Array, found: Rollout, first: Int[Array, ""]) -> Rollout:
     """The counted objects from the first on, but not more than some, moved up the evidence by Adam.
 
     The scales of q stay, so that costs change by the means alone, ½ Σ (μ - m)² / S².
@@ -130,7 +131,7 @@ def refined(air: AIR, image: Array, found: Sight, first: Int[Array, ""]) -> Sigh
         missed = left - jnp.tensordot(moves.astype(image.dtype), painted(*moved(shift)), 1)
         return jnp.sum(missed**2) / (2 * air.settings.pixel_deviation**2) + moves @ unlikely(*moved(shift))
 
-    where, what = moved(downhill(price, (0 * before.where, 0 * before.what)))
+    where, what = moved(minimise_adam(price, (0 * before.where, 0 * before.what)))
     costs = before.cost + unlikely(where, what) - unlikely(before.where, before.what)
     after = before._replace(where=where, what=what, patches=painted(where, what), cost=costs)
     after = jax.tree.map(lambda new, old: jnp.where(moves, new.T, old.T).T, after, before)
@@ -140,7 +141,7 @@ def refined(air: AIR, image: Array, found: Sight, first: Int[Array, ""]) -> Sigh
     return jax.tree.map(partial(jnp.where, better), changed, found)
 
 
-def downhill(price: Callable[[PyTree], Array], start: PyTree) -> PyTree:
+def minimise_adam(price: Callable[[PyTree], Array], start: PyTree) -> PyTree:
     """Where Adam comes to from a start."""
     optimizer = optax.adam(RATE)
 

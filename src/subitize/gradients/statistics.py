@@ -1,4 +1,4 @@
-"""Meter: what is the gradient of one loss like, at one model? Its mean, its variance, and its time.
+"""Gradient statistics: mean, variance and time of the gradient of one loss, at one model.
 
 The gradient is drawn in chunks by one compiled function, which can also let the estimators' state learn, and
 draw the examples anew: all of it is compiled once, for whatever model is measured next.
@@ -33,13 +33,13 @@ class Drawing(NamedTuple):
     """What changes while gradients are drawn."""
 
     estimator_state: dict[str, PyTree]
-    tutor: PyTree  # state of the state's optimizer
+    optimizer: PyTree  # state of the estimators' optimizer
     total: Float[Array, " parameters"]  # of gradients, less a centre
     square: Float[Array, ""]  # of their norms
 
 
-class Meter:
-    """Measures the gradient of one loss: everything with one compiled chunk of draws.
+class GradientStatistics:
+    """The moments of the gradient of one loss, drawn in compiled chunks.
 
     Args:
         loss: whose gradient is measured.
@@ -51,17 +51,17 @@ class Meter:
 
     def __init__(self, loss: Expectation, chunk: int):
         self.loss, self.chunk = loss, chunk
-        self.tutor = estimator_optimizer(ESTIMATOR_RATE)
+        self.optimizer = estimator_optimizer(ESTIMATOR_RATE)
         self.draws: Callable | None = None
         self.drawn = 0  # gradients
 
-    def begin(
+    def setup(
         self,
         model: PyTree,
         batch: PyTree,
         directions: Float[Array, "projections parameters"],
         key: PRNGKeyArray,
-    ) -> "Meter":
+    ) -> "GradientStatistics":
         """Turn to a model and a batch, with fresh state; compile for their shapes if that was never done.
 
         Args:
@@ -72,11 +72,11 @@ class Meter:
         """
         self.given = model, batch, directions
         self.estimator_state = self.loss.init(model, jax.tree.map(lambda x: x[0], batch), key)
-        self.tutor_state = self.tutor.init(self.estimator_state)
+        self.optimizer_state = self.optimizer.init(self.estimator_state)
         self.nowhere = jnp.zeros(directions.shape[1])
         self.times: list[float] = []  # seconds of a gradient in each call
         if self.draws is None:
-            draws = jax.jit(lambda *given: jax.lax.scan(*one_draw(self.loss, self.tutor, *given)))
+            draws = jax.jit(lambda *given: jax.lax.scan(*one_draw(self.loss, self.optimizer, *given)))
             first = self._start(), jr.split(key, self.chunk), self.nowhere, True, True
             self.draws = draws.lower(*self.given, *first).compile()
         return self
@@ -91,13 +91,13 @@ class Meter:
         model, batch, _ = self.given
         return self.loss.evaluations(model, self.estimator_state, jax.tree.map(lambda x: x[0], batch))
 
-    def learn(self, key: PRNGKeyArray, draws: int) -> None:
+    def warm_up(self, key: PRNGKeyArray, draws: int) -> None:
         """Let the state learn from so many draws, if there is any."""
         if jax.tree.leaves(self.estimator_state):
             learned = self._draw(key, draws, self.nowhere, learning=True)[0]
-            self.estimator_state, self.tutor_state = learned.estimator_state, learned.tutor
+            self.estimator_state, self.optimizer_state = learned.estimator_state, learned.optimizer
 
-    def read(self, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False) -> Moments:
+    def measure(self, key: PRNGKeyArray, draws: int, centre: Array, *, resample: bool = False) -> Moments:
         """Moments of the gradient.
 
         Args:
@@ -114,7 +114,7 @@ class Meter:
         return Moments(centre + away, variance, projected)
 
     def _start(self) -> Drawing:
-        return Drawing(self.estimator_state, self.tutor_state, self.nowhere, jnp.zeros(()))
+        return Drawing(self.estimator_state, self.optimizer_state, self.nowhere, jnp.zeros(()))
 
     def _draw(self, key, draws, centre, *, learning=False, resample=False) -> tuple[Drawing, Array]:
         """Draw in whole chunks."""
@@ -130,7 +130,7 @@ class Meter:
         return drawing, jnp.concatenate(projected)
 
 
-def one_draw(loss, tutor, model, batch, directions, drawing, keys, centre, learning, resample):
+def one_draw(loss, optimizer, model, batch, directions, drawing, keys, centre, learning, resample):
     """What `jax.lax.scan` needs to draw a gradient for each key: the step, where to begin, and the keys."""
     size = jax.tree.leaves(batch)[0].shape[0]
 
@@ -140,10 +140,10 @@ def one_draw(loss, tutor, model, batch, directions, drawing, keys, centre, learn
         examples = jax.tree.map(lambda x: x[rows], batch)
         value = lambda model, estimator_state: loss(model, estimator_state, examples, noise_key)[0]  # noqa: E731
         for_model, for_estimators = jax.grad(value, argnums=(0, 1))(model, drawing.estimator_state)
-        change, learned = tutor.update(for_estimators, drawing.tutor, drawing.estimator_state)
+        change, learned = optimizer.update(for_estimators, drawing.optimizer, drawing.estimator_state)
         taught = jax.tree.map(jnp.add, drawing.estimator_state, change), learned
         pick = lambda new, old: jnp.where(learning, new, old)  # noqa: E731
-        estimator_state, state = jax.tree.map(pick, taught, (drawing.estimator_state, drawing.tutor))
+        estimator_state, state = jax.tree.map(pick, taught, (drawing.estimator_state, drawing.optimizer))
         away = ravel_pytree(for_model)[0] - centre
         drawing = Drawing(estimator_state, state, drawing.total + away, drawing.square + away @ away)
         return drawing, directions @ away

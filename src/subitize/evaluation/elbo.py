@@ -2,7 +2,7 @@
 
 The evidence lower bound of one picture, the count summed out exactly, all else sampled once,
 
-    E_{q(where, what)} [ Σ_n q(n | image) bound(n, where_1:n, what_1:n) ]  ≤  log p(image)   in nats,
+    E_{q(where, what)} [ Σ_n q(n | image) elbo(n, where_1:n, what_1:n) ]  ≤  log p(image)   in nats,
 
 averaged over pictures. A high bound does not mean right counts: two digits explained as one cost few nats.
 """
@@ -18,7 +18,7 @@ from subitize.gradients import expectation
 from subitize.models.air import AIR, negative_elbo
 
 
-def bound(model: AIR, images: np.ndarray, seed: int = 0, batch: int = 100, first: int = 0) -> float:
+def elbo(model: AIR, images: np.ndarray, seed: int = 0, batch: int = 100, first: int = 0) -> float:
     """Mean evidence lower bound of pictures, in nats.
 
     Args:

@@ -1,4 +1,4 @@
-"""Sight: one roll-out of a trained AIR, and how well it explains the picture.
+"""Rollout: one roll-out of a trained AIR, and how well it explains the picture.
 
 An attention network that knows only the steps it was trained for takes them all. One that may take any
 number looks for one more object while that has a probability of at least `UNLIKELY`, and at most N times.
@@ -46,7 +46,7 @@ class Objects(NamedTuple):
         return Objects(steps.where, steps.what, steps.patch, steps.cost)
 
 
-class Sight(NamedTuple):
+class Rollout(NamedTuple):
     """One roll-out."""
 
     posterior: Float[Array, " counts"]  # q(0) … q(N) of steps, whatever they paint
@@ -64,12 +64,12 @@ class Sight(NamedTuple):
         return jnp.arange(len(self.objects.cost)) < self.count
 
 
-class Looking(NamedTuple):
+class RolloutCarry(NamedTuple):
     """A roll-out under way, with as many steps as it takes."""
 
     progress: Progress  # what the last step left to the next
     more: Float[Array, ""]  # probability with which the step before went on
-    found: Sight  # the posterior's entry at `taken` is the probability of at least so many objects
+    found: Rollout  # the posterior's entry at `taken` is the probability of at least so many objects
 
 
 class Shifted(NamedTuple):
@@ -87,65 +87,65 @@ class Shifted(NamedTuple):
         return self
 
 
-def calmly(air: AIR, image: Array) -> Advance:
+def mean_step(air: AIR, image: Array) -> Advance:
     """Steps whose `where` and `what` are at their means."""
     return lambda t, progress: air.advance(t, progress, image, Means())
 
 
-def sight(
+def rollout(
     air: AIR, image: Float[Array, "height width channels"], beginning: Progress, advance: Advance
-) -> Sight:
+) -> Rollout:
     """One roll-out of as many steps as there can be, from the `Progress` before the first."""
-    way = look_on if air.attention.extends else look_at_all
+    way = continue_rollout if air.attention.extends else take_all_steps
     return way(air, image, beginning, advance)
 
 
-def look_at_all(air: AIR, image: Array, beginning: Progress, advance: Advance) -> Sight:
-    """Look at all N objects, each as if it were there."""
+def take_all_steps(air: AIR, image: Array, beginning: Progress, advance: Advance) -> Rollout:
+    """Inference at all N objects, each as if it were there."""
     steps = air.roll_on(beginning, advance)
     most = jnp.asarray(air.settings.max_objects)
-    return Sight(Stopping(steps.go_on).probs(), Objects.of(steps), most)
+    return Rollout(Stopping(steps.go_on).probs(), Objects.of(steps), most)
 
 
-def look_on(
-    air: AIR, image: Array, beginning: Progress, advance: Advance, found: Sight | None = None
-) -> Sight:
-    """Look at one object after the other for as long as there may be one more, but at most N times.
+def continue_rollout(
+    air: AIR, image: Array, beginning: Progress, advance: Advance, found: Rollout | None = None
+) -> Rollout:
+    """Inference at one object after the other for as long as there may be one more, but at most N times.
 
     It goes on from what is found, if anything. What little probability is left in the end is shared out as if
     all further steps were like the last.
     """
     most = air.settings.max_objects
 
-    def may_go_on(looking: Looking) -> Array:
+    def may_go_on(looking: RolloutCarry) -> Array:
         t = looking.found.taken
         return (t < most) & (looking.found.posterior[t] >= UNLIKELY)
 
-    def go_on(looking: Looking) -> Looking:
+    def go_on(looking: RolloutCarry) -> RolloutCarry:
         progress, _, found = looking
         t = found.taken
         step, progress = advance(t, progress)
         more, reached = jax.nn.sigmoid(step.go_on), found.posterior[t]
         posterior = found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more)
         objects = jax.tree.map(lambda all, one: all.at[t].set(one), found.objects, Objects.of(step))
-        return Looking(progress, more, Sight(posterior, objects, t + 1))
+        return RolloutCarry(progress, more, Rollout(posterior, objects, t + 1))
 
     found = nothing(air, image) if found is None else found
-    _, more, found = jax.lax.while_loop(may_go_on, go_on, Looking(beginning, jnp.zeros(()), found))
+    _, more, found = jax.lax.while_loop(may_go_on, go_on, RolloutCarry(beginning, jnp.zeros(()), found))
     n, rest = jnp.arange(most + 1), found.posterior[found.taken]
     tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
     return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))
 
 
-def nothing(air: AIR, image: Array) -> Sight:
+def nothing(air: AIR, image: Array) -> Rollout:
     """Before the first step."""
     most, what = air.settings.max_objects, air.settings.what
     patches = jnp.zeros((most, *image.shape), image.dtype)
     objects = Objects(jnp.zeros((most, 3)), jnp.zeros((most, what)), patches, jnp.zeros(most))
-    return Sight(jnp.zeros(most + 1).at[0].set(1.0), objects, jnp.asarray(0))
+    return Rollout(jnp.zeros(most + 1).at[0].set(1.0), objects, jnp.asarray(0))
 
 
-def evidence(air: AIR, image: Float[Array, "height width channels"], found: Sight) -> Float[Array, ""]:
+def evidence(air: AIR, image: Float[Array, "height width channels"], found: Rollout) -> Float[Array, ""]:
     """Laplace's log-evidence at the most probable count of a roll-out, in nats up to a constant."""
     kept = found.counts.astype(image.dtype)
     missed = jnp.sum((image - jnp.tensordot(kept, found.objects.patches, 1)) ** 2)

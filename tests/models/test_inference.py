@@ -14,17 +14,17 @@ from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
 from subitize.models.air import AIR, ATTENTION_NETWORKS, Evidence
-from subitize.models.look import look, look_closely, summed_up, without_the_others
-from subitize.models.reconsider import (
-    carefully,
-    first_to_last,
-    of_one_more,
-    reconsidered,
-    refined,
-    taken_back,
+from subitize.models.inference import infer, infer_per_object, summed_up, without_the_others
+from subitize.models.refinement import (
+    best_of_k_step,
+    refine,
+    refine_latents,
+    remove_nearest,
+    rotate_first,
+    with_one_more,
 )
+from subitize.models.rollout import Objects, Rollout, Shifted, evidence, mean_step, rollout
 from subitize.models.settings import AIRSettings
-from subitize.models.sight import Objects, Shifted, Sight, calmly, evidence, sight
 
 SMALL = AIRSettings(
     height=20, width=24, max_objects=3, object_size=9.0, window=6, what=3, recurrent=8, head=7,
@@ -34,14 +34,14 @@ IMAGE = jr.uniform(jr.key(1), (20, 24, 1))
 POSTERIOR = jnp.array([0.1, 0.2, 0.3, 0.4])
 
 
-jitted_look, jitted_close_look = eqx.filter_jit(look), eqx.filter_jit(look_closely)
-jitted_evidence, jitted_refined = eqx.filter_jit(evidence), eqx.filter_jit(refined)
+jitted_infer, jitted_infer_per_object = eqx.filter_jit(infer), eqx.filter_jit(infer_per_object)
+jitted_evidence, jitted_refined = eqx.filter_jit(evidence), eqx.filter_jit(refine_latents)
 
 
 @eqx.filter_jit
-def calm_sight(model):
+def mean_rollout(model):
     """One roll-out with every `where` and `what` at its mean."""
-    return sight(model, IMAGE, model.begin(IMAGE, Means()), calmly(model, IMAGE))
+    return rollout(model, IMAGE, model.begin(IMAGE, Means()), mean_step(model, IMAGE))
 
 
 @functools.cache
@@ -55,7 +55,7 @@ def seen(light, taken=3):
     σ = SMALL.pixel_deviation
     patches = jnp.zeros((3, 4, 4, 1)).at[:, 1, 2, 0].set(jnp.sqrt(2 * σ**2 * jnp.array(light)))
     where, what = jnp.array([[2.0, -0.5, 0.0], [2.0, 0.0, 0.0], [2.0, 0.5, 0.0]]), jnp.arange(3.0)[:, None]
-    found = Sight(POSTERIOR, Objects(where, what, patches, jnp.zeros(3)), jnp.asarray(taken))
+    found = Rollout(POSTERIOR, Objects(where, what, patches, jnp.zeros(3)), jnp.asarray(taken))
     return summed_up(model_of(), found)
 
 
@@ -71,29 +71,29 @@ def seen(light, taken=3):
     ],
 )
 def test_only_the_visible_are_counted(light, posterior, order):
-    look = seen(light)
-    np.testing.assert_allclose(look.posterior, posterior, atol=1e-6)
-    assert look.count == np.argmax(posterior)
-    np.testing.assert_array_equal(look.what[:, 0], order)
+    inferred = seen(light)
+    np.testing.assert_allclose(inferred.posterior, posterior, atol=1e-6)
+    assert inferred.count == np.argmax(posterior)
+    np.testing.assert_array_equal(inferred.what[:, 0], order)
     np.testing.assert_allclose(
-        look.boxes[:, 0], 1 + 6.0 * np.array(order), atol=1e-5
+        inferred.boxes[:, 0], 1 + 6.0 * np.array(order), atol=1e-5
     )  # of windows of 10 pixels
-    np.testing.assert_allclose(look.reconstruction, look.patches[: int(look.count)].sum(0))
+    np.testing.assert_allclose(inferred.reconstruction, inferred.patches[: int(inferred.count)].sum(0))
 
 
 def test_steps_that_were_not_taken_are_not_called_invisible():
-    look = seen([9, 0, 0], taken=1)
-    np.testing.assert_allclose(look.posterior, POSTERIOR, atol=1e-6)
+    inferred = seen([9, 0, 0], taken=1)
+    np.testing.assert_allclose(inferred.posterior, POSTERIOR, atol=1e-6)
 
 
 @pytest.mark.parametrize("word", ATTENTION_NETWORKS)
 def test_a_model_that_paints_black_sees_nothing(word):
     model = model_of(model=word)
     dark = eqx.tree_at(lambda m: m.decoder.layers[-1].bias, model, jnp.full(36, -60.0))
-    seen = jax.jit(look)(dark, IMAGE)
+    seen = jax.jit(infer)(dark, IMAGE)
     assert seen.count == 0
     np.testing.assert_allclose(seen.posterior[0], 1.0, atol=2e-3)
-    assert jitted_look(model, IMAGE).posterior[0] < 0.9
+    assert jitted_infer(model, IMAGE).posterior[0] < 0.9
 
 
 def dair(kind=AIR):
@@ -105,15 +105,18 @@ def dair(kind=AIR):
 
 def test_who_looks_again_never_explains_less():
     """And a model looks as often as it shall."""
-    model, again = dair(), jax.jit(reconsidered)
-    looks = [calm_sight(model)]
+    model, again = dair(), jax.jit(refine)
+    results = [mean_rollout(model)]
     for time in range(5):
-        looks.append(again(model, IMAGE, looks[-1], jnp.asarray(time)))
-    scores = [float(jitted_evidence(model, IMAGE, found)) for found in looks]
+        results.append(again(model, IMAGE, results[-1], jnp.asarray(time)))
+    scores = [float(jitted_evidence(model, IMAGE, found)) for found in results]
     assert scores == sorted(scores)
     assert scores[-1] > scores[0] + 1
     for times in (2, 3):
-        found, wanted = jitted_look(dair().extended(looks=times), IMAGE), summed_up(model, looks[times - 1])
+        found, wanted = (
+            jitted_infer(dair().extended(passes=times), IMAGE),
+            summed_up(model, results[times - 1]),
+        )
         np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-3)
         np.testing.assert_allclose(found.posterior, wanted.posterior, atol=1e-5)
 
@@ -128,9 +131,9 @@ def test_no_two_thoughts_of_whoever_looks_again_have_the_same_order():
             return progress
 
     model, telling = dair(), dair(Telling)
-    found = calm_sight(model)
+    found = mean_rollout(model)
     for time in range(2):
-        reconsidered(telling, IMAGE, found, jnp.asarray(time))
+        refine(telling, IMAGE, found, jnp.asarray(time))
     jax.effects_barrier()
     assert len(set(orders)) == len(orders) > 2
 
@@ -142,7 +145,7 @@ def four(count=3):
     where = jnp.zeros((most, 3)).at[:4, 0].set(jnp.array([1.0, 50, 1, 1])).at[:4, 1].set(x)
     values = jnp.arange(1.0, most + 1)
     patches = values[:, None, None, None] * jnp.ones((most, 2, 2, 1))
-    return Sight(posterior, Objects(where, values[:, None], patches, 10 * values), jnp.asarray(4))
+    return Rollout(posterior, Objects(where, values[:, None], patches, 10 * values), jnp.asarray(4))
 
 
 @pytest.mark.parametrize(
@@ -153,13 +156,13 @@ def four(count=3):
         (four(), 3, []),
         (four(), 9, []),
         (four(4), 2, [3, 4]),
-        (first_to_last(four(4)), 1, [3, 4, 1]),
-        (first_to_last(four(4)), 2, [4, 1]),  # of those at 10, 12, 30 and 0 the first two
+        (rotate_first(four(4)), 1, [3, 4, 1]),
+        (rotate_first(four(4)), 2, [4, 1]),  # of those at 10, 12, 30 and 0 the first two
         (four(0), 1, []),
     ],
 )
 def test_the_first_is_taken_back_and_those_next_to_it(found, number, left):
-    kept, n = taken_back(found, jnp.asarray(number)), len(left)
+    kept, n = remove_nearest(found, jnp.asarray(number)), len(left)
     assert kept.taken == n
     np.testing.assert_array_equal(kept.objects.what[:, 0], [*left, *[0] * (5 - n)])
     np.testing.assert_array_equal(kept.objects.cost, 10 * kept.objects.what[:, 0])
@@ -173,9 +176,9 @@ def test_the_first_is_taken_back_and_those_next_to_it(found, number, left):
 def test_whoever_goes_first_goes_last():
     """As often as there are objects, and all are as they were; those not counted stay."""
     found = four(3)
-    assert first_to_last(found).objects.what[:, 0].tolist() == [2, 3, 1, 4, 5]
+    assert rotate_first(found).objects.what[:, 0].tolist() == [2, 3, 1, 4, 5]
     for _ in range(3):
-        found = first_to_last(found)
+        found = rotate_first(found)
     jax.tree.map(np.testing.assert_array_equal, found, four(3))
 
 
@@ -188,8 +191,8 @@ def test_a_careful_step_explains_at_least_as_much_as_the_window_at_the_mean():
     model, gains = dair(), []
     for seed in range(5):
         progress = model.begin(IMAGE, Samples(jr.key(seed)))
-        calm, _ = calmly(model, IMAGE)(0, progress)
-        careful, ahead = carefully(model, IMAGE, jr.key(seed))(0, progress)
+        calm, _ = mean_step(model, IMAGE)(0, progress)
+        careful, ahead = best_of_k_step(model, IMAGE, jr.key(seed))(0, progress)
         gains.append(cost(model, calm) - cost(model, careful))
         np.testing.assert_allclose(ahead.canvas, careful.patch, atol=1e-6)  # goes on from what it kept
     assert min(gains) >= -1e-3
@@ -225,7 +228,7 @@ def test_an_object_costs_what_laplace_says():
 
 def test_the_evidence_is_that_of_its_count():
     model = dair()
-    found = calm_sight(model)
+    found = mean_rollout(model)
     n = int(jnp.argmax(found.posterior))
     steps = model.roll_out(IMAGE, Means())
     whole = Evidence.of(model, IMAGE, model.log_prior(), steps)
@@ -236,15 +239,15 @@ def test_the_evidence_is_that_of_its_count():
 
 def test_only_a_stochastic_network_looks_again():
     with pytest.raises(UsageError, match="would see the same"):
-        model_of().extended(looks=2)
+        model_of().extended(passes=2)
     with pytest.raises(UsageError, match="at least once"):
-        dair().extended(looks=0)
+        dair().extended(passes=0)
 
 
 @pytest.mark.parametrize("word", ATTENTION_NETWORKS)
 def test_objects_seen_without_the_others_leave_less_unexplained(word):
     model = model_of(model=word)
-    found = calm_sight(model)
+    found = mean_rollout(model)
     windows = [model.window(where) for where in found.objects.where]
     what = found.objects.what + 2.0
     patches = jnp.stack([model.paint(*pair) for pair in zip(windows, what, strict=True)])
@@ -264,17 +267,17 @@ def test_objects_seen_without_the_others_leave_less_unexplained(word):
 
 def test_close_looks_differ_by_their_windows_alone():
     model = model_of()
-    looks = [jitted_close_look(model, IMAGE, key) for key in jr.split(jr.key(3), 2)]
-    assert jnp.abs(looks[0].boxes - looks[1].boxes).max() > 0.1
-    again = jitted_close_look(model, IMAGE, jr.split(jr.key(3), 2)[0])
-    jax.tree.map(np.testing.assert_array_equal, again, looks[0])
+    results = [jitted_infer_per_object(model, IMAGE, key) for key in jr.split(jr.key(3), 2)]
+    assert jnp.abs(results[0].boxes - results[1].boxes).max() > 0.1
+    again = jitted_infer_per_object(model, IMAGE, jr.split(jr.key(3), 2)[0])
+    jax.tree.map(np.testing.assert_array_equal, again, results[0])
 
 
 def test_at_a_close_look_every_step_has_a_window_of_its_own():
     """Before training an attention network means nearly the same at every step."""
     model = model_of()
-    looks = jitted_look(model, IMAGE), jitted_close_look(model, IMAGE, jr.key(3))
-    calm, close = (np.ptp(seen.boxes, axis=0) for seen in looks)
+    results = jitted_infer(model, IMAGE), jitted_infer_per_object(model, IMAGE, jr.key(3))
+    calm, close = (np.ptp(seen.boxes, axis=0) for seen in results)
     assert np.all(calm < 0.1)
     assert np.all(close > 0.5)
 
@@ -285,7 +288,7 @@ def test_at_a_close_look_every_step_has_a_window_of_its_own():
 )
 def test_one_more_is_counted_if_a_step_was_taken_for_it(count, taken, wanted):
     found = four(count)._replace(taken=jnp.asarray(taken))
-    more = of_one_more(found)
+    more = with_one_more(found)
     assert jnp.argmax(more) == wanted
     np.testing.assert_allclose(jnp.sort(more), jnp.sort(found.posterior))
 
@@ -293,7 +296,7 @@ def test_one_more_is_counted_if_a_step_was_taken_for_it(count, taken, wanted):
 def test_what_no_patch_explains_as_well_is_left_as_it_is():
     """One object that looks like the whole picture."""
     model = dair()
-    found = calm_sight(model)
+    found = mean_rollout(model)
     objects = found.objects._replace(patches=found.objects.patches.at[0].set(IMAGE))
     found = found._replace(posterior=jnp.array([0.1, 0.7, 0.1, 0.1]), objects=objects)
     jax.tree.map(np.testing.assert_array_equal, jitted_refined(model, IMAGE, found, jnp.asarray(0)), found)
@@ -306,7 +309,7 @@ def test_what_is_new_is_moved_to_where_it_explains_more(first, count, moving):
     """The rest stays, the bound rises, and divergences follow the means."""
     model = model_of(model="dair", max_objects=5)
     model = eqx.tree_at(lambda m: m.attention.head.bias, model, jnp.zeros(8).at[1].set(9.0))
-    found = calm_sight(model)
+    found = mean_rollout(model)
     assert found.taken == 5
     found = found._replace(posterior=jnp.full(6, 0.1).at[count].set(0.5))
     moved = jitted_refined(model, IMAGE, found, jnp.asarray(first))
