@@ -276,6 +276,14 @@ def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, m
     assert {"shapes_differ", "sizes_differ"} <= set(told(lambda own: own)["flags"])
 
 
+@pytest.mark.parametrize(
+    ("wrong", "number", "failed"),
+    [(0, 400, False), (8, 157, False), (14, 157, True), (40, 157, True), (2, 12, False), (3, 12, True)],
+)
+def test_a_run_failed_if_chance_hardly_makes_so_many_lone_objects_wrong(wrong, number, failed):
+    assert catalogue_learner.too_many(wrong, number) == failed
+
+
 def test_options_stay_quick_to_import_and_derive_nothing_twice(folder):
     usual = CatalogueOptions()
     recipe = Recipe.of("catalogue", scenes=str(folder))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.stats import binomtest
 
 from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
@@ -21,7 +22,7 @@ from subitize.models.catalogue.normalize import DIAMETER, Normalizer
 from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
 from subitize.models.catalogue.shapes import ALIKE, MIXED
 
-WRONG = 0.05  # share of lone objects that a run may count twice or miss
+WRONG, CHANCE = 0.05, 0.05  # share of lone objects that a run may count twice or miss, and level of the test
 NEAR = 0.5  # diameters: a centre so near is that of the lone object
 
 
@@ -82,7 +83,7 @@ def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
     doubled, missed = float((named > 1).mean()), float((named == 0).mean())
     shapes = harvest.shapes
     signs = {
-        "run_failed": doubled + missed > WRONG,
+        "run_failed": too_many(int((named != 1).sum()), len(named)),
         "few_examples": len(named) < FEW,
         "shapes_differ": shapes.alike < ALIKE,
         "sizes_differ": shapes.other_size > MIXED,
@@ -90,3 +91,8 @@ def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
     found = {"lone_objects": len(named), "doubled": doubled, "missed": missed}
     found |= {"alike": shapes.alike, "other_size": shapes.other_size}
     return found | {"flags": [code for code, speaks in signs.items() if speaks]}
+
+
+def too_many(wrong: int, number: int) -> bool:
+    """Whether so many of a number of lone objects are hardly wrong by chance, if `WRONG` of all are."""
+    return bool(binomtest(wrong, number, WRONG, alternative="greater").pvalue < CHANCE)
