@@ -366,68 +366,107 @@ def result(name: str) -> Result | None:
 
 
 def highlights() -> str:
-    """The short list of numbers for the README."""
-    lines = []
-    if folders := result("fields"):
-        each = "; ".join(
-            f"{kind} {hundredths(s['error'])} % ({tenths(s['watershed'])}, {tenths(s['log'])})"
-            for kind, s in folders.summary.items()
+    """The short list of numbers for the README, and where each was measured."""
+    told = [each for make in HIGHLIGHTS if (each := make())]
+    lines = [f"- {text} ({number})" for number, (text, _) in enumerate(told, 1)]
+    rows = [f"| {number} | {where} |" for number, (_, where) in enumerate(told, 1)]
+    return "\n".join([*lines, "", "| | measured by |\n|--:|---|", *rows])
+
+
+def folders_counted() -> tuple[str, str] | None:
+    """How wrong a catalogue is on drawn folders."""
+    if found := result("fields"):
+        ours = "; ".join(f"{kind} {hundredths(s['error'])} %" for kind, s in found.summary.items())
+        rivals = "; ".join(f"{tenths(s['watershed'])} %" for s in found.summary.values())
+        return (
+            "**It counts folders that nobody labelled.** Its error on drawn pictures of 50 to 200 things: "
+            f"{ours}. That of watershed: {rivals}.",
+            found.where(),
         )
-        lines.append(
-            "- **It counts folders that nobody labelled.** Drawn pictures of 50 to 200 things, counted by "
-            "the one command; error as a share of the things, and in brackets that of watershed and of "
-            f"Laplacian of Gaussian: {each} ({folders.where()})."
+    return None
+
+
+def counted_on_every_seed() -> tuple[str, str] | None:
+    """How often AIR is right, and how soon."""
+    if found := result("count_accuracy"):
+        s = found.summary
+        return (
+            "**It learns to count on every seed.** It was never told a count of MNIST scenes of 0-2 digits, "
+            f"and tells {s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out ones right. "
+            f"On the worst of {s['seeds']} seeds it is {s['accuracy_worst']:.2%}. To 98 % it takes "
+            f"{s['median_seconds_to_98%']:.0f} s, compilation included.",
+            found.where(),
         )
-    if accuracy := result("count_accuracy"):
-        s = accuracy.summary
-        lines.append(
-            f"- **It learns to count on every seed.** MNIST scenes of 0-2 digits, never told a count: "
-            f"{s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out scenes a seed, "
-            f"{s['accuracy_worst']:.2%} on the worst of {s['seeds']} seeds ({accuracy.where()})."
-        )
-        lines.append(
-            f"- **Fast.** {s['median_seconds_to_98%']:.0f} s from the start of the process to 98 % held out, "
-            f"compilation included, median of the same {s['seeds']} seeds."
-        )
-    if beyond := tested("extrapolation"):
+    return None
+
+
+def counted_more() -> tuple[str, str] | None:
+    """How often DAIR is right about counts that no training scene had."""
+    if found := tested("extrapolation"):
         from subitize.reproduce.counters import PASSES
 
-        tables = beyond.summary["details"]["confusion"]
+        tables = found.summary["details"]["confusion"]
         dair, once, paper = (tables[way] for way in ("dair", "dair, one pass", "eslami2016"))
-        lines.append(
-            f"- **It counts more than it was shown.** Trained on scenes of none, one and two digits and on "
-            f"sums of ones, our DAIR counts three right in {right(dair, 3):.0f}% of held-out scenes and four "
-            f"in {right(dair, 4):.0f}% if it looks {PASSES} times, in {right(once, 3):.0f}% and "
-            f"{right(once, 4):.0f}% at one pass; AIR with its paper's recurrent network, one pass and no "
-            f"sums, counts three in {right(paper, 3):.0f}%; "
-            f"means of {len(beyond.runs)} seeds ({beyond.where()})."
+        return (
+            "**It counts more than it was shown.** DAIR learned from scenes of none to two digits, and from "
+            f"sums of ones. With {PASSES} passes it tells three right in {right(dair, 3):.0f} % of held-out "
+            f"scenes and four in {right(dair, 4):.0f} %. With one pass it is {right(once, 3):.0f} % and "
+            f"{right(once, 4):.0f} %. The network of the AIR paper, without sums, tells three right in "
+            f"{right(paper, 3):.0f} %. Means of {len(found.runs)} seeds.",
+            found.where(),
         )
-    if open_ended := tested("open_ended"):
-        from subitize.reproduce.counters import OPEN_ENDED_MOST, PASSES
+    return None
 
-        six = {name: mean(open_ended.values(name)) for name in open_ended.summary["conditions"]}
-        lines.append(
-            "- **And twice as many.** Trained on scenes of up to three digits and on sums of ones, its prior "
-            f"without a ceiling, DAIR, looking {PASSES} times for up to {OPEN_ENDED_MOST}, counts six "
-            f"right in {six['exact']:.0f}% of held-out scenes, and within one in {six['within_one']:.1f}%; "
-            f"means of {len(open_ended.runs)} seeds ({open_ended.where()})."
+
+def counted_twice_as_many() -> tuple[str, str] | None:
+    """How often DAIR is right about twice as many."""
+    if found := tested("open_ended"):
+        from subitize.reproduce.counters import PASSES
+
+        six = {name: mean(found.values(name)) for name in found.summary["conditions"]}
+        return (
+            "**And twice as many.** Shown up to three digits, DAIR with a prior without a ceiling tells six "
+            f"right in {six['exact']:.0f} % of held-out scenes. In {six['within_one']:.1f} % it is wrong by "
+            f"one at most. Means of {len(found.runs)} seeds and {PASSES} passes.",
+            found.where(),
         )
-    if kills := result("survives_kills"):
-        s = kills.summary
-        lines.append(
-            f"- **Kill it whenever you like.** {s['identical']} of {s['kills']} runs killed with "
-            "SIGKILL at random moments of their whole life and resumed ended with the same weights and "
-            f"records, bit for bit; {s['while_training']} of them were killed while they trained, the "
-            f"others while they started up or wrote their last files ({kills.where()})."
+    return None
+
+
+def killed_and_resumed() -> tuple[str, str] | None:
+    """How many killed runs end as if nothing had happened."""
+    if found := result("survives_kills"):
+        s = found.summary
+        return (
+            f"**Kill it whenever you like.** Of {s['kills']} runs killed at random moments and resumed "
+            f"{s['identical']} ended with the same bytes. {s['while_training']} were killed while they "
+            "trained, the others while they started or ended.",
+            found.where(),
         )
-    if anchor := result("belief_net_anchor"):
-        last = list(anchor.summary.values())[-1]
-        lines.append(
-            f"- **As the authors had it.** REBAR on its paper's belief network: {last['here']:.1f} nats after"
-            f" {len(anchor.summary)} epochs, mean of {len(anchor.runs)} seeds; its authors logged "
-            f"{last['logged']:.1f} ({anchor.where()})."
+    return None
+
+
+def as_the_authors_had_it() -> tuple[str, str] | None:
+    """The anchor of the estimators."""
+    if found := result("belief_net_anchor"):
+        last = list(found.summary.values())[-1]
+        return (
+            f"**As the authors had it.** REBAR's belief network reaches {last['here']:.1f} nats after "
+            f"{len(found.summary)} epochs, mean of {len(found.runs)} seeds. Its authors logged "
+            f"{last['logged']:.1f}.",
+            found.where(),
         )
-    return "\n".join(lines)
+    return None
+
+
+HIGHLIGHTS = (
+    folders_counted,
+    counted_on_every_seed,
+    counted_more,
+    counted_twice_as_many,
+    killed_and_resumed,
+    as_the_authors_had_it,
+)
 
 
 def numbers() -> str:
