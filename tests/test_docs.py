@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -89,3 +90,20 @@ def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, subitize, subitize.training.recipe; print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def sentences(markdown: str) -> list[str]:
+    """The sentences of a page, without code, tables and headings."""
+    text = re.sub(r"```.*?```|<!--.*?-->", "", markdown, flags=re.DOTALL)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "code", text))
+    lines = [line for line in text.split("\n") if not line.startswith(("|", "#", "    ", "{{"))]
+    parts = re.split(r"\n\s*\n|\n(?=[-*] |\d+\. )", "\n".join(lines))
+    whole = [re.split(r"(?<=[.!?:])\s+(?=[A-Z*(])", " ".join(part.split())) for part in parts]
+    return [each for part in whole for each in part if len(each.split()) > 2]
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem)
+def test_sentences_are_short(page):
+    found = sentences(page.read_text())
+    assert np.median([len(each.split()) for each in found]) <= 18
+    assert np.mean([each.count(",") for each in found]) <= 1.3
