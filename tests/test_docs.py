@@ -94,9 +94,9 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def sentences(markdown: str) -> list[str]:
     """The sentences of a page, without code, tables and headings."""
-    text = re.sub(r"```.*?```|<!--.*?-->", "", markdown, flags=re.DOTALL)
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "code", text))
-    lines = [line for line in text.split("\n") if not line.startswith(("|", "#", "    ", "{{"))]
+    text = re.sub(r"(?s:```.*?```|<!--.*?-->)|\n\n(?:    .*\n)+", "\n", markdown)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "Code", text))
+    lines = [line for line in text.split("\n") if not line.startswith(("|", "#", "{{"))]
     parts = re.split(r"\n\s*\n|\n(?=[-*] |\d+\. )", "\n".join(lines))
     whole = [re.split(r"(?<=[.!?:])\s+(?=[A-Z*(])", " ".join(part.split())) for part in parts]
     return [each for part in whole for each in part if len(each.split()) > 2]
