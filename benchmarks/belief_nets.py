@@ -201,7 +201,7 @@ class Followed(NamedTuple):
     step: jax.Array
     model: SBN
     optimizer: Any
-    memories: dict[str, Any]  # of each estimator, with the state of their optimizer
+    states: dict[str, Any]  # of each estimator, with the state of their optimizer
     moments: dict[str, tuple[jax.Array, jax.Array]]
 
 
@@ -216,15 +216,15 @@ class Followers:
         self.build = lambda key: SBN(means, layers, key=key)
         self.losses = {word: objective_for(word) for word in FOLLOWED}
         self.optimizer = optax.adam(RATE, b2=0.99999)
-        self.optimizer = estimator_optimizer(ESTIMATOR_LR_FACTOR * RATE)
+        self.estimator_optimizer = estimator_optimizer(ESTIMATOR_LR_FACTOR * RATE)
 
     def init(self, key: jax.Array, batch: Batch, *, learning_rate_scale: float | jax.Array = 1.0) -> Followed:
         """Before the first step; the learning rate is Tucker's, whatever the scale."""
         model, first = self.build(key), vectors_of(batch)[0]
-        memories = {word: loss.init(model, first, key) for word, loss in self.losses.items()}
+        states = {word: loss.init(model, first, key) for word, loss in self.losses.items()}
         taught = {
-            word: (estimator_state, self.optimizer.init(estimator_state))
-            for word, estimator_state in memories.items()
+            word: (estimator_state, self.estimator_optimizer.init(estimator_state))
+            for word, estimator_state in states.items()
         }
         nothing = jnp.zeros(ravel_pytree(model)[0].size)
         moments = dict.fromkeys(self.losses, (nothing, nothing))
@@ -234,22 +234,22 @@ class Followers:
         """One step of all; the metrics are each estimator's variance."""
         images, step = vectors_of(batch), state.step + 1
         learned = {
-            word: self._learn(word, state.model, *state.memories[word], images, key) for word in self.losses
+            word: self._learn(word, state.model, *state.states[word], images, key) for word in self.losses
         }
         change, optimizer = self.optimizer.update(learned["muprop"][0], state.optimizer, state.model)
-        memories = {word: estimator_state for word, (_, estimator_state) in learned.items()}
+        states = {word: estimator_state for word, (_, estimator_state) in learned.items()}
         moments = {
             word: followed(state.moments[word], ravel_pytree(g)[0]) for word, (g, _) in learned.items()
         }
         model = optax.apply_updates(state.model, change)
         variances = {word: spread(*both, step) for word, both in moments.items()}
-        return Followed(step, model, optimizer, memories, moments), variances
+        return Followed(step, model, optimizer, states, moments), variances
 
     def _learn(self, word, model, estimator_state, optimizer_state, images, key):
         """One estimator's gradient in the model, and its state after it was updated."""
         value = lambda model, estimator_state: self.losses[word](model, estimator_state, images, key)[0]  # noqa: E731
         gradient, update = jax.grad(value, argnums=(0, 1))(model, estimator_state)
-        change, optimizer_state = self.optimizer.update(update, optimizer_state, estimator_state)
+        change, optimizer_state = self.estimator_optimizer.update(update, optimizer_state, estimator_state)
         return gradient, (optax.apply_updates(estimator_state, change), optimizer_state)
 
 
@@ -316,7 +316,7 @@ def raced(world, data, layers, chunk: int, *, estimator: str, seed: int, seconds
 
 def bounds_of(model: SBN, data, seed: int) -> dict[str, float]:
     """The discrete bound on training and test digits, in nats, whatever was trained."""
-    return {f"{split}_bound": bound(model, digits[:LOOKED_AT], seed) for split, digits in data.items()}
+    return {f"{split}_bound": elbo(model, digits[:LOOKED_AT], seed) for split, digits in data.items()}
 
 
 @jax.jit

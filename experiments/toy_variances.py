@@ -27,8 +27,8 @@ NOTHING = 1e-12  # variance below this is rounding
 LEFT_OUT = ("pathwise", "mvd")  # not for coins
 
 
-def along_training(word: str, t: float, steps: int, passes: int, draws: int) -> dict[str, list[float]]:
-    """P and the variance of its gradient, `looks` times along training."""
+def along_training(word: str, t: float, steps: int, moments: int, draws: int) -> dict[str, list[float]]:
+    """P and the variance of its gradient, at `moments` of training."""
     cost = lambda θ, x, draw: (draw("b", Bernoulli(θ)) - t) ** 2 + 0 * x  # noqa: E731
     loss = expectation(cost, word, "mean(k=2)" if word == "vimco" else "mean")
     x, θ = jnp.zeros(1), jnp.zeros(())
@@ -43,26 +43,26 @@ def along_training(word: str, t: float, steps: int, passes: int, draws: int) -> 
         update, optimizer_state = optimizer.update(for_estimators, optimizer_state, estimator_state)
         return (θ + change, optax.apply_updates(estimator_state, update), adam_state, optimizer_state), None
 
-    def infer(carry, key):
+    def judged(carry, key):
         train, judge = jr.split(key)
-        carry, _ = jax.lax.scan(step, carry, jr.split(train, steps // looks))
+        carry, _ = jax.lax.scan(step, carry, jr.split(train, steps // moments))
         found = jax.vmap(lambda key: gradient(*carry[:2], key)[0])(jr.split(judge, draws))
         return carry, (jax.nn.sigmoid(carry[0]), found.var(ddof=1))
 
     start = (θ, estimator_state, adam.init(θ), optimizer.init(estimator_state))
-    _, (p, variance) = jax.jit(lambda start: jax.lax.scan(look, start, jr.split(jr.key(1), looks)))(start)
+    _, (p, variance) = jax.jit(lambda start: jax.lax.scan(judged, start, jr.split(jr.key(1), moments)))(start)
     return {"p": np.asarray(p).round(4).tolist(), "variance": [float(f"{v:.4g}") for v in variance]}
 
 
 def main() -> None:
     """Train, write, draw."""
-    args = arguments(__doc__, steps=4000, looks=40, draws=1000)
-    steps, looks, draws = (20, 4, 10) if args.tiny else (args.steps, args.passes, args.draws)
+    args = arguments(__doc__, steps=4000, moments=40, draws=1000)
+    steps, moments, draws = (20, 4, 10) if args.tiny else (args.steps, args.moments, args.draws)
     words = [word for word in ESTIMATORS if word not in LEFT_OUT]
     if args.tiny:
         words = ["score", "rebar", "disarm"]
     runs = [
-        {"t": t, "estimator": word} | along_training(word, t, steps, looks, draws)
+        {"t": t, "estimator": word} | along_training(word, t, steps, moments, draws)
         for t in TARGETS
         for word in words
     ]

@@ -218,7 +218,7 @@ def test_an_object_costs_what_laplace_says():
     attention, _ = model.attention.attend(
         0, model.attention.begin(IMAGE, Means()), IMAGE, 0 * IMAGE, jnp.zeros(6)
     )
-    step = model.infer(IMAGE, attention, Noted())
+    step = model.infer_object(IMAGE, attention, Noted())
     pairs = (sites["where"], model.prior_where()), (sites["what"], model.prior_what())
     halves = [
         0.5 * np.sum((q.loc - p.loc) ** 2 / p.scale**2 - np.log(q.scale**2 / p.scale**2)) for q, p in pairs
@@ -238,9 +238,9 @@ def test_the_evidence_is_that_of_its_count():
 
 
 def test_only_a_stochastic_network_looks_again():
-    with pytest.raises(UsageError, match="would see the same"):
+    with pytest.raises(UsageError, match="would find the same"):
         model_of().extended(passes=2)
-    with pytest.raises(UsageError, match="at least once"):
+    with pytest.raises(UsageError, match="at least one pass"):
         dair().extended(passes=0)
 
 

@@ -126,7 +126,7 @@ def read_off_ink(lab: Lab, seed: int) -> Watcher:
 
 
 def read_off(lab: Lab, infer: Callable, model: Any, world: Drawn, seed: int) -> Watcher:
-    """A read-out from what `look` sees."""
+    """A read-out from what `infer` sees."""
     pictures, classes = labelled(lab, world)
     classify = fit_probe((map_batches(infer, model, pictures), classes), seed, steps=steps_of(lab))
     return Watcher(infer, model, lambda seen: classify(seen) + TOLD[0])

@@ -15,7 +15,7 @@ from subitize.core.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Scenes sampled from its priors, each with its count.
+    """Sample scenes from a run's priors, each with its count.
 
     Args:
         run: folder of the run.

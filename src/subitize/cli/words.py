@@ -18,7 +18,7 @@ from subitize.core.errors import UsageError, did_you_mean
 
 Options = TypeVar("Options")
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-FORMER_NAMES = {"--looks": "--passes"}  # of options, which scripts may use for one more release
+FORMER_NAMES = {"looks": "passes"}  # of options, which scripts may use for one more release
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -30,7 +30,7 @@ def parse(options: type[Options], verb: str, words: Sequence[str]) -> Options:
     """
     kinds = dict(fields(options))
     positional = any("Positional" in str(kind) for kind in kinds.values())
-    words = [word for given in words for word in spelled_out(renamed(given), kinds)]
+    words = [word for given in words for word in spelled_out(renamed(given, kinds), kinds)]
     check_said(verb, words)
     check_names(verb, words, kinds, positional=positional)
     with contextlib.redirect_stderr(io.StringIO()) as said:
@@ -70,13 +70,13 @@ def fields(options: Any) -> Iterator[tuple[str, Any]]:
             yield name, kind
 
 
-def renamed(word: str) -> str:
-    """A word whose option, if it is one, has its present name."""
+def renamed(word: str, kinds: dict[str, Any]) -> str:
+    """A word whose option, if it is one and the verb has it, has its present name."""
     name, equals, value = word.partition("=")
-    option = "--" + name.lstrip("-").replace("_", "-")
-    if option in FORMER_NAMES and (equals or name.startswith("--")):
-        return FORMER_NAMES[option] + equals + value
-    return word
+    now = FORMER_NAMES.get(name.lstrip("-").replace("-", "_"))
+    if now not in kinds or not (name.startswith("--") or (equals and not os.path.exists(word))):
+        return word
+    return f"--{now}{equals}{value}"
 
 
 def spelled_out(word: str, kinds: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Draws that need no gradient: for looking at a picture, and for dreaming one.
+"""Draws that need no gradient: for looking at a picture, and for sampling one.
 
 They have the face of the draw that `subitize.gradients` hands to a program, `draw(name, dist)` and
 `draw.at(step)`, so that the same program serves for training and for use.
@@ -14,7 +14,7 @@ from subitize.core.distributions import AbstractDistribution, Normal
 
 
 class Means(eqx.Module):
-    """Continuous sites at their means: one deterministic look."""
+    """Continuous sites at their means: deterministic inference."""
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
         """The mean of a normal site."""

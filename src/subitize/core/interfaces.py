@@ -205,7 +205,7 @@ class Counter(Protocol):
         ...
 
     def extended(self, params: PyTree, max_objects: int | None, passes: int) -> PyTree:
-        """Weights that take another number of steps, or look more than once."""
+        """Weights that take another number of steps, or make more than one pass."""
         ...
 
 

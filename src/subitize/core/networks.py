@@ -111,7 +111,7 @@ class Features(eqx.Module):
         self.last = Linear(height * width * depth, features, key=last)
 
     def __call__(self, picture: Float[Array, "height width depth"]) -> Float[Array, " features"]:
-        """Inference at one picture."""
+        """The features of one picture."""
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
             picture = convolve(convolution, picture, stride)
         return leaky(self.last(picture.ravel()))

@@ -16,7 +16,7 @@ from subitize.counter.composed_scenes import FEW, ComposedScenes
 from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.gradients import expectation
 from subitize.gradients.learner import BatchTransform, GradientLearner
-from subitize.models.catalogue.detect import detect
+from subitize.models.catalogue.detect import Detected, detect
 from subitize.models.catalogue.edge import are_slivers, numbered
 from subitize.models.catalogue.normalize import DIAMETER, Normalizer
 from subitize.models.catalogue.posterior import Posterior, negative_log_likelihood
@@ -32,11 +32,16 @@ class CatalogueLearner(GradientLearner, AbstractPictureCounter):
 
     def find(self, params: Posterior, pixels: np.ndarray) -> Found:
         """What the samples of the posterior name in a normalized picture, with what belongs to each."""
-        detected = detect(params, pixels)
-        labels = outlines(pixels, detected.centres)
-        shows = ~are_slivers(labels, detected.centres)
-        centres, labels = detected.centres[shows], numbered(labels, shows)
-        return Found(detected.named[shows], boxes_of(labels, centres), labels, detected.counts)
+        detected, labels = objects_in(params, pixels)
+        return Found(detected.named, boxes_of(labels, detected.centres), labels, detected.counts)
+
+
+def objects_in(params: Posterior, pixels: np.ndarray) -> tuple[Detected, np.ndarray]:
+    """The objects of a normalized picture, without slivers, and which pixels are of which."""
+    centres, named, counts = detect(params, pixels)
+    labels = outlines(pixels, centres)
+    shows = ~are_slivers(labels, centres)
+    return Detected(centres[shows], named[shows], counts), numbered(labels, shows)
 
 
 def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: int) -> CatalogueLearner:
@@ -76,7 +81,8 @@ def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
     def names(number: int) -> np.ndarray:
         """How often the lone objects of a picture are named."""
         lone = np.array([each.centre for each in harvest.objects if each.picture == number])
-        gaps = np.linalg.norm(lone[:, None] - detect(params, harvest.pictures[number]).centres, axis=-1)
+        detected, _ = objects_in(params, harvest.pictures[number])
+        gaps = np.linalg.norm(lone[:, None] - detected.centres, axis=-1)
         return (gaps < NEAR * DIAMETER).sum(1)
 
     named = np.concatenate(list(in_order(names, sorted({each.picture for each in harvest.objects}))))

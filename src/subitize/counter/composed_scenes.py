@@ -84,6 +84,14 @@ class Harvest:
         """What stands out of the pictures."""
         return shapes_of(self.pictures)
 
+    def with_light(self, light: Light) -> "Harvest":
+        """The same, whatever was measured of the light."""
+        return self if light == self.light else self._with_other_light
+
+    @cached_property
+    def _with_other_light(self) -> "Harvest":
+        return dataclasses.replace(self, light="covers" if self.light == "adds" else "adds")
+
 
 class ComposedScenes(AbstractScenes):
     """Scenes composed of a folder's own objects and grounds.
@@ -174,9 +182,7 @@ def composed_scenes(
             f"{len(found.objects)} were found. Add pictures in which objects lie apart, count by `--model "
             "watershed`, which learns nothing, or train `--model dair`."
         )
-    if light not in (None, found.light):
-        found = dataclasses.replace(found, light=light)
-    return ComposedScenes(found, path, split)
+    return ComposedScenes(found.with_light(light or found.light), path, split)
 
 
 _last: dict[tuple, Harvest] = {}  # of one folder, by its state, what was given, and what was found
@@ -186,12 +192,12 @@ def harvested(path: str, given: Known, channel: str | None) -> Harvest:
     """What a folder's pictures give; they are read once while they stay as they are."""
     found = find_pictures([Path(path)])
     state = path, state_of(found.files), tuple(found.remarks())
-    if (*state, given, channel) not in _last:
+    harvest = _last.get((*state, given, channel))
+    if harvest is None:
         harvest = harvest_of(path, found, given, channel)
         _last.clear()
-        for known in ((given, channel), (harvest.known, harvest.channel)):
-            _last[*state, *known] = harvest
-    return _last[*state, given, channel]
+        _last[*state, given, channel] = _last[*state, harvest.known, harvest.channel] = harvest
+    return harvest
 
 
 def harvest_of(path: str, found: FoundPictures, given: Known, channel: str | None) -> Harvest:

@@ -26,7 +26,7 @@ def infer(
         at_one: what a model sees in one picture.
 
     Returns:
-        A `Inference` of numpy arrays, each with a leading axis n.
+        An `Inference` of numpy arrays, each with a leading axis n.
 
     Raises:
         UsageError: the pictures are not of the model's size.

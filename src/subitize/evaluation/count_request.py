@@ -18,6 +18,7 @@ from subitize.core.preprocess import Preprocessor
 from subitize.evaluation.pictures import calibration_for, options_of
 from subitize.training.run import Run
 
+FORMER_NAMES = {"looks": "passes"}  # of options, in files of earlier releases
 RUN_PATH = "run"  # where the model was; a count goes on wherever it is now
 
 
@@ -131,4 +132,6 @@ def read_request(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {FORMER_NAMES.get(str(name), str(name)): value for name, value in found.items()}

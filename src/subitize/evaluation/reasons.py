@@ -39,7 +39,7 @@ OF_AIR_AND_DAIR = {
     "colour_lost": "little is left of the picture without its colours: train with --channels 3",
 }
 OF_THE_RUN = {
-    "run_failed": f"it counts clearly more than {WRONG:.0%} of its folder's lone objects twice, or not at all",
+    "run_failed": f"it counts clearly more than {WRONG:.0%} of its folder's lone objects twice or not at all",
     "few_examples": f"it learned from fewer than {FEW} lone objects",
     "shapes_differ": f"less than {ALIKE:.0%} of what stands out in its folder is convex and of one size",
     "sizes_differ": f"more than {MIXED:.0%} of what is convex in its folder is {RANGE**0.5:.1f} times as "

@@ -5,7 +5,7 @@ A program `cost(model, example, draw)` sees one example, draws what is random by
 
     value                       an unbiased estimate of E[F(cost)], F the objective,
     gradient w.r.t. the model   an unbiased estimate of the gradient of E[F(cost)],
-    gradient w.r.t. the estimator_state  trains baselines and control variates,
+    gradient w.r.t. the state   trains baselines and control variates,
 
 so that one ordinary `jax.value_and_grad` does everything. It differentiates the surrogate
 

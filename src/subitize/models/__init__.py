@@ -2,10 +2,10 @@
 
 settings  what defines an attend, infer, repeat besides its weights
 air       attend, infer, repeat
-attention network     what leads it from object to object
+attention  what leads it from object to object
 rollout   one roll-out, and how well it explains the picture
 inference what it sees in one picture
-reconsider  thinking again about what was seen
+refinement  further passes over what was found
 dair      an attention network that remembers no step, fed by the difference with the image
 sums      what a picture of several things looks like, learned from pictures of one
 sbn       a sigmoid belief network

@@ -108,7 +108,7 @@ class AIR(eqx.Module):
         self.count_prior = spoken(s.count_prior, COUNT_PRIORS, "count prior")
 
     def extended(self, max_objects: int | None = None, passes: int = 1) -> AIR:
-        """The same model, taking up to another number of steps, or looking more than once.
+        """The same model, taking up to another number of steps, or making more than one pass.
 
         Args:
             max_objects: the most objects that are looked for; None as in training.
@@ -116,7 +116,7 @@ class AIR(eqx.Module):
 
         Raises:
             UsageError: its attention network knows only the steps of its training, or is not stochastic and
-                would see the same again; that is no number; or so many patches need too much memory.
+                would find the same again; that is no number; or so many patches need too much memory.
         """
         s = self.settings
         room = int(MOST_CELLS / (s.height * s.width * s.channels))
@@ -209,11 +209,11 @@ class AIR(eqx.Module):
         """Step t, from 0, as if its object were there; draws `where` and `what` with the step's own draw."""
         state, canvas, latest = progress
         attended, state = attend(self.attention, t, state, image, jax.lax.stop_gradient(canvas), latest)
-        step = self.infer(image, attended, draw)
+        step = self.infer_object(image, attended, draw)
         canvas, latest = canvas + step.patch, jnp.concatenate([step.where, step.what])
         return step._replace(error=jnp.sum((image - canvas) ** 2)), Progress(state, canvas, latest)
 
-    def infer(self, image: Array, attended: AttentionOutput, draw: Draw) -> Step:
+    def infer_object(self, image: Array, attended: AttentionOutput, draw: Draw) -> Step:
         """One object: where it is, what it is, and how it looks."""
         prior = self.prior_where()
         loc, scale = attended.where.loc, attended.where.scale

@@ -1,6 +1,6 @@
 """Attention networks: where to attend next, and is there anything left to attend to?
 
-It is the part of Attend-Infer-Repeat's recognition network that runs from step to step. It hands out
+An attention network is the part of the recognition network that runs from step to step. It hands out
 
     go_on    the logit of there being one more object,
     where    a normal around the object's place and size, in standard units of the prior.
@@ -36,7 +36,7 @@ class AbstractAttention(eqx.Module):
     """From step to step through one image.
 
     `extends` says whether it may take more steps than it was trained for, `stochastic` whether it attends to
-    objects in an order that differs from look to look.
+    objects in an order that differs from pass to pass.
     """
 
     extends: ClassVar[bool]
@@ -48,7 +48,7 @@ class AbstractAttention(eqx.Module):
 
     @abc.abstractmethod
     def begin(self, image: Float[Array, "height width channels"], draw: Draw) -> PyTree:
-        """What is remembered before the first step; what differs from look to look is drawn."""
+        """The state before the first step; what differs from pass to pass is drawn."""
 
     @abc.abstractmethod
     def attend(

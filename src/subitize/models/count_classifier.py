@@ -1,6 +1,6 @@
-"""CountClassifier: how many, told at once? A supervised counter that was told the counts, for comparison.
+"""Count classifier: how many, told at once? A supervised counter that was told the counts, for comparison.
 
-A convolutional network and a softmax over classes, trained by cross-entropy: what one pass can do.
+A convolutional network and a softmax over classes, trained by cross-entropy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from subitize.core.networks import Features, Linear
 
 @dataclass(frozen=True)
 class CountClassifierSettings:
-    """What defines a glance besides its weights.
+    """What defines a count classifier besides its weights.
 
     Args:
         height, width, channels: of an image.

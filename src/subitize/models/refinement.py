@@ -30,8 +30,8 @@ from subitize.models.rollout import Advance, Rollout, Shifted, continue_rollout,
 # Deviations of the windows that are drawn, as a multiple of those of q(where). When every pass began with
 # nothing found, the mean bound of training scenes was highest from 1.5 to 2.5.
 BOLDNESS = 2.0
-TRIES = 8  # windows of which a careful step keeps one
-TOGETHER = 2  # most objects that are taken back at once
+TRIES = 8  # windows of which `best_of_k_step` keeps one
+TOGETHER = 2  # most objects that are removed at once
 REFINED, REFINEMENTS, RATE = 3, 60, 0.05  # most objects; steps of Adam; their size, in the prior's deviations
 OPTIONS = BOLDNESS, TRIES, TOGETHER, REFINED, REFINEMENTS, RATE  # that decide what further passes find
 
@@ -146,9 +146,9 @@ def minimise_adam(price: Callable[[PyTree], Array], start: PyTree) -> PyTree:
     optimizer = optax.adam(RATE)
 
     def go(state: tuple[PyTree, PyTree], _: None) -> tuple[tuple[PyTree, PyTree], None]:
-        place, memory = state
-        change, memory = optimizer.update(jax.grad(price)(place), memory)
-        return (optax.apply_updates(place, change), memory), None
+        place, adam_state = state
+        change, adam_state = optimizer.update(jax.grad(price)(place), adam_state)
+        return (optax.apply_updates(place, change), adam_state), None
 
     (place, _), _ = jax.lax.scan(go, (start, optimizer.init(start)), length=REFINEMENTS)
     return place

@@ -101,7 +101,7 @@ def rollout(
 
 
 def take_all_steps(air: AIR, image: Array, beginning: Progress, advance: Advance) -> Rollout:
-    """Inference at all N objects, each as if it were there."""
+    """Take all N steps, each as if its object were there."""
     steps = air.roll_on(beginning, advance)
     most = jnp.asarray(air.settings.max_objects)
     return Rollout(Stopping(steps.go_on).probs(), Objects.of(steps), most)
@@ -110,19 +110,19 @@ def take_all_steps(air: AIR, image: Array, beginning: Progress, advance: Advance
 def continue_rollout(
     air: AIR, image: Array, beginning: Progress, advance: Advance, found: Rollout | None = None
 ) -> Rollout:
-    """Inference at one object after the other for as long as there may be one more, but at most N times.
+    """Take one step after the other for as long as there may be one more object, but at most N.
 
     It goes on from what is found, if anything. What little probability is left in the end is shared out as if
     all further steps were like the last.
     """
     most = air.settings.max_objects
 
-    def may_go_on(looking: RolloutCarry) -> Array:
-        t = looking.found.taken
-        return (t < most) & (looking.found.posterior[t] >= UNLIKELY)
+    def may_go_on(carry: RolloutCarry) -> Array:
+        t = carry.found.taken
+        return (t < most) & (carry.found.posterior[t] >= UNLIKELY)
 
-    def go_on(looking: RolloutCarry) -> RolloutCarry:
-        progress, _, found = looking
+    def go_on(carry: RolloutCarry) -> RolloutCarry:
+        progress, _, found = carry
         t = found.taken
         step, progress = advance(t, progress)
         more, reached = jax.nn.sigmoid(step.go_on), found.posterior[t]

@@ -34,7 +34,7 @@ FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound co
 CANDIDATES = 20  # the most certain ones of a batch, from which summands are drawn
 TRIES = 3  # draws for each further summand of a sum that is wanted: many do not fit
 SURE = 0.25  # least probability that all are ones
-MEMORY = 0.98  # decay of the running share of scenes with as many objects
+DECAY = 0.98  # decay of the running share of scenes with as many objects
 
 
 class TrainingExample(NamedTuple):
@@ -103,7 +103,7 @@ def update_buffer(
     """After a batch: its pictures, and what the model thought of them."""
     posterior = posterior.astype(images.dtype)
     several = posterior[:, summands].mean() if posterior.shape[1] > summands else before.share
-    return ReplayBuffer(images, posterior[:, 1], MEMORY * before.share + (1 - MEMORY) * several)
+    return ReplayBuffer(images, posterior[:, 1], DECAY * before.share + (1 - DECAY) * several)
 
 
 def sum_scenes(

@@ -154,7 +154,7 @@ def conflict(ink: Float[Array, "n window window"], corners: Int[Array, "n 2"]) -
     """By how much, over the pixels that an object inks, it and the objects before it exceed 1 in sum.
 
     All zeros means that no pixel of the image exceeds 1: the last object there sees everything under it.
-    RolloutCarry through each object's own window costs far fewer pixels than painting the canvas would.
+    Looking through each object's own window costs far fewer pixels than painting the canvas would.
     """
     n, window, _ = ink.shape
     here, before = np.tril_indices(n, -1)

@@ -62,7 +62,7 @@ def read_calibration(folder: Path, model_sha256: str) -> Calibration | None:
         raise CheckpointError(f"{printable(path)} cannot be trusted. {error} {WHAT_TO_DO}") from None
     if found.model_sha256 != model_sha256:
         raise CheckpointError(f"{printable(path)} is of other weights than the run's. {WHAT_TO_DO}")
-    return found
+    return dataclasses.replace(found, options=found.options.replace("looks=", "passes="))  # its former name
 
 
 WHAT_TO_DO = "Verify a count of this run again by `subitize verify`, or delete the file."

@@ -89,7 +89,7 @@ class Run:
             images: [n, height, width, channels], brightness 0 … 1 on black, of the model's own size.
 
         Returns:
-            A `Inference` of numpy arrays, each with a leading axis n.
+            An `Inference` of numpy arrays, each with a leading axis n.
 
         Raises:
             UsageError: the pictures are not of the model's size, or the model does not count.
@@ -97,7 +97,7 @@ class Run:
         return self.counter.infer(self.model, images)
 
     def extended(self, max_objects: int | None = None, passes: int = 1) -> "Run":
-        """The same run, whose model takes up to another number of steps, or looks more than once.
+        """The same run, whose model takes up to another number of steps, or makes more than one pass.
 
         Raises:
             UsageError: the model cannot do that; see `AIR.extended`.

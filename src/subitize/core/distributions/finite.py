@@ -55,7 +55,7 @@ class AbstractFinite(AbstractDistribution):
         return self.of_coins(toss(self.coins(), self.coin_noise(noise)))
 
     def relaxed(self, noise: Array, temperature: Array) -> Array:
-        """The value that follows from relaxed coins of the same noise: it goes to `transport` as τ → 0."""
+        """The value that follows from relaxed coins of the same noise: it goes to `from_noise` as τ → 0."""
         return self.of_coins(relaxed_coins(self.coins(), self.coin_noise(noise), temperature))
 
     def mean(self) -> Array:

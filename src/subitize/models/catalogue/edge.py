@@ -33,7 +33,7 @@ def counts_at_edge(boxes: np.ndarray, shape: tuple[int, ...], edge: str) -> np.n
 
 
 def are_slivers(labels: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Whether too little shows of each object at the border of a normalized picture; [n].
+    """Whether too little stands out of each object at the border of a normalized picture; [n].
 
     Args:
         labels: which pixels are of which object: 0 for ground, i for object i, counted from 1.
