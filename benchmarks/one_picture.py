@@ -22,10 +22,10 @@ MODELS = ("air", "dair")
 
 
 def main() -> None:
-    """Alternate looks at one picture and at sixteen."""
+    """Alternate inference at one picture and at sixteen."""
     args = arguments(__doc__, rounds=200)
     rounds, models = (3, MODELS[:1]) if args.tiny else (args.rounds, MODELS)
-    found = {model: timed_looks(untrained(model), rounds) for model in models}
+    found = {model: timed_inference(untrained(model), rounds) for model in models}
     publish(args.out, "one_picture", {"together": PICTURES_AT_ONCE, "rounds": rounds, "models": found})
 
 
@@ -37,7 +37,7 @@ def untrained(model: str) -> AIR:
     return jax.jit(lambda key: AIR(settings, key=key))(jax.random.key(0))
 
 
-def timed_looks(model: AIR, rounds: int) -> dict[str, float]:
+def timed_inference(model: AIR, rounds: int) -> dict[str, float]:
     """Median milliseconds of one picture and of sixteen, and their ratio."""
     images = np.random.default_rng(0).random((PICTURES_AT_ONCE, SIDE, SIDE, 1), np.float32)
     infer(model, images[:1]), infer(model, images)

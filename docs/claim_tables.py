@@ -119,17 +119,17 @@ def going_on(found: Result) -> str:
 
 @of_claim("stopping")
 def patched_memories(found: Result) -> str:
-    """Whether the paper's AIR goes on with another scene's memory: rows are what is seen."""
+    """Whether the paper's AIR goes on with another scene's state: rows are what is seen."""
     answers = found.summary["details"]["answers"]
     seen = list(answers["eslami2016"][0]["all_found"])
     kinds = {  # what is asked: which answers, and their suffix
         "goes on to a second": ("second", ""),
-        "to a third, memory after one step": ("third", ", one step"),
-        "to a third, memory after two": ("third", ", two steps"),
+        "to a third, state after one step": ("third", ", one step"),
+        "to a third, state after two": ("third", ", two steps"),
     }
     tables = []
     for title, (asked, suffix) in kinds.items():
-        head = f"| seen | {' | '.join(f'memory of a scene of {other}' for other in seen)} |"
+        head = f"| seen | {' | '.join(f'state of a scene of {other}' for other in seen)} |"
         rows = [f"{title.capitalize()}:\n", head, f"|{'---|' * (len(seen) + 1)}"]
         for n in seen:
             words = [f"{n} after {other}{suffix}" for other in seen]

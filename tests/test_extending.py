@@ -314,7 +314,7 @@ def test_the_count_prior_is_a_distribution_of_this_mean(poisson):
         poisson(rate=0.0)
 
 
-def test_guide_world_prior_and_estimator_are_words_of_one_training(
+def test_attention_network_world_prior_and_estimator_are_words_of_one_training(
     added, pasted, listed, rings, poisson, self_critical, single_precision, tmp_path, monkeypatch
 ):
     from subitize.models.air import ATTENTION_NETWORKS

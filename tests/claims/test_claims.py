@@ -308,7 +308,7 @@ class Asked(Lab):
         self.made.append(options)
         return Run(self.out, Recipe.of(), Nobody(), SimpleNamespace(attention=Nobody()), "")
 
-    def looking(self, run, max_objects, passes):
+    def extended(self, run, max_objects, passes):
         self.made.append((max_objects, passes))
         return run
 
@@ -321,8 +321,8 @@ def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_the
 ):
     lab = Asked(tmp_path, (0,))
     counter_of(way, (0, 1, 3)).run(lab, 0)
-    training, looking = lab.made
-    assert looking == (9, passes)
+    training, extended = lab.made
+    assert extended == (9, passes)
     assert training["max_objects"] == 4
     assert training.get("sums") == (0 if way == "eslami2016" else None), "the paper's learns from no sums"
 

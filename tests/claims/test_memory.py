@@ -27,7 +27,7 @@ def air(word):
 
 
 def counter(goes_on):
-    """A published AIR whose cell grows by one a step, c = t, and which goes on while c ≤ `goes_on`."""
+    """An AIR of 2016 whose cell grows by one a step, c = t, and which goes on while c ≤ `goes_on`."""
     model = air("eslami2016")
     network, width = jax.tree.map(jnp.zeros_like, model.attention), model.settings.head
     bar = 1 - np.tanh(goes_on + 0.5)
@@ -69,14 +69,14 @@ def test_its_own_memory_is_no_patch():
     own = course_of_all(model, IMAGES)
     assert np.ptp(own.latest, axis=1).max() > 0.1, "what was seen last says something"
     for step in (2, 3, 4):
-        donor = jax.tree.map(lambda leaf, step=step: leaf[:, step - 2], own.memory)
+        donor = jax.tree.map(lambda leaf, step=step: leaf[:, step - 2], own.state)
         assert np.allclose(patched_all(model, IMAGES, own, donor, step), own.go_on[:, step - 1], atol=1e-6)
 
 
 def test_what_the_image_gives_is_not_patched():
     model = air("eslami2016")
     own = course_of_all(model, IMAGES)
-    donor = [leaf[:, 0] for leaf in own.memory]
+    donor = [leaf[:, 0] for leaf in own.state]
     plain = patched_all(model, IMAGES, own, tuple(donor), 2)
     other = donor.copy()
     other[SCENE] = donor[SCENE] + 5
@@ -92,7 +92,7 @@ def test_a_network_that_counts_its_steps_goes_on_after_fewer(goes_on):
     assert np.allclose(own.go_on, np.arange(1, STEPS + 1) <= goes_on, atol=1e-3)
     for step in (2, 3):
         for taken in range(1, step):
-            donor = jax.tree.map(lambda leaf, taken=taken: leaf[:, taken - 1], own.memory)
+            donor = jax.tree.map(lambda leaf, taken=taken: leaf[:, taken - 1], own.state)
             assert np.allclose(patched_all(model, IMAGES, own, donor, step), taken + 1 <= goes_on, atol=1e-3)
 
 

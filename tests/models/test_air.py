@@ -229,7 +229,7 @@ def training_example(**weights):
     return TrainingExample(IMAGE, jnp.zeros(4), **{k: jnp.asarray(v) for k, v in scalars.items()})
 
 
-def test_practising_on_a_real_scene_alone_is_the_bound():
+def test_sum_scene_loss_of_a_real_scene_alone_is_the_bound():
     loss, plain = expectation(sum_scene_loss, "exact"), expectation(negative_elbo, "exact")
     batch = jax.tree.map(lambda x: x[None], training_example(real=1.0))
     state = beginning(loss, training_example(real=1.0))
@@ -237,7 +237,7 @@ def test_practising_on_a_real_scene_alone_is_the_bound():
     assert np.isclose(compiled(loss)(MODEL, state, batch, jr.key(1))[0], wanted)
 
 
-def test_practising_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with_both():
+def test_sum_scene_loss_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with_both():
     loss, shift = expectation(sum_scene_loss, "exact"), jnp.array([0.0, 2.0, -1.0, 0.5])
     example = training_example(real=1.0, sharpness=0.4)._replace(prior_shift=shift)
     batch, state = jax.tree.map(lambda x: x[None], example), beginning(loss, example)

@@ -53,7 +53,7 @@ EXTENDING = [word for word, network in ATTENTION_NETWORKS.items() if network.ext
 
 
 @pytest.mark.parametrize("word", ATTENTION_NETWORKS)
-def test_every_weight_of_a_guide_is_trained(word):
+def test_every_weight_of_an_attention_network_is_trained(word):
     model = model_of(word)
     loss = expectation(negative_elbo, "exact")
     state = loss.init(model, IMAGE, jr.key(0))
@@ -208,7 +208,7 @@ def test_dair_follows_an_object_that_moves():
 
 
 @pytest.mark.parametrize("word", ["air", "eslami2016"])
-def test_a_recurrent_guide_knows_by_its_cell_that_time_has_passed(word):
+def test_a_recurrent_network_knows_by_its_cell_that_time_has_passed(word):
     """Deaf to its own output, it sees the same at every step, and yet looks elsewhere."""
     network = model_of(word).attention
     network = eqx.tree_at(lambda g: g.remember, network, jax.tree.map(jnp.zeros_like, network.remember))
@@ -224,7 +224,7 @@ def test_a_grid_of_places_spans_the_canvas_row_by_row(row, column, place):
     assert np.allclose(grid_mean(sure, 5), 3**0.5 * np.array(place))
 
 
-def test_the_published_guide_hears_what_was_found_before():
+def test_eslami2016_hears_what_was_found_before():
     network = model_of("eslami2016").attention
     state = begin(network, IMAGE, Means())
     a, b = (attend(network, 1, state, IMAGE, 0 * IMAGE, latest)[0] for latest in (NOTHING, NOTHING + 1))

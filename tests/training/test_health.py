@@ -25,21 +25,21 @@ def biased(logit):
 def test_a_model_that_sees_nothing_has_failed():
     found = signs(biased(-30.0), PICTURES)
     assert found.unseen == 1.0
-    assert "sees nothing" in found.failure(practised=False)
+    assert "sees nothing" in found.failure(with_sums=False)
 
 
 def test_a_model_that_sees_nothing_in_blank_pictures_has_not():
     found = signs(biased(-30.0), PICTURES * 0)
     assert found.unseen is None
-    assert found.failure(practised=True) is None
+    assert found.failure(with_sums=True) is None
 
 
 def test_a_model_that_uses_every_window_on_one_thing_has_failed():
     found = signs(biased(30.0), PICTURES)
     assert found.full == 1.0
-    assert "every window" in Signs(0.0, found.full, 0.9, crowded=0.8).failure(practised=False)
+    assert "every window" in Signs(0.0, found.full, 0.9, crowded=0.8).failure(with_sums=False)
     spread = Signs(0.0, 1.0, 0.9, crowded=0.0)
-    assert spread.failure(practised=True) is None  # perhaps there really are so many
+    assert spread.failure(with_sums=True) is None  # perhaps there really are so many
 
 
 def looks(distance, pictures=200):
@@ -95,9 +95,9 @@ def test_sums_of_ones_are_as_many_unless_the_model_merges(m):
     sees, merges = (signs(MODEL, pictures, m, columns(limit)) for limit in (3, 1))
     assert sees.additive == 1.0
     assert merges.additive == 0.0
-    assert sees.failure(practised=True) is None
-    assert "merges objects" in merges.failure(practised=True)
-    assert merges.failure(practised=False) is None  # perhaps nothing adds up
+    assert sees.failure(with_sums=True) is None
+    assert "merges objects" in merges.failure(with_sums=True)
+    assert merges.failure(with_sums=False) is None  # perhaps nothing adds up
 
 
 GOOD = Diagnosis(unseen=0.01, full=0.2, additive=0.98, crowded=-0.1, oversize=1.05, unexplained=None)

@@ -56,7 +56,7 @@ def training_counts(lab: Lab) -> Finding:
 def tested(lab: Lab, way: str, trained_on: tuple, tested_on: tuple) -> list[np.ndarray]:
     """What one of `WAYS` counts: a confusion table for each seed."""
     counter = counter_of(way, trained_on)
-    options = counter.training, counter.looking, counter.max_objects, PICTURES, tested_on
+    options = counter.training, counter.inference, counter.max_objects, PICTURES, tested_on
     return confusions(lab, way, options, counter.run, tested_on, PICTURES)
 
 
@@ -85,7 +85,7 @@ def picture(lab: Lab, trained_on: tuple, n: int, compared: tuple[str, ...]) -> I
         draw = lambda counter=counter, title=title: board_of(  # noqa: E731
             lab, counter.run(lab, lab.seeds[0]), n, PICTURES, title
         )
-        options = title, counter.training, counter.looking, counter.max_objects
+        options = title, counter.training, counter.inference, counter.max_objects
         sheets.append(lab.drawn(f"board, {way}", options, draw))
     return stacked(sheets)
 

@@ -9,8 +9,8 @@ People tell up to four at a glance, almost as surely and quickly as one, and the
 
 Those that were told were told of nine too, so that at eight one may err to both sides. More digits are more
 ink and lie closer: what ink alone tells is given beside. A time is that of a compiled network at one picture
-whose number it tells right (if there is none, at any), in the median. DAIR looks once for it; to be right it
-looks as often as `subitize.reproduce.counters` says.
+whose number it tells right (if there is none, at any), in the median. DAIR makes one pass for it.
+To be right it makes as many as `subitize.reproduce.counters` says.
 """
 
 import time
@@ -101,7 +101,7 @@ def dair(lab: Lab, seed: int) -> Watcher:
 
 
 def dair_once(lab: Lab, seed: int) -> Watcher:
-    """DAIR, which looks once."""
+    """DAIR, with one pass."""
     model = DAIR.run(lab, seed).model
     return Watcher(counted, model.extended(model.settings.max_objects, 1))
 

@@ -44,7 +44,7 @@ class Course(NamedTuple):
     go_on: Float[Array, " steps"]  # probability of one more object
     centres: Float[Array, "steps 2"]  # x, y of the windows, in pixels
     latest: Float[Array, "steps latents"]  # where and what, as the next step sees them
-    memory: PyTree  # after the step, of the attention network
+    state: PyTree  # after the step, of the attention network
 
 
 def stopping(lab: Lab) -> Finding:
@@ -87,7 +87,7 @@ def answered(lab: Lab, way: str, seed: int) -> dict[str, Any]:
         },
     }
     if way == "eslami2016":
-        others = {n: jax.tree.map(lambda leaf: np.roll(leaf, 1, 0), c.memory) for n, c in courses.items()}
+        others = {n: jax.tree.map(lambda leaf: np.roll(leaf, 1, 0), c.state) for n, c in courses.items()}
 
         def after(n: int, other: int, step: int, taken: int) -> float:
             donor = jax.tree.map(lambda leaf: leaf[:, taken - 1], others[other])
@@ -130,8 +130,8 @@ def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
 def patched_all(model: AIR, images: Array, own: Course, donor: PyTree, step: int) -> np.ndarray:
     """`patched` in each of the images."""
     batches = [slice(i, i + BATCH) for i in range(0, len(images), BATCH)]
-    own = own._replace(memory=jax.tree.map(lambda leaf: leaf[:, step - 2], own.memory))
-    given = (own.latest[:, step - 2], own.memory, donor)
+    own = own._replace(state=jax.tree.map(lambda leaf: leaf[:, step - 2], own.state))
+    given = (own.latest[:, step - 2], own.state, donor)
     parts = [patched(model, images[i], *jax.tree.map(lambda leaf, i=i: leaf[i], given)) for i in batches]
     return np.concatenate(parts)
 

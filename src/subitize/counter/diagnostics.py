@@ -11,7 +11,7 @@ The bound does not reveal wrong counts, and nobody knows the right ones. These s
 
 A run that sees nothing has `unseen` near one; one that uses every window has `full` and `crowded` high; one
 that splits one object into two has `crowded` high; one that merges two has `additive` low, and one that has
-practised sums and counts none of them is lost. Where objects
+sums and counts none of them is lost. Where objects
 add up and are placed independently, 1 - additive + crowded ranks runs: the less, the better.
 
 Two more are read off a trained model only:
@@ -64,13 +64,13 @@ class Signs(NamedTuple):
             return None
         return 1 - self.additive + max(self.crowded or 0.0, 0.0)
 
-    def failure(self, *, practised: bool) -> str | None:
-        """Why the run is certainly lost, if it is; `practised`: it has learned from sum scenes."""
+    def failure(self, *, with_sums: bool) -> str | None:
+        """Why the run is certainly lost, if it is; `with_sums`: it has learned from sum scenes."""
         if (self.unseen or 0) > 0.9:
             return "The model sees nothing: it counts nearly every picture that is not blank as empty."
         if (self.full or 0) > 0.9 and (self.crowded or 0) > 0.5:
             return "The model uses every window on nearly every picture, several on one object."
-        if practised and self.additive is not None and self.additive < LEARNED:
+        if with_sums and self.additive is not None and self.additive < LEARNED:
             return "The model merges objects: it counts hardly any sum of pictures of one right."
         return None
 
@@ -113,7 +113,7 @@ class Diagnosis(NamedTuple):
 
 def diagnose(model: AIR, images: Float[Array, "pictures height width channels"], summands: int) -> Diagnosis:
     """What speaks for and against a trained model, by pictures alone."""
-    count, sides, explained = jax.tree.map(np.asarray, look_at_windows(model, images))
+    count, sides, explained = jax.tree.map(np.asarray, infer_windows(model, images))
     counted = np.arange(sides.shape[1]) < count[:, None]
     size, top = model.settings.object_size, count.max(initial=0)
     stuck = (count == top) & (top > 0) & (top < model.settings.max_objects)
@@ -125,7 +125,7 @@ def diagnose(model: AIR, images: Float[Array, "pictures height width channels"],
 
 
 @jax.jit
-def look_at_windows(model: AIR, images: Array) -> tuple[Array, Array, Array]:
+def infer_windows(model: AIR, images: Array) -> tuple[Array, Array, Array]:
     """Count, window sides, and the share of its variation that is explained, of each picture."""
 
     def seen_and_explained(image):

@@ -37,7 +37,7 @@ def monitor(
         warning = found.warning() or doubt(size, train_scenes)
         row = found._asdict() | {"discord": found.discord, "warning": warning}
         if step >= max(DECIDED * loop.steps, 2 * options.sharpen_steps):
-            failed = found.failure(practised=bool(options.sums))
+            failed = found.failure(with_sums=bool(options.sums))
             row |= {"failed": failed, "criterion": found.discord}
         if held_out.has_truth:
             row["count_accuracy"] = float((counts(state.model, shown.image) == truth).mean())

@@ -1,4 +1,4 @@
-"""Counters whose claims are tested: how each is trained, for how many objects it looks then, and how often.
+"""Counters whose claims are tested: how each is trained, and in how many passes it then infers.
 
 "eslami2016" is the AIR of the paper: it sees the image and its own latest latents. Ours sees besides what its
 canvas does not explain. All have the same decoder and are trained by the same bound, in which the count is
@@ -39,7 +39,7 @@ class CounterSpec(NamedTuple):
     Attributes:
         training: options of its recipe, but for the seed.
         max_objects: that are looked for, if it can take more steps than in training.
-        passes: at each picture.
+        passes: over each picture.
     """
 
     training: dict[str, Any]
@@ -47,14 +47,14 @@ class CounterSpec(NamedTuple):
     passes: int
 
     @property
-    def looking(self) -> tuple[Any, ...]:
-        """All that decides how it looks, but for the objects that are looked for."""
+    def inference(self) -> tuple[Any, ...]:
+        """All that decides how it infers, but for the objects that are looked for."""
         return self.training["model"], self.passes, INFERENCE
 
     def run(self, lab: Lab, seed: int) -> Run:
-        """The trained model, which looks for as many objects, and as often, as it shall."""
+        """The trained model, for as many objects and passes as it shall."""
         run = lab.trained(**self.training, seed=seed)
-        return lab.looking(run, self.max_objects, self.passes) if run.model.attention.extends else run
+        return lab.extended(run, self.max_objects, self.passes) if run.model.attention.extends else run
 
 
 def counter_of(way: str, counts: tuple[int, ...]) -> CounterSpec:
