@@ -269,7 +269,7 @@ def test_a_run_that_doubles_or_misses_lone_objects_says_that_it_failed(folder, m
     assert 0.5 < found.pop("alike") < 1
     assert found.pop("other_size") < 0.05
     assert found == {"lone_objects": number, "doubled": 0, "missed": 0, "flags": few}
-    assert told(lambda own: np.concatenate([own, own + 3]))["doubled"] == 1
+    assert told(lambda own: np.concatenate([own, own + 1]))["doubled"] == 1
     assert told(lambda own: own[1:])["missed"] == pytest.approx(2 / number)
     assert "run_failed" in told(lambda own: own[:0])["flags"]
     monkeypatch.setitem(harvest.__dict__, "shapes", Shapes(9.0, 0.3, 0.2, 0.1))
