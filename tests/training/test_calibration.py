@@ -6,6 +6,7 @@ import json
 import pytest
 
 from subitize.core.errors import CheckpointError
+from subitize.evaluation.count_request import read_request
 from subitize.training.calibration import CALIBRATION, Calibration, read_calibration, save_calibration
 
 GIVEN = Calibration("ab" * 32, 1.75, 19, "")
@@ -51,3 +52,10 @@ def test_a_factor_is_a_number_from_0_on_whoever_sealed_it(factor, tmp_path):
     assert json.loads((tmp_path / CALIBRATION).read_text())["pictures"] == 19
     with pytest.raises(CheckpointError, match="cannot be trusted"):
         read_calibration(tmp_path, GIVEN.model_sha256)
+
+
+def test_options_may_have_their_former_names(tmp_path):
+    save_calibration(tmp_path, Calibration("0" * 64, 1.5, 19, "max_objects=3, looks=8, fit=resize"))
+    assert read_calibration(tmp_path, "0" * 64).options == "max_objects=3, passes=8, fit=resize"
+    (tmp_path / "count.json").write_text('{"looks": 8, "fit": "resize"}')
+    assert read_request(tmp_path / "count.json") == {"passes": 8, "fit": "resize"}
