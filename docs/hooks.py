@@ -373,100 +373,94 @@ def highlights() -> str:
     return "\n".join([*lines, "", "| | measured by |\n|--:|---|", *rows])
 
 
-def folders_counted() -> tuple[str, str] | None:
+HIGHLIGHTS: list[Callable[[], tuple[str, str] | None]] = []
+
+
+def highlight(name: str, read: Callable[[str], Result | None] = result) -> Callable:
+    """A decorator: what makes text of a result is a highlight of the README, if there is that result."""
+
+    def listed(make: Callable[[Result], str]) -> Callable[[Result], str]:
+        HIGHLIGHTS.append(lambda: (make(found), found.where()) if (found := read(name)) else None)
+        return make
+
+    return listed
+
+
+@highlight("fields")
+def folders_counted(found: Result) -> str:
     """How wrong a catalogue is on drawn folders."""
-    if found := result("fields"):
-        ours = "; ".join(f"{kind} {hundredths(s['error'])} %" for kind, s in found.summary.items())
-        rivals = "; ".join(f"{tenths(s['watershed'])} %" for s in found.summary.values())
-        return (
-            "**It counts folders that nobody labelled.** Its error on drawn pictures of 50 to 200 things: "
-            f"{ours}. That of watershed: {rivals}.",
-            found.where(),
-        )
-    return None
+    each = "; ".join(
+        f"{kind} {hundredths(s['error'])} % ({tenths(s['watershed'])}, {tenths(s['log'])})"
+        for kind, s in found.summary.items()
+    )
+    return (
+        "**It counts folders that nobody labelled.** Its error on drawn pictures of 50 to 200 things, and in "
+        f"brackets that of watershed and of Laplacian of Gaussian: {each}. Means of "
+        f"{len({run['seed'] for run in found.runs})} seeds."
+    )
 
 
-def counted_on_every_seed() -> tuple[str, str] | None:
+@highlight("count_accuracy")
+def counted_on_every_seed(found: Result) -> str:
     """How often AIR is right, and how soon."""
-    if found := result("count_accuracy"):
-        s = found.summary
-        return (
-            "**It learns to count on every seed.** It was never told a count of MNIST scenes of 0-2 digits, "
-            f"and tells {s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out ones right. "
-            f"On the worst of {s['seeds']} seeds it is {s['accuracy_worst']:.2%}. To 98 % it takes "
-            f"{s['median_seconds_to_98%']:.0f} s, compilation included.",
-            found.where(),
-        )
-    return None
+    s = found.summary
+    return (
+        "**It learns to count on every seed.** It was never told a count of MNIST scenes of 0-2 digits, and "
+        f"tells {s['accuracy_mean']:.2%} of {s['held_out_scenes_per_seed']:,} held-out ones right. On the "
+        f"worst of {s['seeds']} seeds it is {s['accuracy_worst']:.2%}. To 98 % it takes "
+        f"{s['median_seconds_to_98%']:.0f} s in the median, compilation included."
+    )
 
 
-def counted_more() -> tuple[str, str] | None:
+@highlight("extrapolation", tested)
+def counted_more(found: Result) -> str:
     """How often DAIR is right about counts that no training scene had."""
-    if found := tested("extrapolation"):
-        from subitize.reproduce.counters import PASSES
+    from subitize.reproduce.counters import PASSES
 
-        tables = found.summary["details"]["confusion"]
-        dair, once, paper = (tables[way] for way in ("dair", "dair, one pass", "eslami2016"))
-        return (
-            "**It counts more than it was shown.** DAIR learned from scenes of none to two digits, and from "
-            f"sums of ones. With {PASSES} passes it tells three right in {right(dair, 3):.0f} % of held-out "
-            f"scenes and four in {right(dair, 4):.0f} %. With one pass it is {right(once, 3):.0f} % and "
-            f"{right(once, 4):.0f} %. The network of the AIR paper, without sums, tells three right in "
-            f"{right(paper, 3):.0f} %. Means of {len(found.runs)} seeds.",
-            found.where(),
-        )
-    return None
+    tables = found.summary["details"]["confusion"]
+    dair, once, paper = (tables[way] for way in ("dair", "dair, one pass", "eslami2016"))
+    return (
+        "**It counts more than it was shown.** DAIR learned from scenes of none to two digits, and from sums "
+        f"of ones. With {PASSES} passes it tells three right in {right(dair, 3):.0f} % of held-out scenes "
+        f"and four in {right(dair, 4):.0f} %. With one pass it is {right(once, 3):.0f} % and "
+        f"{right(once, 4):.0f} %. The network of the AIR paper, without sums, tells three right in "
+        f"{right(paper, 3):.0f} %. Means of {len(found.runs)} seeds."
+    )
 
 
-def counted_twice_as_many() -> tuple[str, str] | None:
+@highlight("open_ended", tested)
+def counted_twice_as_many(found: Result) -> str:
     """How often DAIR is right about twice as many."""
-    if found := tested("open_ended"):
-        from subitize.reproduce.counters import PASSES
+    from subitize.reproduce.counters import OPEN_ENDED_MOST, PASSES
 
-        six = {name: mean(found.values(name)) for name in found.summary["conditions"]}
-        return (
-            "**And twice as many.** Shown up to three digits, DAIR with a prior without a ceiling tells six "
-            f"right in {six['exact']:.0f} % of held-out scenes. In {six['within_one']:.1f} % it is wrong by "
-            f"one at most. Means of {len(found.runs)} seeds and {PASSES} passes.",
-            found.where(),
-        )
-    return None
+    six = {name: mean(found.values(name)) for name in found.summary["conditions"]}
+    return (
+        "**And twice as many.** Shown up to three digits, DAIR with a prior without a ceiling tells six "
+        f"right in {six['exact']:.0f} % of held-out scenes. In {six['within_one']:.1f} % it is wrong by one "
+        f"at most. It looks for up to {OPEN_ENDED_MOST}, in {PASSES} passes. Means of {len(found.runs)} seeds."
+    )
 
 
-def killed_and_resumed() -> tuple[str, str] | None:
+@highlight("survives_kills")
+def killed_and_resumed(found: Result) -> str:
     """How many killed runs end as if nothing had happened."""
-    if found := result("survives_kills"):
-        s = found.summary
-        return (
-            f"**Kill it whenever you like.** Of {s['kills']} runs killed at random moments and resumed "
-            f"{s['identical']} ended with the same bytes. {s['while_training']} were killed while they "
-            "trained, the others while they started or ended.",
-            found.where(),
-        )
-    return None
+    s = found.summary
+    return (
+        f"**Kill it whenever you like.** Of {s['kills']} runs killed with SIGKILL at random moments and "
+        f"resumed {s['identical']} ended with the same bytes. {s['while_training']} were killed while they "
+        "trained, the others while they started or ended."
+    )
 
 
-def as_the_authors_had_it() -> tuple[str, str] | None:
+@highlight("belief_net_anchor")
+def as_the_authors_had_it(found: Result) -> str:
     """The anchor of the estimators."""
-    if found := result("belief_net_anchor"):
-        last = list(found.summary.values())[-1]
-        return (
-            f"**As the authors had it.** REBAR's belief network reaches {last['here']:.1f} nats after "
-            f"{len(found.summary)} epochs, mean of {len(found.runs)} seeds. Its authors logged "
-            f"{last['logged']:.1f}.",
-            found.where(),
-        )
-    return None
-
-
-HIGHLIGHTS = (
-    folders_counted,
-    counted_on_every_seed,
-    counted_more,
-    counted_twice_as_many,
-    killed_and_resumed,
-    as_the_authors_had_it,
-)
+    last = list(found.summary.values())[-1]
+    return (
+        f"**As the authors had it.** REBAR's belief network reaches {last['here']:.1f} nats after "
+        f"{len(found.summary)} epochs, mean of {len(found.runs)} seeds. Its authors logged "
+        f"{last['logged']:.1f}."
+    )
 
 
 def numbers() -> str:

@@ -2,7 +2,7 @@
 
     import subitize as sb
 
-    run = sb.train(sb.Recipe.of(scenes="digits"))            # learn to count, without labels
+    run = sb.train(sb.Recipe.of(scenes="digits"))         # learn to count, without labels
     inferred = run.infer(images)                          # count, posterior, boxes, patches
     loss = sb.expectation(cost, {"count": "exact"})       # differentiate through chance, by a word
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar, get_type_hints
 import tyro
 
 from subitize.core.errors import UsageError, did_you_mean
+from subitize.core.words import FORMER_OPTIONS
 
 Options = TypeVar("Options")
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-FORMER_NAMES = {"looks": "passes"}  # of options, which scripts may use for one more release
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -73,7 +73,7 @@ def fields(options: Any) -> Iterator[tuple[str, Any]]:
 def renamed(word: str, kinds: dict[str, Any]) -> str:
     """A word whose option, if it is one and the verb has it, has its present name."""
     name, equals, value = word.partition("=")
-    now = FORMER_NAMES.get(name.lstrip("-").replace("-", "_"))
+    now = FORMER_OPTIONS.get(name.lstrip("-").replace("-", "_"))
     if now not in kinds or not (name.startswith("--") or (equals and not os.path.exists(word))):
         return word
     return f"--{now}{equals}{value}"

@@ -8,6 +8,7 @@ from typing import TypeVar
 from subitize.core.errors import UsageError, did_you_mean
 from subitize.core.json import JSON
 
+FORMER_OPTIONS = {"looks": "passes"}  # options of a count, in commands and files of earlier releases
 T = TypeVar("T")  # what a vocabulary has words for
 Build = TypeVar("Build", bound=Callable)  # how it is built
 

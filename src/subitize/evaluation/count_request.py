@@ -15,10 +15,10 @@ from subitize.core.files import LOCK, OWN_MODEL, write_atomically
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, PARTS, REQUEST, state_of
 from subitize.core.preprocess import Preprocessor
+from subitize.core.words import FORMER_OPTIONS
 from subitize.evaluation.pictures import calibration_for, options_of
 from subitize.training.run import Run
 
-FORMER_NAMES = {"looks": "passes"}  # of options, in files of earlier releases
 RUN_PATH = "run"  # where the model was; a count goes on wherever it is now
 
 
@@ -134,4 +134,4 @@ def read_request(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {FORMER_NAMES.get(str(name), str(name)): value for name, value in found.items()}
+    return {FORMER_OPTIONS.get(str(name), str(name)): value for name, value in found.items()}

@@ -315,8 +315,8 @@ def options_of(run: Run, preprocessor: Preprocessor | None) -> dict[str, str | i
     if preprocessor is None:
         return {"edge": edge_of(run)}
     s = run.model.settings
-    passes = {"max_objects": s.max_objects, "passes": s.passes}
-    return passes | {"fit": preprocessor.fit, "invert": preprocessor.invert}
+    steps = {"max_objects": s.max_objects, "passes": s.passes}
+    return steps | {"fit": preprocessor.fit, "invert": preprocessor.invert}
 
 
 def edge_of(run: Run) -> str:

@@ -13,6 +13,7 @@ from subitize.core.errors import CheckpointError, printable
 from subitize.core.files import write_atomically
 from subitize.core.sealed import seal, unseal
 from subitize.core.typed import typed
+from subitize.core.words import FORMER_OPTIONS
 
 CALIBRATION = "calibration.json"  # in a run folder
 
@@ -62,7 +63,10 @@ def read_calibration(folder: Path, model_sha256: str) -> Calibration | None:
         raise CheckpointError(f"{printable(path)} cannot be trusted. {error} {WHAT_TO_DO}") from None
     if found.model_sha256 != model_sha256:
         raise CheckpointError(f"{printable(path)} is of other weights than the run's. {WHAT_TO_DO}")
-    return dataclasses.replace(found, options=found.options.replace("looks=", "passes="))  # its former name
+    options = found.options
+    for before, now in FORMER_OPTIONS.items():
+        options = options.replace(f"{before}=", f"{now}=")
+    return dataclasses.replace(found, options=options)
 
 
 WHAT_TO_DO = "Verify a count of this run again by `subitize verify`, or delete the file."
