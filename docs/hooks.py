@@ -436,8 +436,9 @@ def counted_twice_as_many(found: Result) -> str:
     six = {name: mean(found.values(name)) for name in found.summary["conditions"]}
     return (
         "**And twice as many.** Shown up to three digits, DAIR with a prior without a ceiling tells six "
-        f"right in {six['exact']:.0f} % of held-out scenes. In {six['within_one']:.1f} % it is wrong by one "
-        f"at most. It looks for up to {OPEN_ENDED_MOST}, in {PASSES} passes. Means of {len(found.runs)} seeds."
+        f"right in {six['exact']:.0f} % of held-out scenes. In {six['within_one']:.1f} % it is wrong by "
+        f"one at most. It looks for up to {OPEN_ENDED_MOST}, in {PASSES} passes. Means of "
+        f"{len(found.runs)} seeds."
     )
 
 
