@@ -175,9 +175,9 @@ def test_weights_decay_as_they_are_told_and_one_program_serves_all():
     def after(decay):
         return run_chunk(learner, data, 1, examples, 0, 0, with_decay(first, decay))[0].learner.model
 
-    plain, compiled = after(0.0), run_chunk._cache_size()
+    plain, compiled = after(0.0), run_chunk.program._cache_size()
     decayed = after(0.5)
-    assert run_chunk._cache_size() == compiled
+    assert run_chunk.program._cache_size() == compiled
     for start, with_none, with_some in zip(
         *map(jax.tree.leaves, (first.learner.model, plain, decayed)), strict=True
     ):

@@ -22,8 +22,16 @@ from subitize.core.sealed import seal, unseal
 from subitize.gradients import expectation
 from subitize.gradients.learner import GradientLearner
 from subitize.scenes import Digits
+from subitize.scenes.base import scenes_of
 from subitize.training import checkpoint
-from subitize.training.chunk import MAX_NONFINITE_STEPS, Sampling, first_state, mean_where, run_chunk
+from subitize.training.chunk import (
+    MAX_NONFINITE_STEPS,
+    Sampling,
+    first_state,
+    initialized,
+    mean_where,
+    run_chunk,
+)
 from subitize.training.loop import MAX_ROLLBACKS, RESTART_LR_FACTOR, STOPPING, Interrupted, best_state, fit
 from subitize.training.plan import Notes, Plan
 from subitize.training.records import training_seconds
@@ -69,13 +77,16 @@ def rows(folder):
 
 def test_one_compilation_serves_every_seed(tmp_path):
     """The cache of compiled programs goes by their text, in which no seed may stand."""
-
-    learner, data, state = Walker(), Sampling(2, replace=True, labels=False), None
-    state = first_state(learner, data, SCENES, 3, 0)
+    learner, data = Walker(), Sampling(2, replace=True, labels=False)
+    state, batch = first_state(learner, data, SCENES, 3, 0), data.examples(SCENES, 3, jnp.arange(2))
 
     def texts(seed):
-        fresh = first_state.lower(learner, data, SCENES, seed, 0, 1.0)
-        return fresh.as_text(), run_chunk.lower(learner, data, 5, SCENES, seed, 0, state).as_text()
+        programs = (
+            scenes_of.lower(SCENES, seed, np.arange(2)),
+            initialized.program.lower(learner, batch, seed, 0, 1.0),
+            run_chunk.program.lower(learner, data, 5, SCENES, seed, 0, state),
+        )
+        return [program.as_text() for program in programs]
 
     assert texts(3) == texts(LARGEST_SEED)
 

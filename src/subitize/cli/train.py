@@ -41,6 +41,7 @@ def options_for(usual: Recipe) -> type:
             model: a name that `subitize show` lists, with its options as in "dair(max_objects=5)". If not
                 given, air for generated scenes; for a folder of pictures catalogue or dair, as
                 suits them.
+            preset: a named set of options; air has fast, which ends sooner and counts a little worse.
             out: folder of the run; runs/<scenes>-NNN here if not given.
             resume: auto goes on where the run in this folder stopped; never asks for an empty folder.
             deterministic: one core and fixed order of sums, so that equal machines make equal weights.
@@ -52,6 +53,7 @@ def options_for(usual: Recipe) -> type:
         optimizer: Annotated[Optimizer, SECTION] = usual.optimizer
         loop: Annotated[Loop, SECTION] = usual.loop
         model: str | None = None
+        preset: str | None = None
         out: Path | None = None
         resume: Literal["auto", "never"] = "auto"
         deterministic: bool = False
@@ -77,7 +79,8 @@ def parsed(words: Sequence[str]) -> Any:
     scenes, model = value_of("scenes", words), value_of("model", words) or None
     if scenes and not model and looks_at_folder(scenes, words):  # an empty one is refused with other words
         model = model_of_folder(scenes, Path(out) if (out := value_of("out", words)) else None)
-    recipe = Recipe.of(model, **({"scenes": scenes} if scenes else {}))
+    preset = value_of("preset", words)
+    recipe = Recipe.of(model, preset=preset, **({"scenes": scenes} if scenes else {}))
     return parse(options_for(recipe), "train", words)
 
 

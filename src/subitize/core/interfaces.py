@@ -227,7 +227,8 @@ class PictureCounter(Protocol):
 class Trainable(Dataclass, Protocol):
     """What a name in the registry stands for: a frozen dataclass of all that defines a model's learning.
 
-    Its class may have `defaults`, a mapping of other options of a recipe to what suits this model.
+    Its class may have `defaults`, a mapping of other options of a recipe to what suits this model, and
+    `presets`, such mappings by their names.
     """
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> Learner:

@@ -25,7 +25,6 @@ What speaks against a run goes with its weights, and into every row that it coun
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -33,7 +32,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from subitize.core.compile import compiled
 from subitize.core.interfaces import Inference
+from subitize.counter.inference import batches
 from subitize.counter.options import PAIR
 from subitize.models.air import AIR
 from subitize.models.inference import infer
@@ -111,37 +112,42 @@ class Diagnosis(NamedTuple):
         return [code for code, so in doubted.items() if so]
 
 
+class Summary(NamedTuple):
+    """What a model says about pictures, as far as diagnostics need it.
+
+    Attributes:
+        count: of each picture.
+        boxes: x0, y0, x1, y1 of each window; [pictures, steps, 4], the counted ones first.
+        explained: share of each picture's variation that its objects explain.
+    """
+
+    count: Int[np.ndarray, " pictures"]
+    boxes: Float[np.ndarray, "pictures steps 4"]
+    explained: Float[np.ndarray, " pictures"]
+
+
+InferOne = Callable[[AIR, Float[Array, "height width channels"]], Inference]
+
+
 def diagnose(model: AIR, images: Float[Array, "pictures height width channels"], summands: int) -> Diagnosis:
     """What speaks for and against a trained model, by pictures alone."""
-    count, sides, explained = jax.tree.map(np.asarray, infer_windows(model, images))
-    counted = np.arange(sides.shape[1]) < count[:, None]
-    size, top = model.settings.object_size, count.max(initial=0)
-    stuck = (count == top) & (top > 0) & (top < model.settings.max_objects)
+    seen = summarize(model, images)
+    sides = seen.boxes[:, :, 2] - seen.boxes[:, :, 0]
+    counted = np.arange(sides.shape[1]) < seen.count[:, None]
+    size, top = model.settings.object_size, seen.count.max(initial=0)
+    stuck = (seen.count == top) & (top > 0) & (top < model.settings.max_objects)
     return Diagnosis(
-        *signs(model, images, summands),
+        *signs_of(model, images, seen, summands, infer),
         oversize=float(np.median(sides[counted]) / size) if counted.sum() >= FEW else None,
-        unexplained=share(explained < EXPLAINED, stuck),
+        unexplained=share(seen.explained < EXPLAINED, stuck),
     )
-
-
-@jax.jit
-def infer_windows(model: AIR, images: Array) -> tuple[Array, Array, Array]:
-    """Count, window sides, and the share of its variation that is explained, of each picture."""
-
-    def seen_and_explained(image):
-        seen = infer(model, image)
-        left = jnp.sum((image - seen.reconstruction) ** 2)
-        held = jnp.sum((image - jnp.median(image, (0, 1))) ** 2)
-        return seen.count, seen.boxes[:, 2] - seen.boxes[:, 0], 1 - left / jnp.maximum(held, 1e-9)
-
-    return jax.lax.map(seen_and_explained, images, batch_size=AT_ONCE)
 
 
 def signs(
     model: AIR,
     images: Float[Array, "pictures height width channels"],
     summands: int = PAIR,
-    infer: Callable[[AIR, Array], Inference] = infer,
+    infer: InferOne = infer,
 ) -> Signs:
     """Signs of health of a model on pictures, and on sums of so many of them.
 
@@ -151,47 +157,53 @@ def signs(
         summands: pictures in a sum.
         infer: what a model sees in a picture.
     """
-    count, boxes, summed, fits = jax.tree.map(np.asarray, infer_sums(model, images, summands, infer))
-    most = model.settings.max_objects
-    seen = np.asarray(images).max((1, 2, 3)) > BRIGHT
+    return signs_of(model, images, summarize(model, images, infer), summands, infer)
+
+
+def signs_of(model: AIR, images: Array, seen: Summary, summands: int, infer: InferOne) -> Signs:
+    """Signs of health of a model, by what it sees in pictures.
+
+    Only pictures counted as one are added: of larger counts the sum may be more than the model has ever seen.
+    """
+    pictures, most, additive = np.asarray(images), model.settings.max_objects, None
+    bright = pictures.max((1, 2, 3)) > BRIGHT
+    ones = pictures[seen.count == 1]
+    if most >= summands and len(ones) >= max(summands, FEW):
+        sums = np.sum([np.roll(ones, -i, 0) for i in range(summands)], 0)
+        sums = sums[sums.max((1, 2, 3)) <= 1 + 1e-5]  # no brighter than a picture can be
+        additive = share(counts(model, sums, infer) == summands, np.ones(len(sums), bool))
     return Signs(
-        unseen=share(count == 0, seen),
-        full=share(count == most, seen),
-        additive=share(summed == summands, fits) if most >= summands else None,
-        crowded=crowding(count, boxes),
+        unseen=share(seen.count == 0, bright),
+        full=share(seen.count == most, bright),
+        additive=additive,
+        crowded=crowding(seen.count, seen.boxes),
     )
 
 
-@partial(jax.jit, static_argnums=2)
 def counts(
-    model: AIR,
-    images: Float[Array, "pictures height width channels"],
-    infer: Callable[[AIR, Array], Inference] = infer,
-) -> Int[Array, " pictures"]:
+    model: AIR, images: Float[Array | np.ndarray, "pictures height width channels"], infer: InferOne = infer
+) -> Int[np.ndarray, " pictures"]:
     """What a model counts in pictures."""
-    return jax.lax.map(lambda image: infer(model, image).count, images, batch_size=AT_ONCE)
+    return summarize(model, images, infer).count
 
 
-@partial(jax.jit, static_argnums=(2, 3))
-def infer_sums(
-    model: AIR, images: Array, summands: int, infer: Callable[[AIR, Array], Inference]
-) -> tuple[Array, Array, Array, Array]:
-    """Counts and boxes in the pictures, then counts in sums of ones, and which sums are such and fit.
+def summarize(model: AIR, images: Array | np.ndarray, infer: InferOne = infer) -> Summary:
+    """What a model says about pictures, by a program that is compiled for batches of one size."""
+    parts = [summarize_batch(model, batch, infer) for batch, _ in batches(np.asarray(images), AT_ONCE)]
+    return Summary(*(np.concatenate(each)[: len(images)] for each in zip(*parts, strict=True)))
 
-    Only ones are added: of larger counts the sum may be more than the model has ever seen.
-    """
 
-    def count_and_boxes(image):
+@compiled(runs="often", static_argnames="infer")
+def summarize_batch(model: AIR, images: Array, infer: InferOne) -> tuple[Array, Array, Array]:
+    """Count, boxes and what is explained of each picture."""
+
+    def one(image: Array) -> tuple[Array, Array, Array]:
         seen = infer(model, image)
-        return seen.count, seen.boxes
+        left = jnp.sum((image - seen.reconstruction) ** 2)
+        held = jnp.sum((image - jnp.median(image, (0, 1))) ** 2)
+        return seen.count, seen.boxes, 1 - left / jnp.maximum(held, 1e-9)
 
-    count, boxes = jax.lax.map(count_and_boxes, images, batch_size=AT_ONCE)
-    ones, place = jnp.argsort(count != 1), jnp.arange(images.shape[0])  # those counted as one come first
-    number = jnp.sum(count == 1)
-    picks = ones[(place + jnp.arange(summands)[:, None]) % jnp.maximum(number, 1)]  # each, and those after it
-    sums = images[picks].sum(0)
-    fits = (place < number) & (number >= summands) & (sums.max((1, 2, 3)) <= 1 + 1e-5)
-    return count, boxes, counts(model, sums, infer), fits
+    return jax.vmap(one)(images)
 
 
 def crowding(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from subitize.core.compile import compiled
 from subitize.core.errors import UsageError
 from subitize.models.air import AIR
 from subitize.models.inference import Inference
@@ -51,7 +52,7 @@ def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
         yield jnp.asarray(batch), number
 
 
-@partial(jax.jit, static_argnums=3)
+@compiled(runs="often", static_argnames="at_one")
 def infer_batch(
     model: AIR, images: jax.Array, number: jax.Array | int, at_one: Callable[[AIR, jax.Array], Inference]
 ) -> Inference:

@@ -66,6 +66,7 @@ class AIROptions:
     objective: str = "mean"
     attention: ClassVar[str] = "air"  # which network leads from object to object
     left_to_derive: ClassVar[tuple[str | None, ...]] = (None, AUTO)
+    presets: ClassVar[dict[str, dict]] = {"fast": {"steps": 600, "look_every": 100}}  # its rate falls by then
 
     def __post_init__(self):
         check_bounds(self)
@@ -162,6 +163,7 @@ class DAIROptions(AIROptions):
     """AIR, fed by the difference between the image and what it has painted; it counts beyond its training."""
 
     attention: ClassVar[str] = "dair"
+    presets: ClassVar[dict[str, dict]] = {}  # none was measured
 
 
 @dataclass(frozen=True)
@@ -169,3 +171,4 @@ class Eslami2016Options(AIROptions):
     """Attend, infer, repeat with the recurrent network of Eslami et al. (2016)."""
 
     attention: ClassVar[str] = "eslami2016"
+    presets: ClassVar[dict[str, dict]] = {}

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from subitize.core.compile import compiled
 from subitize.core.counts import AbstractCountPrior
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Sampler
@@ -50,7 +51,8 @@ def scene_samples(run: Run, prior: AbstractCountPrior, n: int = 16, seed: int = 
     """
     log_prior = prior.log_probs(run.model.settings.max_objects)
     keys = jax.random.split(jax.random.key(seed), n)
-    images, counts = jax.jit(jax.vmap(lambda key: run.model.sample_prior(key, log_prior)))(keys)
+    draw = compiled(runs="once")(jax.vmap(lambda key: run.model.sample_prior(key, log_prior)))
+    images, counts = draw(keys)
     return sample_grid(np.asarray(images), np.asarray(counts))
 
 
@@ -65,7 +67,8 @@ def samples(run: Run, n: int = 16, seed: int = 0) -> Image.Image:
     learner = run.learner
     if not isinstance(learner, Sampler):
         raise UsageError(f"The model '{run.recipe.name}' makes no images up.")
-    images = jax.jit(learner.sample, static_argnums=2)(run.model, jax.random.key(seed), n)
+    draw = compiled(runs="once", static_argnums=2)(learner.sample)
+    images = draw(run.model, jax.random.key(seed), n)
     return sample_grid(np.asarray(images))
 
 

@@ -16,12 +16,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.json import JSON
 
 SPLITS = ("train", "test")
+DRAWN_AT_ONCE = 64  # scenes per call of the compiled program
 
 
 class Scene(NamedTuple):
@@ -89,14 +91,19 @@ class AbstractScenes(eqx.Module):
     def scene(self, key: PRNGKeyArray) -> Scene:
         """One scene, a pure function of its key."""
 
-    @jax.jit
     def batch(
         self, seed: int | np.integer | Int[Array, ""], indices: Int[Array | np.ndarray, "batch"]
     ) -> Scene:
-        """Scenes number `indices` of `seed`, which is from 0 to 2^31 - 1; compiled once for all seeds."""
-        root = jr.key(seed)
-        keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
-        return jax.vmap(scene_of, (None, 0))(self, keys)
+        """Scenes number `indices` of `seed`, which is from 0 to 2^31 - 1; compiled once for all seeds.
+
+        Outside of a compiled function they are drawn so many at a time that one program serves all batches.
+        """
+        if isinstance(indices, Tracer) or isinstance(seed, Tracer):
+            return scenes_of(self, seed, indices)
+        numbers, size = np.asarray(indices), DRAWN_AT_ONCE
+        padded = np.pad(numbers, (0, max(-len(numbers) % size, size * (not len(numbers)))))
+        parts = [scenes_of(self, seed, part) for part in padded.reshape(-1, size)]
+        return jax.tree.map(lambda *each: jnp.asarray(np.concatenate(each)[: len(numbers)]), *parts)
 
     def indices(
         self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True
@@ -114,6 +121,18 @@ class AbstractScenes(eqx.Module):
         """Examples by their numbers, as `indices` gives them; labelled with their counts where known."""
         scene = self.batch(seed, indices)
         return Batch(scene.image, indices, scene.count if self.has_truth else None)
+
+
+@jax.jit
+def scenes_of(
+    world: AbstractScenes,
+    seed: int | np.integer | Int[Array, ""],
+    indices: Int[Array | np.ndarray, "batch"],
+) -> Scene:
+    """Scenes by their numbers, compiled for batches of one size."""
+    root = jr.key(seed)
+    keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
+    return jax.vmap(scene_of, (None, 0))(world, keys)
 
 
 @jax.jit

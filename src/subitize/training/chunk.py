@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, PyTree
 
+from subitize.core.compile import compiled
 from subitize.core.interfaces import Batch, Examples, Learner, Metrics
 
 MAX_NONFINITE_STEPS = 10  # in a row, after which a run goes back to its last checkpoint
@@ -46,7 +47,6 @@ class Sampling(NamedTuple):
 
 # The seed is an argument and no constant: what is compiled for a learner serves every seed, in this process
 # and by the cache of compiled programs in others.
-@partial(jax.jit, static_argnames=("learner", "data"))
 def first_state(
     learner: Learner,
     data: Sampling,
@@ -57,11 +57,23 @@ def first_state(
 ) -> LoopState:
     """The state before the first step."""
     batch = data.examples(scenes, seed, data.indices(scenes, seed, 0, 1)[0])
+    return initialized(learner, batch, seed, attempt, learning_rate_scale)
+
+
+@compiled(runs="once", static_argnames="learner")
+def initialized(
+    learner: Learner,
+    batch: Batch,
+    seed: Array | int,
+    attempt: Array | int,
+    learning_rate_scale: Array | float,
+) -> LoopState:
+    """The state before the first step, by the batch of that step."""
     key, zero = jr.fold_in(attempt_key(seed, attempt), 0), jnp.zeros((), jnp.int32)
     return LoopState(zero, learner.init(key, batch, learning_rate_scale=learning_rate_scale), zero, zero)
 
 
-@partial(jax.jit, static_argnames=("learner", "data", "length"))
+@compiled(runs="often", static_argnames=("learner", "data", "length"))
 def run_chunk(
     learner: Learner,
     data: Sampling,

@@ -168,23 +168,24 @@ class Recipe:
             check(self.data)
 
     @staticmethod
-    def of(model: str | Trainable | None = None, **options: object) -> "Recipe":
+    def of(model: str | Trainable | None = None, *, preset: str | None = None, **options: object) -> "Recipe":
         """A recipe of options by their names, whichever section has them; the model's defaults otherwise.
 
         Args:
             model: a name of the registry, with options as in "dair(max_objects=5)", or settings. If None,
                 air for generated scenes and catalogue for a folder of pictures, at which the command looks
                 first (`subitize.counter.pathway`).
-            options: such as steps, scenes, max_objects.
+            preset: a named set of the model's options, such as fast; None for its defaults.
+            options: such as steps, scenes, max_objects; they win over the preset.
 
         Raises:
-            UsageError: there is no such option, or its value is out of range.
+            UsageError: there is no such option or preset, or its value is out of range.
         """
         if model is None:
             model = default_model(str(options.get("scenes", Data.scenes)))
         settings = trainable(model) if isinstance(model, str) else model
         parts: JSON = dict(zip(SECTIONS, (settings, *sections(settings)), strict=True))
-        return Recipe(**with_options(parts, options))
+        return Recipe(**with_options(parts, preset_options(settings, preset) | options))
 
     def replace(self, **options: object) -> "Recipe":
         """The recipe with some options changed, by their names.
@@ -272,7 +273,25 @@ class Recipe:
 
 SECTIONS = ("model", "data", "optimizer", "loop")
 OTHERS = {"data": Data, "optimizer": Optimizer, "loop": Loop}  # sections that every recipe has alike
-COMMAND_ONLY = frozenset(("model", "settings", "out", "resume", "deterministic", "debug", *OTHERS))
+COMMAND_ONLY = frozenset(("model", "preset", "settings", "out", "resume", "deterministic", "debug", *OTHERS))
+
+
+def preset_options(settings: Trainable, preset: str | None) -> JSON:
+    """The options that a model's preset sets, by their names.
+
+    Raises:
+        UsageError: it has no such preset.
+    """
+    presets: dict[str, JSON] = getattr(settings, "presets", {})
+    if preset is None:
+        return {}
+    if preset not in presets:
+        known = ", ".join(presets) or "none"
+        raise UsageError(
+            f"The model '{name_of(settings)}' has no preset {preset!r}; it has: {known}. "
+            "Leave `preset` out for the defaults."
+        )
+    return presets[preset]
 
 
 def with_options(parts: JSON, options: JSON) -> JSON:

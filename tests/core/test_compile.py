@@ -1,0 +1,63 @@
+"""Programs that are compiled quickly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from subitize import scenes
+from subitize.core import compile as compiling
+from subitize.core.compile import Compiled, compiled, compiler_options
+from subitize.scenes.base import DRAWN_AT_ONCE, scenes_of
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    compiler_options.cache_clear()
+    yield
+    compiler_options.cache_clear()
+
+
+@pytest.mark.parametrize("runs", ["often", "once"])
+def test_it_computes_what_the_function_does(runs):
+    @compiled(runs=runs, static_argnames="power")
+    def summed(x, power):
+        """Sum of powers."""
+        return jnp.sum(jnp.sin(x) ** power)
+
+    x = jnp.linspace(0, 3, 1000)
+    assert isinstance(summed, Compiled)
+    assert summed.__doc__ == "Sum of powers."
+    np.testing.assert_allclose(summed(x, power=3), np.sum(np.sin(x) ** 3), rtol=1e-5)
+
+
+def test_what_runs_once_is_optimized_less_than_what_runs_often():
+    level = "xla_backend_optimization_level"
+    often, once = compiler_options("often"), compiler_options("once")
+    assert often is not None
+    assert once is not None
+    assert once[level] < often[level] < 3  # XLA's own
+
+
+def test_another_device_keeps_its_settings(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert compiler_options("often") is None
+
+
+def test_an_option_that_this_version_of_xla_lacks_is_left_out(monkeypatch):
+    class Refusing:
+        def lower(self, *_):
+            raise jax.errors.JaxRuntimeError("No such compile option: 'xla_cpu_use_fusion_emitters'")
+
+    monkeypatch.setattr(compiling.jax, "jit", lambda *_, **__: Refusing())
+    assert compiler_options("often") == {"xla_backend_optimization_level": 1}
+
+
+def test_one_program_draws_batches_of_all_sizes():
+    world = scenes.load("dots", "train")
+    whole = world.batch(3, np.arange(2 * DRAWN_AT_ONCE + 5))
+    programs = scenes_of._cache_size()
+    for numbers in map(np.array, ([5], [129, 4], range(DRAWN_AT_ONCE))):
+        np.testing.assert_array_equal(world.batch(3, numbers).image, whole.image[numbers])
+    assert len(world.batch(3, np.zeros(0, int)).image) == 0
+    assert scenes_of._cache_size() == programs
