@@ -15,6 +15,7 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from orbax.checkpoint import StandardCheckpointer
 
 from subitize.core.bounds import LARGEST_SEED
 from subitize.core.errors import CheckpointError, DiskFullError, DivergedError, UsageError
@@ -140,14 +141,14 @@ def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path, step):
 
 
 def test_a_full_disk_is_said_so_and_costs_no_more_than_the_steps_since(tmp_path, monkeypatch):
-    class Full(checkpoint.ocp.StandardCheckpointer):
+    class Full(StandardCheckpointer):
         def save(self, *_, **__):
             raise ValueError("RESOURCE_EXHAUSTED: Error writing: [os_error_code='28']")
 
     whole = run(tmp_path / "whole")
     run(tmp_path / "cut", plan=dataclasses.replace(PLAN, steps=10))
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.ocp, "StandardCheckpointer", Full)
+        patch.setattr(checkpoint, "checkpointer", Full)
         with pytest.raises(DiskFullError, match="Make room"):
             run(tmp_path / "cut")
     assert checkpoint.newest(tmp_path / "cut" / "checkpoints").name == "000-00000010"

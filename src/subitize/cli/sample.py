@@ -43,22 +43,11 @@ def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Sample, "sample", words)
     out = new_picture(options.out)
-    from subitize.core.counts import COUNT_PRIORS
-    from subitize.core.interfaces import Counter, Sampler
-    from subitize.core.words import spoken
-    from subitize.figures.showcase import samples, scene_samples
     from subitize.training import open_run
+    from subitize.verbs import sample
 
-    prior, run = spoken(options.count_prior, COUNT_PRIORS, "count prior"), open_run(options.run)
-    if isinstance(run.learner, Counter):
-        picture = scene_samples(run, prior, options.n, options.seed)
-    elif isinstance(run.learner, Sampler):
-        picture = samples(run, options.n, options.seed)
-    else:
-        raise UsageError(
-            f"Sampling needs a model that makes up images; the run {run.path} is of '{run.recipe.name}', "
-            "whose learner has no `sample`. Give another run."
-        )
+    run = open_run(options.run)
+    picture = sample(run, options.n, options.seed, options.count_prior)
     out = out or unused(run.path / "pictures" / "samples.png")
     out.parent.mkdir(parents=True, exist_ok=True)
     picture.save(out)

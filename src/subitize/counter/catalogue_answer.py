@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 from scipy.spatial import KDTree
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from subitize.core.image_io import NOTHING
 from subitize.models.catalogue.channel import CHANNELS, grey_of
@@ -52,7 +52,7 @@ def posterior_of(count: int, catalogues: np.ndarray, rivals: Sequence[int]) -> n
     variance = np.square(catalogues - catalogues.mean()).mean() + np.var((count, *rivals))
     deviation = max(np.sqrt(variance), 1e-3)
     edges = np.arange(count + int(np.ceil(4 * deviation)) + 2) - 0.5
-    mass = np.diff(norm.cdf(edges, count, deviation))
+    mass = np.diff(ndtr((edges - count) / deviation))
     return mass / mass.sum()
 
 

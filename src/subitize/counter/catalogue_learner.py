@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
-from scipy.stats import binomtest
+from scipy.special import bdtrc
 
 from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
@@ -101,4 +101,4 @@ def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:
 
 def too_many(wrong: int, number: int) -> bool:
     """Whether so many of a number of lone objects are hardly wrong by chance, if `WRONG` of all are."""
-    return bool(binomtest(wrong, number, WRONG, alternative="greater").pvalue < CHANCE)
+    return bool(wrong > 0 and bdtrc(wrong - 1, number, WRONG) < CHANCE)  # P(as many, or more)

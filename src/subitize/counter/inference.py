@@ -49,7 +49,7 @@ def batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
         batch = np.zeros((size, *images.shape[1:]), np.float32)
         number = len(images[start : start + size])
         batch[:number] = images[start : start + size]
-        yield jnp.asarray(batch), number
+        yield jax.device_put(batch), number
 
 
 @compiled(runs="often", static_argnames="at_one")

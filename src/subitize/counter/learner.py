@@ -12,11 +12,10 @@ from subitize.core.optimizer import Optimizer
 from subitize.counter.curriculum import curriculum
 from subitize.counter.inference import infer
 from subitize.counter.options import AIROptions
-from subitize.gradients import Expectation, expectation
-from subitize.gradients.learner import BatchTransform, GenerativeLearner
+from subitize.gradients import expectation
+from subitize.gradients.learner import GenerativeLearner
 from subitize.models.air import AIR, negative_elbo
 from subitize.models.inference import Inference
-from subitize.models.settings import AIRSettings
 from subitize.models.sums import CANDIDATES, sum_scene_loss
 
 
@@ -44,14 +43,12 @@ def air_learner(options: AIROptions, data: DataSpec, optimizer: Optimizer, steps
     """The learner of options with nothing left to derive.
 
     Raises:
-        SiteError, UsageError: the estimator cannot serve the count.
+        UsageError: there is no such estimator or objective.
     """
     settings, transform = options.settings(data), curriculum(options)
-    loss = expectation(sum_scene_loss, {"count": options.estimator}, options.objective)
-    check_estimator(loss, settings, transform)
     return AIRLearner(
         build=lambda key, batch: AIR(settings, key=key),
-        loss=loss,
+        loss=expectation(sum_scene_loss, {"count": options.estimator}, options.objective),
         optimizer=optimizer.transformation(steps),
         learning_rate=optimizer.learning_rate,
         draw_image=scene_of_any_count,
@@ -64,8 +61,10 @@ def scene_of_any_count(model: AIR, key: PRNGKeyArray) -> Array:
     return model.sample_prior(key, jnp.zeros(model.settings.max_objects + 1))[0]
 
 
-def check_estimator(loss: Expectation, settings: AIRSettings, transform: BatchTransform) -> None:
-    """Raise SiteError now, by an abstract trace, if the estimator cannot serve the count."""
+def check_estimator(options: AIROptions, data: DataSpec) -> None:
+    """Raise SiteError before training, by an abstract trace, if the estimator cannot serve the count."""
+    settings, transform = options.settings(data), curriculum(options)
+    loss = expectation(sum_scene_loss, {"count": options.estimator}, options.objective)
 
     def first(key: PRNGKeyArray) -> None:
         images = jnp.zeros((CANDIDATES, settings.height, settings.width, settings.channels))

@@ -119,7 +119,12 @@ class AIROptions:
     def derived(
         self, data: Data, scenes: AbstractScenes, seed: int, watch: Watch
     ) -> tuple["AIROptions", dict[str, str]]:
-        """The options with nothing left to derive, and why the estimator was chosen if it was left open."""
+        """The options with nothing left to derive, and why the estimator was chosen if it was left open.
+
+        Raises:
+            SiteError, UsageError: the estimator cannot serve the count, or a size is out of range.
+        """
+        from subitize.counter.learner import check_estimator
         from subitize.counter.object_size import check_sizes, is_on_black, size_of_objects
         from subitize.counter.select_estimator import select_estimator
 
@@ -135,7 +140,10 @@ class AIROptions:
         if summands is None:
             summands = min(several, default=PAIR)
         complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)
-        return select_estimator(complete, scenes, seed, watch) if self.estimator == AUTO else (complete, {})
+        if self.estimator == AUTO:
+            return select_estimator(complete, scenes, seed, watch)
+        check_estimator(complete, scenes.spec)
+        return complete, {}
 
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:
         """The learner of such pictures."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from subitize.evaluation.counting import MASS
 
@@ -69,5 +69,5 @@ def total_of(
     if sample < 2:
         return Total(counted, corrected)
     error = float(np.sqrt(left * (left + sample) / sample) * differences.std(ddof=1))
-    reach = error * float(t.ppf((1 + MASS) / 2, sample - 1))
+    reach = error * float(stdtrit(sample - 1, (1 + MASS) / 2))
     return Total(counted, corrected, error, max(corrected - reach, float(known)), corrected + reach)

@@ -17,20 +17,6 @@ catalogue  many objects in a picture of any size, at a glance
 The names here are loaded when they are first used, so that importing settings stays cheap.
 """
 
-from subitize.core.lazy import lazily
+import lazy_loader
 
-HOMES = {
-    "AIR": "air",
-    "AIRSettings": "settings",
-    "DRAW": "draw",
-    "DRAWSettings": "draw",
-    "CountClassifier": "count_classifier",
-    "CountClassifierSettings": "count_classifier",
-    "Inference": "inference",
-    "SubitizingVAE": "subitizing_vae",
-    "SubitizingVAESettings": "subitizing_vae",
-    "negative_elbo": "air",
-    "sum_scene_loss": "sums",
-}
-__all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-__getattr__ = lazily(__name__, HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

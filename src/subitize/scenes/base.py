@@ -103,7 +103,7 @@ class AbstractScenes(eqx.Module):
         numbers, size = np.asarray(indices), DRAWN_AT_ONCE
         padded = np.pad(numbers, (0, max(-len(numbers) % size, size * (not len(numbers)))))
         parts = [scenes_of(self, seed, part) for part in padded.reshape(-1, size)]
-        return jax.tree.map(lambda *each: jnp.asarray(np.concatenate(each)[: len(numbers)]), *parts)
+        return jax.tree.map(lambda *each: jax.device_put(np.concatenate(each)[: len(numbers)]), *parts)
 
     def indices(
         self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True

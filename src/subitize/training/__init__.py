@@ -3,16 +3,6 @@
 The names here are loaded when they are first used, so that importing a recipe stays cheap.
 """
 
-from subitize.core.lazy import lazily
+import lazy_loader
 
-HOMES = {
-    "Recipe": "recipe",
-    "Plan": "plan",
-    "fit": "loop",
-    "Interrupted": "loop",
-    "train": "from_recipe",
-    "Run": "run",
-    "open_run": "run",
-}
-__all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-__getattr__ = lazily(__name__, HOMES)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,16 +11,20 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from subitize.core.errors import CheckpointError, DiskFullError
 from subitize.core.files import sha256, write_atomically
 from subitize.core.sealed import seal, unseal
+
+if TYPE_CHECKING:
+    from orbax.checkpoint import StandardCheckpointer
+else:
+    StandardCheckpointer = Any  # what only opens a run loads no Orbax
 
 KEEP = 2  # the newest checkpoint, and one to fall back on
 NAME = re.compile(r"\d{3,}-\d{8}")  # of a checkpoint: attempt and step; all else in their folder is not ours
@@ -55,8 +59,8 @@ def save(
     shutil.rmtree(target, ignore_errors=True)
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports saves, and what it raises
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            checkpointer.save(target, named_leaves(state))
+        with checkpointer() as orbax:
+            orbax.save(target, named_leaves(state))
     except ValueError as error:  # so Orbax says what goes wrong with files
         if not any(sign in str(error) for sign in FULL):
             raise
@@ -122,14 +126,21 @@ def restore(folder: Path, name: str, like: PyTree) -> PyTree:
     leaves = named_leaves(like)
     shapes = {k: jax.ShapeDtypeStruct(np.shape(v), v.dtype) for k, v in leaves.items()}
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            found = checkpointer.restore((folder / name).absolute(), shapes)
+        with checkpointer() as orbax:
+            found = orbax.restore((folder / name).absolute(), shapes)
     except Exception as error:  # Orbax raises many kinds
         raise CheckpointError(
             f"Checkpoint {folder / name} does not hold the arrays that this recipe needs. Resume with the "
             "recipe that wrote it, or train into another folder."
         ) from error
     return jax.tree.unflatten(jax.tree.structure(like), [jax.numpy.asarray(found[k]) for k in leaves])
+
+
+def checkpointer() -> StandardCheckpointer:
+    """What reads and writes arrays."""
+    import orbax.checkpoint
+
+    return orbax.checkpoint.StandardCheckpointer()
 
 
 def step_of(name: str) -> int:

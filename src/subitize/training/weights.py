@@ -59,7 +59,7 @@ class Weights(NamedTuple):
         wanted = {name: (leaf.shape, leaf.dtype) for name, leaf in named_leaves(shape).items()}
         if {name: (array.shape, array.dtype) for name, array in self.arrays.items()} != wanted:
             raise CheckpointError("The arrays of the weights are not those of the model in their header.")
-        leaves = [jnp.asarray(self.arrays[name]) for name in wanted]
+        leaves = [jax.device_put(self.arrays[name]) for name in wanted]
         return jax.tree.unflatten(jax.tree.structure(shape), leaves)
 
 
