@@ -46,12 +46,31 @@ def test_the_table_of_estimators_has_them_all(hooks):
     assert re.findall(r"^\| `(\w+)`", hooks.estimators(), re.MULTILINE) == list(ESTIMATORS)
 
 
+def programs(page: str) -> str:
+    """All Python of a page, as it would be typed in."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL))
+
+
 def test_the_program_in_the_docs_runs():
-    page = ROOT / "docs" / "gradients.md"
-    (program,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     found = {}
-    exec(compile(program, page, "exec"), found)
+    exec(compile(programs("gradients.md"), "gradients.md", "exec"), found)
     assert abs(float(found["value"])) < 10
+
+
+def test_the_mixture_for_those_who_come_from_pyro_is_learned(capsys):
+    found = {}
+    exec(compile(programs("from-pyro.md"), "from-pyro.md", "exec"), found)
+    np.testing.assert_allclose(np.sort(found["state"][0]["means"]), [-3, 3], atol=0.25)
+
+
+def test_the_program_for_those_who_come_from_scikit_image_counts(tmp_path, monkeypatch, capsys):
+    draw = runpy.run_path(str(ROOT / "examples" / "write_fields.py"))["write"]
+    draw(tmp_path / "my-pictures", "touching", 2, seed=0, side=256)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(programs("from-scikit-image.md"), "from-scikit-image.md", "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 5
+    assert int(said[0].split()[1]) > 20
 
 
 @pytest.mark.processes
