@@ -9,7 +9,7 @@ from PIL import Image
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Counter, Sampler
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.counter.pathway import pathway
 from subitize.counter.watershed import watershed_run
 from subitize.evaluation.pictures import Counted, count_pictures
@@ -86,7 +86,7 @@ def sample(run: Run | str | Path, n: int = 16, seed: int = 0, count_prior: str =
         UsageError: the model makes no images up.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    prior = spoken(count_prior, COUNT_PRIORS, "count prior")
+    prior = from_spec(count_prior, COUNT_PRIORS, "count prior")
     if isinstance(run.learner, Counter):
         return scene_samples(run, prior, n, seed)
     if isinstance(run.learner, Sampler):

@@ -58,7 +58,7 @@ def test_a_course_is_the_roll_out_of_the_model(word):
     model = air(word)
     steps = jax.jit(jax.vmap(lambda image: model.roll_out(image, Means())))(IMAGES)
     taken = course_of_all(model, IMAGES)
-    assert np.allclose(taken.go_on, jax.nn.sigmoid(steps.go_on), atol=1e-6)
+    assert np.allclose(taken.go_on, jax.nn.sigmoid(steps.continue_logit), atol=1e-6)
     assert np.allclose(taken.centres, (1 + steps.where[..., 1:]) * 10, atol=1e-4)
     assert np.allclose(taken.latest, np.concatenate([steps.where, steps.what], -1), atol=1e-5)
 

@@ -82,9 +82,11 @@ class Columns(AIR):
         posterior = jnp.asarray(POSTERIOR, image.dtype)[count]
         tails = jnp.cumsum(posterior[::-1])[::-1]
         errors = jnp.sum((image - jnp.cumsum(patches, 0)) ** 2, (1, 2, 3))
-        go_on = jnp.log(tails[1:] / posterior[:-1])
+        continue_logit = jnp.log(tails[1:] / posterior[:-1])
         nothing = jnp.zeros(MOST)
-        return Step(go_on, jnp.zeros((MOST, 3)), jnp.zeros((MOST, 2)), patches, errors, nothing + KL, nothing)
+        return Step(
+            continue_logit, jnp.zeros((MOST, 3)), jnp.zeros((MOST, 2)), patches, errors, nothing + KL, nothing
+        )
 
 
 class ColumnsLearner(AIRLearner):

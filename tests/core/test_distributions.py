@@ -98,20 +98,20 @@ def test_dirichlet_is_scipys_and_its_mean_moves_as_it_should():
 
 
 def every_fall(dist):
-    """Each way the coins can fall: faces, their probability, and a noise under which they fall so."""
+    """Each way the coins can fall: bits, their probability, and a noise under which they fall so."""
     p = np.asarray(jax.nn.sigmoid(dist.coins().logits))
-    for faces in itertools.product([0.0, 1.0], repeat=p.size):
-        faces = np.array(faces)
-        noise = np.where(faces == 1, 1 - p / 2, (1 - p) / 2)
+    for bits in itertools.product([0.0, 1.0], repeat=p.size):
+        bits = np.array(bits)
+        noise = np.where(bits == 1, 1 - p / 2, (1 - p) / 2)
         rest = np.full(jax.eval_shape(dist.noise, jr.key(0)).size - p.size, 0.5)
-        yield jnp.asarray(faces), np.where(faces == 1, p, 1 - p).prod(), jnp.asarray(np.append(noise, rest))
+        yield jnp.asarray(bits), np.where(bits == 1, p, 1 - p).prod(), jnp.asarray(np.append(noise, rest))
 
 
 @pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)
 def test_a_value_follows_from_its_coins_with_the_right_probability(dist):
     shares = dict.fromkeys(map(tuple, dist.support().tolist()), 0.0)
-    for faces, probability, noise in every_fall(dist):
-        value = dist.of_coins(faces)
+    for bits, probability, noise in every_fall(dist):
+        value = dist.from_bits(bits)
         assert np.array_equal(dist.from_noise(noise), value)
         shares[tuple(value.tolist())] += probability
     assert np.allclose(list(shares.values()), dist.probs(), atol=1e-12)
@@ -120,10 +120,10 @@ def test_a_value_follows_from_its_coins_with_the_right_probability(dist):
 
 @pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)
 def test_a_coin_that_is_not_reached_changes_nothing(dist):
-    for faces, _, _ in every_fall(dist):
-        turned = [dist.of_coins(faces.at[i].set(1 - faces[i])) for i in range(faces.size)]
-        changes = [float(not np.array_equal(value, dist.of_coins(faces))) for value in turned]
-        assert np.array_equal(dist.reached(faces), changes)
+    for bits, _, _ in every_fall(dist):
+        turned = [dist.from_bits(bits.at[i].set(1 - bits[i])) for i in range(bits.size)]
+        changes = [float(not np.array_equal(value, dist.from_bits(bits))) for value in turned]
+        assert np.array_equal(dist.active_bits(bits), changes)
 
 
 @pytest.mark.parametrize("dist", FINITE, ids=lambda d: type(d).__name__)

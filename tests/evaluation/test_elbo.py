@@ -14,7 +14,7 @@ def by_hand(model, image, key):
     """Σ_n q(n) (log p(x | canvas_n) + log p(n) - log q(n) - Σ_{t≤n} KL_t) for one roll-out."""
     steps, σ = model.roll_out(image, Samples(key)), model.settings.pixel_deviation
     log_prior, kl = model.log_prior(), divergences(model, image, steps)
-    q, total = Stopping(steps.go_on).probs(), 0.0
+    q, total = Stopping(steps.continue_logit).probs(), 0.0
     for n in range(len(q)):
         error = image - steps.patch[:n].sum(0)
         likely = jnp.sum(-0.5 * (error / σ) ** 2 - jnp.log(σ) - 0.5 * jnp.log(2 * jnp.pi))

@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from subitize.core.distributions import Bernoulli, Categorical, Normal
 from subitize.core.errors import UsageError
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.gradients import ESTIMATORS, OBJECTIVES, Rebar, expectation
 from subitize.gradients.draw import KeyNoise
 from subitize.gradients.expectation import discover
@@ -40,7 +40,7 @@ SMALL = {  # small enough to integrate over
 }
 MORE = ["rebar(coupled=False)", "sum_sample(k=2)", "unordered(k=3)", "vimco(mean='arithmetic')"]
 WORDS = [SMALL.get(word, word) for word in ESTIMATORS] + MORE
-UNBIASED = [word for word in WORDS if spoken(word, ESTIMATORS, "estimator").unbiased]
+UNBIASED = [word for word in WORDS if from_spec(word, ESTIMATORS, "estimator").unbiased]
 BIASED = [word for word in WORDS if word not in UNBIASED]
 SMOOTH = ("rebar", "relax", "black_box")  # in their uniforms; others are constant there, or linear
 
@@ -71,12 +71,12 @@ def breaks_of(dist, words):
         breaks = [[1 - q, q] for q in p]
     for word in words:
         if named(word) == "sum_sample":
-            k = spoken(word, ESTIMATORS, "estimator").k
+            k = from_spec(word, ESTIMATORS, "estimator").k
             rest = np.array(dist.probs())
             rest[np.argsort(-rest)[:k]] = 0
             breaks[0] = [*breaks[0], *(np.cumsum(rest) / rest.sum())[:-1]]
         if named(word) == "unordered":
-            k = spoken(word, ESTIMATORS, "estimator").k
+            k = from_spec(word, ESTIMATORS, "estimator").k
             breaks[0] = [*breaks[0], *breaks_without_replacement(np.array(dist.probs()), k)]
     gumbels = dist.support_size if isinstance(dist, Categorical) else 0
     return breaks + [None] * gumbels
@@ -224,7 +224,7 @@ def affordable(word, name, objective="mean"):
     loss = expectation(TOY[name].cost, word, objective)
     points = 1
     for rules, _ in site_rules(TOY[name], (word,), nodes_of(word)).values():
-        samples = spoken(word, ESTIMATORS, "estimator").samples
+        samples = from_spec(word, ESTIMATORS, "estimator").samples
         points *= np.prod([float(len(x)) for x, _ in rules]) ** (loss.objective.k * samples)
     return points < 400_000
 
@@ -374,7 +374,7 @@ def closed_form(word, p, t):
         return D**2 * (1 / 12 - 2 / 3 * s**3 - (0.25 - s**2) ** 2)
     if word == "disarm":
         return D**2 * most**2 * (1 - most) * (0.5 - (1 - most))
-    k = spoken(word, ESTIMATORS, "estimator").k
+    k = from_spec(word, ESTIMATORS, "estimator").k
     return D**2 * (q * (1 - 3 * q) - q**2 * (k - 3) / (k - 1)) / k
 
 
@@ -593,20 +593,20 @@ def test_vimco_judges_a_particle_by_the_mean_of_the_others(mean):
     toy = one_coin(lambda b: 1.7 * b - 0.4, 0.8)
     _, found, (weights, gradients) = integrated(toy, f"vimco(mean='{mean}')", "iwae(k=3)")
     p = expit(0.8)
-    faces = np.array(list(itertools.product([0, 1], repeat=3)))
-    w = np.exp(0.4 - 1.7 * faces)
-    gradient = np.zeros(len(faces))
+    bits = np.array(list(itertools.product([0, 1], repeat=3)))
+    w = np.exp(0.4 - 1.7 * bits)
+    gradient = np.zeros(len(bits))
     for k in range(3):
         others = np.delete(w, k, 1)
         own = others.mean(1) if mean == "arithmetic" else np.sqrt(others.prod(1))
-        gradient += (faces[:, k] - p) * np.log((others.sum(1) + own) / w.sum(1))
-    likely = np.where(faces, p, 1 - p).prod(1)
+        gradient += (bits[:, k] - p) * np.log((others.sum(1) + own) / w.sum(1))
+    likely = np.where(bits, p, 1 - p).prod(1)
     assert np.isclose(found, likely @ gradient)
     assert np.isclose(weights @ gradients**2, likely @ gradient**2, rtol=1e-12)
 
 
 def test_the_state_of_optimal_tends_to_its_best_coefficient():
-    """E[f s²] and E[s²] of each parameter, summed over the faces of two coins that interact."""
+    """E[f s²] and E[s²] of each parameter, summed over the bits of two coins that interact."""
     toy = TOY["coins"]
     loss = expectation(toy.cost, "optimal(decay=0.7)")
     state = jax.tree.map(lambda leaf: leaf + 0.1, beginning(loss, toy))
@@ -615,10 +615,10 @@ def test_the_state_of_optimal_tends_to_its_best_coefficient():
     updates = jax.jit(jax.vmap(one))(jax.tree.map(lambda leaf: leaf[:, None], noise))
     step = jax.tree.map(lambda update: jnp.tensordot(weights, update, 1), updates)
     learned = jax.tree.map(lambda m, g: m - g / (1 - 0.7), state, step)["b"]  # a step goes so far
-    faces, p = np.array(list(itertools.product([0.0, 1.0], repeat=2))), expit(np.asarray(toy.model))
-    likely = np.where(faces == 1, p, 1 - p).prod(1)
-    costs = np.array([toy.cost(toy.model, X, lambda name, dist, b=b: jnp.asarray(b)) for b in faces])
-    squares = (faces - p) ** 2
+    bits, p = np.array(list(itertools.product([0.0, 1.0], repeat=2))), expit(np.asarray(toy.model))
+    likely = np.where(bits == 1, p, 1 - p).prod(1)
+    costs = np.array([toy.cost(toy.model, X, lambda name, dist, b=b: jnp.asarray(b)) for b in bits])
+    squares = (bits - p) ** 2
     for found, wanted in zip(learned, (likely * costs @ squares, likely @ squares), strict=True):
         assert np.allclose(jax.tree.leaves(found)[0], wanted, rtol=1e-12)
 
@@ -671,7 +671,7 @@ def test_canary_a_broken_rebar_breaks_the_law(monkeypatch):
         """Forgets that the noise is conditioned on the draw."""
 
         def estimate(self, state, site):
-            dry = dataclasses.replace(site, slopes=jnp.zeros_like(site.slopes))
+            dry = dataclasses.replace(site, value_grads=jnp.zeros_like(site.value_grads))
             return super().estimate(state, dry)
 
     monkeypatch.setitem(ESTIMATORS, "rebar", Broken)

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from subitize.scenes import SCENES, load
-from subitize.scenes.painting import INK, SLACK, conflict, one_scene_after_another, settle
+from subitize.scenes.painting import INK, SLACK, conflict, one_scene_after_another, reject_overlaps
 from subitize.scenes.sprites import SHAPES
 
 CASES = {
@@ -61,13 +61,13 @@ def keys(n):
 
 
 @jax.jit
-def throw(scenes, keys):
+def place_objects(scenes, keys):
     return jax.vmap(scenes.pieces)(keys)
 
 
 @jax.jit
 def take_apart(scenes, keys):
-    pieces = throw(scenes, keys)
+    pieces = place_objects(scenes, keys)
     return pieces, jax.vmap(scenes.paint)(pieces)
 
 
@@ -117,12 +117,12 @@ def test_scenes_thrown_in_step_and_one_after_another_are_the_same():
     """A processor throws for one scene after another, other devices for all at once."""
     ink = jnp.ones((4, 6, 6), jnp.float32)
     room = jnp.full((4, 2), 12, jnp.int32)  # on a canvas of 17 x 17
-    in_step = jax.vmap(settle, (0, None, None))(keys(50), ink, room)
+    in_step = jax.vmap(reject_overlaps, (0, None, None))(keys(50), ink, room)
     np.testing.assert_array_equal(
         jax.vmap(one_scene_after_another, (0, None, None))(keys(50), ink, room), in_step
     )
     apart = np.abs(in_step[:, :, None] - in_step[:, None]).max(-1) >= 6
-    assert (apart | np.eye(4, dtype=bool)).all(), "all settle"
+    assert (apart | np.eye(4, dtype=bool)).all(), "none overlap"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -219,7 +219,7 @@ def test_places_are_uniform_where_nothing_is_in_the_way(drawn, case):
 @pytest.mark.parametrize("family", SCENES)
 def test_training_and_held_out_scenes_of_one_seed_and_number_have_nothing_in_common(drawn, family):
     _, train, scene = drawn(family)
-    test = jax.tree.map(np.asarray, throw(build(family, split="test"), keys(SCENES_DRAWN)))
+    test = jax.tree.map(np.asarray, place_objects(build(family, split="test"), keys(SCENES_DRAWN)))
     same = (test.labels >= 0).sum(1) == scene.count
     assert 0.1 < same.mean() < 0.5, "as often as by chance"
     assert np.mean((test.corners == train.corners).all((1, 2))[same & (scene.count > 0)]) < 0.05
@@ -268,7 +268,7 @@ def test_sizes_follow_size_and_jitter(family):
 def test_one_over_the_side_is_normal_about_one_over_the_size():
     """Its relative spread is the jitter; sides by the areas of circles and squares."""
     scenes = load("sprites", counts=(1,), size=12.0, jitter=0.2)
-    pieces = throw(scenes, keys(4000))
+    pieces = place_objects(scenes, keys(4000))
     labels, area = np.asarray(pieces.labels[:, 0]), np.asarray(pieces.ink.sum((1, 2, 3)))
     plain = labels < 2
     sides = np.sqrt(area / np.array([np.pi / 4, 0.85**2])[np.minimum(labels, 1)])[plain]
@@ -280,7 +280,7 @@ def test_one_over_the_side_is_normal_about_one_over_the_size():
 
 def test_an_object_lies_anywhere_on_the_canvas_up_to_its_edges():
     scenes = load("sprites", counts=(1,), canvas=(24, 32), size=10, jitter=0.0)
-    rows, columns = np.asarray(throw(scenes, keys(1000)).corners[:, 0]).T
+    rows, columns = np.asarray(place_objects(scenes, keys(1000)).corners[:, 0]).T
     for corners, places in ((rows, 24 - 10 + 1), (columns, 32 - 10 + 1)):
         assert stats.chisquare(np.bincount(corners, minlength=places)).pvalue > 1e-4
         assert set(corners) == set(range(places))

@@ -88,7 +88,7 @@ def joints_by_hand(steps):
 def by_hand(key):
     """q(count), and the bound at each count, term by term."""
     steps = rolled_out(key)
-    q = Stopping(steps.go_on)
+    q = Stopping(steps.continue_logit)
     return q, joints_by_hand(steps) - q.log_probs()
 
 
@@ -150,7 +150,7 @@ def test_no_gradient_goes_through_the_canvas_to_where_later_steps_attend(word):
     def later(bias):
         painter = eqx.tree_at(lambda m: m.decoder.layers[-1].bias, model, bias)
         steps = painter.roll_out(IMAGE, Means())
-        return jnp.append(steps.go_on[1:], steps.where[1:]), jnp.sum(steps.error)
+        return jnp.append(steps.continue_logit[1:], steps.where[1:]), jnp.sum(steps.error)
 
     bias = model.decoder.layers[-1].bias
     (attended, _), (through_canvas, through_error) = jax.jit(lambda b: (later(b), jax.jacrev(later)(b)))(bias)
@@ -244,7 +244,7 @@ def test_sum_scene_loss_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with
     value, info = compiled(loss)(SURE, state, batch, jr.key(5))
     (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
     steps = rolled_out(particle)
-    q = Stopping(0.4 * steps.go_on)
+    q = Stopping(0.4 * steps.continue_logit)
     assert np.isclose(value, -q.probs() @ (joints_by_hand(steps) + shift - q.log_probs()))
     assert np.allclose(info["posterior"][0], q.probs())
 

@@ -101,7 +101,7 @@ def test_dair_sees_what_the_canvas_explains():
     network = model_of("dair").attention
     order = begin(network, IMAGE, Means())
     a, b = (attend(network, 0, order, IMAGE, canvas, NOTHING)[0] for canvas in (0 * IMAGE, IMAGE))
-    assert not np.isclose(a.go_on, b.go_on)
+    assert not np.isclose(a.continue_logit, b.continue_logit)
 
 
 def test_what_is_left_and_what_is_explained_make_up_what_dair_sees():
@@ -134,7 +134,7 @@ def test_a_stochastic_network_attends_to_what_deserves_the_same_in_any_order(ans
     weights = lambda g: [*(layer.weight for layer in g.convolutions), g.head.weight, g.order]  # noqa: E731
     network = eqx.tree_at(weights, network, [*bright, head, jnp.zeros_like(network.order)])
     blobs = jnp.zeros((32, 40, 1)).at[9:15, 1:7].set(1.0).at[9:15, 33:39].set(light)
-    most = attend(network, 0, network.order.at[1, 0].set(50.0), blobs, 0 * blobs, NOTHING)[0].go_on
+    most = attend(network, 0, network.order.at[1, 0].set(50.0), blobs, 0 * blobs, NOTHING)[0].continue_logit
     enough = network.head.bias.at[GO_ON].set(-0.9 * most - 20)  # what sees half a blob says stop
     network = eqx.tree_at(lambda g: g.head.bias, network, enough)
 
@@ -164,7 +164,7 @@ def test_the_choice_of_a_place_learns_where_to_look_from_its_neighbours_and_not_
     def said(order, bias):
         believing = eqx.tree_at(lambda g: g.head.bias, network, bias)
         attention, _ = attend(believing, 0, order, IMAGE, 0 * IMAGE, NOTHING)
-        return attention.go_on, attention.where.loc
+        return attention.continue_logit, attention.where.loc
 
     order = jnp.zeros_like(network.order).at[chosen].set(1.0)
     whether, where = jax.jacobian(said, argnums=(0, 1))(order, network.head.bias)
@@ -202,7 +202,7 @@ def test_dair_follows_an_object_that_moves():
         attend(network, 0, order, image, jnp.zeros_like(image), NOTHING)[0]
         for image in (blob, jnp.roll(blob, 8, 1))
     )
-    assert np.isclose(a.go_on, b.go_on)
+    assert np.isclose(a.continue_logit, b.continue_logit)
     pixels = 0.5 * SMALL.width * SMALL.shift_deviations[0] * (b.where.loc - a.where.loc)
     np.testing.assert_allclose(pixels[1:], [8.0, 0.0], atol=1e-9)
 
@@ -228,7 +228,7 @@ def test_eslami2016_hears_what_was_found_before():
     network = model_of("eslami2016").attention
     state = begin(network, IMAGE, Means())
     a, b = (attend(network, 1, state, IMAGE, 0 * IMAGE, latest)[0] for latest in (NOTHING, NOTHING + 1))
-    assert not np.isclose(a.go_on, b.go_on)
+    assert not np.isclose(a.continue_logit, b.continue_logit)
     c = attend(network, 1, state, IMAGE, IMAGE, NOTHING)[0]
     assert eqx.tree_equal(a, c), "it does not see its canvas"
 
@@ -237,7 +237,7 @@ def test_eslami2016_hears_what_was_found_before():
 def unrolled(model, image):
     """The roll-out of every step, as training does it."""
     steps = model.roll_out(image, Means())
-    posterior = Stopping(steps.go_on).probs()
+    posterior = Stopping(steps.continue_logit).probs()
     kept = (jnp.arange(len(steps.patch)) < jnp.argmax(posterior)).astype(float)
     return posterior, steps, jnp.tensordot(kept, steps.patch, 1)
 

@@ -22,7 +22,7 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.counter import monitor as monitoring
 from subitize.counter.curriculum import curriculum, prior_shift
 from subitize.counter.diagnostics import Signs
@@ -309,7 +309,7 @@ def test_a_doubtful_window_stays_in_the_record(monkeypatch):
 def test_annealing_moves_the_prior_from_one_to_the_other():
     options = AIROptions(max_objects=3, anneal_from="uniform", anneal_steps=100)
     shift = prior_shift(options)
-    last = spoken(options.count_prior, COUNT_PRIORS, "count prior").log_probs(3)
+    last = from_spec(options.count_prior, COUNT_PRIORS, "count prior").log_probs(3)
     prior = lambda step: last + shift(step)  # noqa: E731
     assert np.allclose(prior(jnp.asarray(0)), -np.log(4), atol=1e-5)
     assert np.allclose(prior(jnp.asarray(100)), last)

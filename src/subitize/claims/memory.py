@@ -123,7 +123,7 @@ def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
         step, progress = model.advance(t, progress, image, Means())
         window = model.window(step.where)
         centre = jnp.stack([window.x, window.y])
-        steps.append(Course(jax.nn.sigmoid(step.go_on), centre, progress.latest, progress.state))
+        steps.append(Course(jax.nn.sigmoid(step.continue_logit), centre, progress.latest, progress.state))
     return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
 
@@ -144,7 +144,7 @@ def patched(model: AIR, images: Array, latest: Array, own: PyTree, donor: PyTree
         seen, _, _ = own
         _, output, cell = donor
         attention, _ = model.attention.attend(0, (seen, output, cell), image, jnp.zeros_like(image), latest)
-        return jax.nn.sigmoid(attention.go_on)  # it asks neither the step's number nor the canvas
+        return jax.nn.sigmoid(attention.continue_logit)  # it asks neither the step's number nor the canvas
 
     return jax.vmap(one)(images, latest, own, donor)
 

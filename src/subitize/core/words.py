@@ -50,7 +50,7 @@ def looked_up(word: str, vocabulary: Mapping[str, Build], kind: str) -> tuple[Bu
     return vocabulary[name], options
 
 
-def spoken(word: str, vocabulary: Mapping[str, Callable[..., T]], kind: str) -> T:
+def from_spec(word: str, vocabulary: Mapping[str, Callable[..., T]], kind: str) -> T:
     """Build what a word such as "rloo(k=8)" names.
 
     Raises:

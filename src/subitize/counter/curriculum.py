@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.counts import COUNT_PRIORS
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.counter.options import PAIR, AIROptions
 from subitize.gradients.learner import BatchTransform
 from subitize.models.sums import TrainingExample, empty_buffer, sum_scenes, update_buffer
@@ -51,7 +51,7 @@ def prior_shift(options: AIROptions) -> Callable[[Array], Array]:
     """What annealing adds to the log-prior over counts at a step: all at first, linearly less and less."""
 
     def log_probs(word: str) -> Array:
-        return spoken(word, COUNT_PRIORS, "count prior").log_probs(options.max_objects)
+        return from_spec(word, COUNT_PRIORS, "count prior").log_probs(options.max_objects)
 
     if options.anneal_from is None:
         return lambda step: jnp.zeros(options.max_objects + 1)

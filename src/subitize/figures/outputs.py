@@ -20,7 +20,7 @@ from subitize.evaluation.coco import coco
 from subitize.evaluation.images import label_image
 from subitize.evaluation.pictures import Counted, edge_of
 from subitize.evaluation.tables import for_excel
-from subitize.figures.report import report, spoken
+from subitize.figures.report import in_words, report
 from subitize.figures.scenes import overlay
 from subitize.training.run import Run
 
@@ -54,7 +54,7 @@ def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterat
     if edge := edge_of(run):
         about["what the border of a picture cuts"] = CUT[edge]
     if run.flags:
-        about["what the run says against itself"] = spoken(";".join(run.flags))
+        about["what the run says against itself"] = in_words(";".join(run.flags))
     made = {
         "coco": ("objects.json", coco),
         "excel": ("counts.excel.csv", for_excel),
@@ -65,7 +65,7 @@ def files_of(run: Run, save: Sequence[str]) -> dict[str, Callable[[Path], Iterat
 
 def overlay_of(counted: Counted) -> Image.Image:
     """The picture with its numbered windows, its count, and the reasons to look twice."""
-    note = spoken(counted.reason)
+    note = in_words(counted.reason)
     return overlay(counted.picture, counted.boxes, counted.posterior, interval=counted.interval, note=note)
 
 

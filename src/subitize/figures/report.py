@@ -104,7 +104,7 @@ def reasons_by_number(found: Tally) -> Iterator[str]:
     yield "<h2>Reasons to look again</h2>\n<table>"
     for code, times in found.reasons.most_common():
         told = meaning(code, of_a_catalogue=found.of_a_catalogue)
-        yield row_of(cell(f"{times:,}", "number"), cell(spoken(code), "doubt"), cell(told))
+        yield row_of(cell(f"{times:,}", "number"), cell(in_words(code), "doubt"), cell(told))
     yield "</table>\n"
 
 
@@ -127,7 +127,7 @@ def pictures_by_doubt(folder: Path, total: int) -> Iterator[str]:
             cell(f"{row['count_lo90']} – {row['count_hi90']}" if row["count"] else "", "number"),
             cell(row["watershed"], "number"),
             cell(row["log"], "number"),
-            cell(spoken(row["reason"]), "doubt"),
+            cell(in_words(row["reason"]), "doubt"),
         )
     yield "</table>\n"
 
@@ -155,7 +155,7 @@ def cell(text: str, kind: str = "") -> str:
     return f'<td class="{kind}">{html.escape(text)}</td>'
 
 
-def spoken(codes: str) -> str:
+def in_words(codes: str) -> str:
     """Codes for people."""
     return codes.replace(";", ", ").replace("_", " ")
 

@@ -1,7 +1,7 @@
 """Coins: what estimators that know coins need, to serve every finite site.
 
-A finite value follows from coins by `of_coins`, multilinear (see `subitize.core.distributions`); its cost is
-a function of their faces, and a gradient in the coins' logits is pulled back to the site's parameters φ.
+A finite value follows from coins by `from_bits`, multilinear (see `subitize.core.distributions`); its cost is
+a function of their bits, and a gradient in the coins' logits is pulled back to the site's parameters φ.
 For Categorical sites this is the stick-breaking construction of Dong, Mnih and Tucker (2021), "Coupled
 gradient estimators for discrete latent variables".
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractFinite
-from subitize.core.distributions.finite import toss
+from subitize.core.distributions.finite import threshold_uniforms
 
 MAX_COINS = 4096  # that may be flipped one by one
 
@@ -26,26 +26,26 @@ def probability(dist: AbstractFinite) -> Array:
     return jax.nn.sigmoid(dist.coins().logits)
 
 
-def faces(dist: AbstractFinite, noise: Array) -> Array:
+def bits(dist: AbstractFinite, noise: Array) -> Array:
     """How the coins fell under a noise of the site."""
-    return toss(dist.coins(), dist.coin_noise(noise))
+    return threshold_uniforms(dist.coins(), dist.coin_noise(noise))
 
 
-def mirrored(dist: AbstractFinite, noise: Array) -> Array:
-    """How they would have fallen under 1 - u: the antithetic faces."""
+def antithetic_bits(dist: AbstractFinite, noise: Array) -> Array:
+    """How they would have fallen under 1 - u: the antithetic bits."""
     return (dist.coin_noise(noise) < probability(dist)).astype(noise.dtype)
 
 
-def pulled_back(dist: AbstractFinite, gradient: Array) -> PyTree:
+def vjp_to_params(dist: AbstractFinite, gradient: Array) -> PyTree:
     """A gradient in the coins' logits as one in φ, in the shape of the distribution."""
     _, pull = jax.vjp(lambda dist: dist.coins().logits, dist)
     return pull(gradient)[0]
 
 
-def face_slopes(dist: AbstractFinite, faces: Array, slopes: Array) -> Array:
-    """∂cost/∂faces from ∂cost/∂value, where the value follows from these faces."""
-    _, pull = jax.vjp(dist.of_coins, faces)
-    return pull(slopes)[0]
+def bit_grads(dist: AbstractFinite, bits: Array, value_grads: Array) -> Array:
+    """∂cost/∂bits from ∂cost/∂value, where the value follows from these bits."""
+    _, pull = jax.vjp(dist.from_bits, bits)
+    return pull(value_grads)[0]
 
 
 def squared(gradient: PyTree) -> Array:

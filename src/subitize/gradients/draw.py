@@ -78,10 +78,10 @@ class Draw:
         estimator_state: Mapping[str, PyTree],
         noise: Noise,
         lane: Array,
-        nudges: Mapping[str, Array],
+        perturbations: Mapping[str, Array],
     ):
         self.direct, self.sites, self.estimator_state = direct, sites, estimator_state
-        self.noise, self.lane, self.nudges = noise, lane, nudges
+        self.noise, self.lane, self.perturbations = noise, lane, perturbations
         self.records: dict[str, Record] = {}
 
     def __call__(self, name: str, dist: AbstractDistribution) -> Array:
@@ -97,8 +97,8 @@ class Draw:
         table = jnp.concatenate([base[None], alternatives])
         value = table[jnp.asarray(lanes.row)[self.lane]]
         value = self._smooth_after_smooth(dist, noise[0], value)
-        if name in self.nudges:
-            value = value + self.nudges[name]
+        if name in self.perturbations:
+            value = value + self.perturbations[name]
         self.records[name] = Record(dist, noise, table)
         return value
 

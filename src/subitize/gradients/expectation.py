@@ -48,9 +48,9 @@ class Runs(NamedTuple):
     """All runs of the program on one example: leading axes [particles, lanes]."""
 
     live: Float[Array, "particles lanes"]  # objective with particle k on lane l, to be differentiated
-    judged: Float[Array, "particles lanes"]  # the same numbers, with the other particles held fixed
+    objective_values: Float[Array, "particles lanes"]  # the same numbers, with the other particles held fixed
     costs: Float[Array, "particles lanes"]
-    slopes: dict[str, Array]  # ∂judged/∂value, for sites whose estimators ask
+    value_grads: dict[str, Array]  # ∂objective_values/∂value, for sites whose estimators ask
     records: dict[str, Record]
     info: PyTree
 
@@ -138,7 +138,7 @@ class Expectation(eqx.Module):
         return self.objective.k * (len(next(iter(lanes.values())).row) if lanes else 1)
 
     def _outcome(self, model, estimator_state, direct, sites: Mapping[str, Lanes], example, noise) -> Outcome:
-        """Run one example and let every site's estimator judge it."""
+        """Run one example and let every site's estimator objective_of it."""
         runs = self._runs(model, estimator_state, direct, sites, example, noise)
         if not sites:
             nothing = jnp.zeros(())
@@ -160,35 +160,39 @@ class Expectation(eqx.Module):
         """Run the program on all lanes of all particles."""
         particles = noise.split(self.objective.k)
         total = len(next(iter(sites.values())).row) if sites else 1
-        nudges = {
+        perturbations = {
             name: jnp.zeros((self.objective.k, total, *s.value.shape), s.value.dtype)
             for name, s in sites.items()
-            if s.estimator.needs_slopes
+            if s.estimator.needs_value_grads
         }
 
-        def run(noise, lane, nudges):
-            draw = Draw(direct, sites, estimator_state, noise, lane, nudges)
+        def run(noise, lane, perturbations):
+            draw = Draw(direct, sites, estimator_state, noise, lane, perturbations)
             cost, info = scalar_and_info(self.cost(model, example, draw))
             return cost, info, draw.records
 
-        def judge(nudges):
+        def objective_of(perturbations):
             if not sites and self.objective.k == 1:  # one run: no axes that a compiler would have to undo
                 one = run(jax.tree.map(lambda x: x[0], particles), jnp.asarray(0), {})
                 costs, info, records = jax.tree.map(lambda x: x[None, None], one)
             else:
                 over_lanes = jax.vmap(run, in_axes=(None, 0, 0))
                 costs, info, records = jax.vmap(over_lanes, in_axes=(0, None, 0))(
-                    particles, jnp.arange(total), nudges
+                    particles, jnp.arange(total), perturbations
                 )
             return swapped(self.objective, costs, jax.lax.stop_gradient(costs)), (costs, info, records)
 
-        if nudges:
-            judged, pull, (costs, info, records) = jax.vjp(judge, nudges, has_aux=True)
-            (slopes,) = pull(jnp.ones_like(judged))
+        if perturbations:
+            objective_values, pull, (costs, info, records) = jax.vjp(
+                objective_of, perturbations, has_aux=True
+            )
+            (value_grads,) = pull(jnp.ones_like(objective_values))
         else:
-            judged, (costs, info, records) = judge(nudges)
-            slopes = {}
-        return Runs(swapped(self.objective, costs, costs), judged, costs, slopes, records, info)
+            objective_values, (costs, info, records) = objective_of(perturbations)
+            value_grads = {}
+        return Runs(
+            swapped(self.objective, costs, costs), objective_values, costs, value_grads, records, info
+        )
 
 
 def discover(cost: Program, model: PyTree, example: PyTree) -> Discovery:
@@ -227,15 +231,15 @@ def one_site(
     dist, noise, table = jax.tree.map(lambda x: x[:, lanes.own[0]], runs.records[name])
     particles = runs.costs.shape[0]
 
-    def estimate(k, dist, noise, table, judged, slopes):
+    def estimate(k, dist, noise, table, objective_values, value_grads):
         others = runs.costs[jnp.arange(particles - 1) + (jnp.arange(particles - 1) >= k), 0]
         held = jax.lax.stop_gradient(dist)
-        site = Site(held, noise, table[lanes.rows], judged, slopes, example, others, objective)
+        site = Site(held, noise, table[lanes.rows], objective_values, value_grads, example, others, objective)
         return lanes.estimator.estimate(estimator_state, site)
 
-    slopes = runs.slopes[name][:, lanes.own] if name in runs.slopes else None
-    judged = runs.judged[:, lanes.own]
-    found = jax.vmap(estimate)(jnp.arange(particles), dist, noise, table, judged, slopes)
+    value_grads = runs.value_grads[name][:, lanes.own] if name in runs.value_grads else None
+    objective_values = runs.objective_values[:, lanes.own]
+    found = jax.vmap(estimate)(jnp.arange(particles), dist, noise, table, objective_values, value_grads)
     weights = jax.lax.stop_gradient(found.weights) / particles
     return Outcome(
         value=jnp.sum(weights * runs.live[:, lanes.own]),

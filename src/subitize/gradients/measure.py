@@ -31,7 +31,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.interfaces import Program
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.gradients.estimators.base import AbstractDirect, caption
 from subitize.gradients.expectation import discover
 from subitize.gradients.objectives import AbstractObjective
@@ -146,7 +146,7 @@ class Profiler:
         self.cost, self.draws, self.burn_in = cost, draws, burn_in
         self.words = list(ESTIMATORS if candidates is None else candidates)
         spelt = isinstance(objective, str)
-        self.objective = spoken(objective, OBJECTIVES, "objective") if spelt else objective
+        self.objective = from_spec(objective, OBJECTIVES, "objective") if spelt else objective
         self.measured: dict[tuple[str, str], GradientStatistics] = {}
 
     def __call__(self, model: PyTree, batch: PyTree, key: PRNGKeyArray) -> list[EstimatorProfile]:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.errors import UsageError, did_you_mean
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.gradients.estimators.base import AbstractEstimator, SiteError, caption
 from subitize.gradients.estimators.pathwise import Pathwise
 
@@ -19,7 +19,7 @@ Vocabulary: TypeAlias = Mapping[str, Callable[..., AbstractEstimator]]
 Policy: TypeAlias = str | AbstractEstimator | Mapping[str, str | AbstractEstimator] | None
 
 
-def check_words(policy: Policy, vocabulary: Vocabulary) -> None:
+def check_policy(policy: Policy, vocabulary: Vocabulary) -> None:
     """Raise UsageError now for a word that will never be understood."""
     for choice in policy.values() if isinstance(policy, Mapping) else [policy]:
         if choice is not None:
@@ -69,7 +69,7 @@ def estimator_of(choice: object, vocabulary: Vocabulary) -> AbstractEstimator:
             "returns a policy; `Chooser` does so again along the way."
         )
     if isinstance(choice, str):
-        return spoken(choice, vocabulary, "estimator")
+        return from_spec(choice, vocabulary, "estimator")
     if isinstance(choice, AbstractEstimator):
         return choice
     raise UsageError(f"An estimator is a word or an estimator object; got {choice!r}.")

@@ -6,7 +6,7 @@ import jax
 import optax
 
 from subitize.core.interfaces import Program
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.gradients.baselines import Statistic
 from subitize.gradients.estimators.arm import ARM
 from subitize.gradients.estimators.arsm import ARSM
@@ -34,7 +34,7 @@ from subitize.gradients.estimators.unordered import UnorderedSet
 from subitize.gradients.estimators.vimco import VIMCO
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
-from subitize.gradients.policy import Policy, check_words
+from subitize.gradients.policy import Policy, check_policy
 
 FORGET = 0.99  # decay of Adam's squares: costs fall by orders of magnitude, and must not dwarf later updates
 
@@ -87,8 +87,8 @@ def expectation(
     Raises:
         UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
     """
-    check_words(policy, ESTIMATORS)
-    chosen = spoken(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
+    check_policy(policy, ESTIMATORS)
+    chosen = from_spec(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective
     return Expectation(cost, policy, chosen, ESTIMATORS)
 
 

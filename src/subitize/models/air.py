@@ -40,7 +40,7 @@ from subitize.core.errors import UsageError
 from subitize.core.glimpse import Window, paint, read
 from subitize.core.interfaces import Draw
 from subitize.core.networks import MLP, deviation
-from subitize.core.words import spoken
+from subitize.core.words import from_spec
 from subitize.models.attention import (
     AbstractAttention,
     AttentionOutput,
@@ -62,7 +62,7 @@ ATTENTION_NETWORKS: dict[str, type[AbstractAttention]] = {
 class Step(NamedTuple):
     """What one step of the roll-out yields; a leading axis of steps once all are stacked."""
 
-    go_on: Float[Array, "*steps"]  # logit of going on to this step
+    continue_logit: Float[Array, "*steps"]  # logit of going on to this step
     where: Float[Array, "*steps 3"]
     what: Float[Array, "*steps what"]
     patch: Float[Array, "*steps height width channels"]  # painted on an empty canvas
@@ -105,7 +105,7 @@ class AIR(eqx.Module):
         self.attention = ATTENTION_NETWORKS[s.model](s, keys[:8])
         self.encoder = MLP((cells, s.encoder, 2 * s.what), key=keys[8], last_scale=0.5)
         self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
-        self.count_prior = spoken(s.count_prior, COUNT_PRIORS, "count prior")
+        self.count_prior = from_spec(s.count_prior, COUNT_PRIORS, "count prior")
 
     def extended(self, max_objects: int | None = None, passes: int = 1) -> AIR:
         """The same model, taking up to another number of steps, or making more than one pass.
@@ -184,8 +184,8 @@ class AIR(eqx.Module):
 
     def roll_out(self, image: Float[Array, "height width channels"], draw: Draw) -> Step:
         """All N steps, each as if its object were there; draws what `begin` and `advance` do."""
-        go_on = lambda t, progress: self.advance(t, progress, image, draw.at(t))  # noqa: E731
-        return self.roll_on(self.begin(image, draw), go_on)
+        advance = lambda t, progress: self.advance(t, progress, image, draw.at(t))  # noqa: E731
+        return self.roll_on(self.begin(image, draw), advance)
 
     def roll_on(self, progress: Progress, advance: Callable[[int, Progress], tuple[Step, Progress]]) -> Step:
         """All N steps, from before the first, each as `advance` takes it."""
@@ -224,7 +224,7 @@ class AIR(eqx.Module):
         what = draw("what", q_what)
         kl = q_where.kl(prior) + q_what.kl(self.prior_what())
         noise = sampled(q_where, prior) + sampled(q_what, self.prior_what())
-        return Step(attended.go_on, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
+        return Step(attended.continue_logit, where, what, self.paint(window, what), jnp.zeros(()), kl, noise)
 
     def sample_prior(
         self, key: PRNGKeyArray, log_prior: Float[Array, " counts"] | None = None
@@ -273,7 +273,7 @@ def negative_elbo(
         The cost, and its parts, to report.
     """
     steps = model.roll_out(image, draw)
-    q = Stopping(steps.go_on)
+    q = Stopping(steps.continue_logit)
     parts = Evidence.of(model, image, model.log_prior(), steps).elbo_at(q, draw("count", q))
     return -parts["elbo"], parts
 

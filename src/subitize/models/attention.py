@@ -2,7 +2,7 @@
 
 An attention network is the part of the recognition network that runs from step to step. It hands out
 
-    go_on    the logit of there being one more object,
+    continue_logit    the logit of there being one more object,
     where    a normal around the object's place and size, in standard units of the prior.
 
 What it carries from step to step tells the models apart: `RecurrentAttention` (ours) and
@@ -28,7 +28,7 @@ SHARPNESS = 3.0  # of the choice among places
 class AttentionOutput(NamedTuple):
     """What an attention network says at one step."""
 
-    go_on: Float[Array, ""]
+    continue_logit: Float[Array, ""]
     where: Normal  # of (size, x, y), in standard units of the prior
 
 
@@ -112,10 +112,10 @@ class RecurrentAttention(AbstractAttention):
         unexplained = pooled(image - canvas, self.settings.pool)
         output, cell = lstm(seen + self.see_residual(unexplained) + self.remember(output), cell)
         attention = jax.nn.relu(self.head(output))
-        go_on, loc, scale = jnp.split(self.where(attention), [1, 4])
+        continue_logit, loc, scale = jnp.split(self.where(attention), [1, 4])
         place = grid_mean(jax.nn.softmax(SHARPNESS * self.places(attention)), self.settings.places)
         where = Normal(loc + jnp.append(0.0, place), deviation(scale))
-        return AttentionOutput(go_on[0] + more[step], where), (seen, more, output, cell)
+        return AttentionOutput(continue_logit[0] + more[step], where), (seen, more, output, cell)
 
 
 class Eslami2016Attention(AbstractAttention):
@@ -154,8 +154,8 @@ class Eslami2016Attention(AbstractAttention):
         """One step of the recurrent network."""
         seen, output, cell = state
         output, cell = lstm(seen + self.hear(latest) + self.remember(output), cell)
-        go_on, loc, scale = jnp.split(self.where(jax.nn.relu(self.head(output))), [1, 4])
-        return AttentionOutput(go_on[0], Normal(loc, deviation(scale))), (seen, output, cell)
+        continue_logit, loc, scale = jnp.split(self.where(jax.nn.relu(self.head(output))), [1, 4])
+        return AttentionOutput(continue_logit[0], Normal(loc, deviation(scale))), (seen, output, cell)
 
 
 def grid_mean(weights: Float[Array, " cells"], places: int) -> Float[Array, "2"]:

@@ -6,18 +6,18 @@ network which sees the difference does. What makes it so here:
 * it remembers nothing, so a later step cannot be told from an earlier one: whatever it does once, it can do
   again, for as many steps as anybody asks for;
 * it looks everywhere alike. The difference d and the canvas c go through convolutions, and every cell i of
-  the grid that remains answers whether there is something left where it looks, go_on_i, where exactly, and
+  the grid that remains answers whether there is something left where it looks, λ_i, where exactly, and
   how much it wishes to be the one that is asked, s_i. Attended to is the cell
 
-      i* = argmax_i log σ(go_on_i) + s_i + o_i,    where ~ Normal(loc_i*, …),    go_on = go_on_i*,
+      i* = argmax_i log σ(λ_i) + s_i + o_i,    where ~ Normal(loc_i*, …),    continue_logit = λ_i*,
 
   so whether to go on is asked of one place alone, a third object elsewhere does not enter the answer, and of
   two places with the same s + o the one that is surer of going on comes first. A window at the mean of two
   likely places would fall between them, so one is chosen;
 * its choice learns where to look, from near places, and not whether. How the bound changes as a window moves
-  says nothing about places further away, so the derivative of the choice is that of softmax(β (log σ(go_on) +
-  s + o)) over i* and the cells next to it. It moves s and o alone: through log σ(go_on) what a place is worth
-  would bend what it believes, and from go_on_i* the choice would learn that, where an empty place is attended
+  says nothing about places further away, so the derivative of the choice is that of softmax(β (log σ(λ) +
+  s + o)) over i* and the cells next to it. It moves s and o alone: through log σ(λ) what a place is worth
+  would bend what it believes, and from λ_i* the choice would learn that, where an empty place is attended
   to and rightly learns to say stop, places that are surer of going on deserve less;
 * it is stochastic. To what a place deserves comes a share o_i ~ Normal(ō_i, ρ), drawn before the first step
   and the same at all steps, so that of objects that deserve the same any may come first. Nobody infers o: its
@@ -53,7 +53,7 @@ class DifferenceAttention(AbstractAttention):
 
     convolutions: tuple[Linear, ...]
     order: Float[Array, "rows columns"]  # ō: of places that deserve the same
-    head: Linear  # of each cell: its wish, going on, and q(where) around the cell
+    head: Linear  # of each cell: its priority, going on, and q(where) around the cell
     settings: AIRSettings = eqx.field(static=True)
     extends: ClassVar[bool] = True
     stochastic: ClassVar[bool] = True
@@ -81,17 +81,19 @@ class DifferenceAttention(AbstractAttention):
         cells = jnp.concatenate([image - canvas, canvas], -1)
         for convolution, (stride, _) in zip(self.convolutions, CONVOLUTIONS, strict=True):
             cells = convolve(convolution, cells, stride)
-        wish, go_on, size, x, y, *scale = jnp.moveaxis(jax.vmap(jax.vmap(self.head))(cells), -1, 0)
+        priority, continue_logit, size, x, y, *scale = jnp.moveaxis(
+            jax.vmap(jax.vmap(self.head))(cells), -1, 0
+        )
         fixed = jax.lax.stop_gradient
-        deserved = fixed(jax.nn.log_sigmoid(go_on)) + wish + state
-        chosen, near = neighbourhood(deserved)
-        soft = jax.nn.softmax(SHARPNESS * deserved, (-2, -1), where=near)
+        score = fixed(jax.nn.log_sigmoid(continue_logit)) + priority + state
+        chosen, near = neighbourhood(score)
+        soft = jax.nn.softmax(SHARPNESS * score, (-2, -1), where=near)
         weights = chosen + (soft - fixed(soft))
         attended = lambda said: jnp.sum(weights * said, (-2, -1))  # noqa: E731
         centre_x, centre_y = self.centres(*soft.shape)
         loc = jnp.stack([size, x + centre_x, y + centre_y])
         where = Normal(attended(loc), deviation(attended(jnp.stack(scale))))
-        return AttentionOutput(jnp.sum(chosen * go_on), where), state
+        return AttentionOutput(jnp.sum(chosen * continue_logit), where), state
 
     def centres(self, rows: int, columns: int) -> tuple[Array, Array]:
         """Places (x, y) of every cell's centre, in standard units of the prior on places."""
@@ -104,10 +106,10 @@ class DifferenceAttention(AbstractAttention):
 
 
 def neighbourhood(
-    deserved: Float[Array, "rows columns"],
+    score: Float[Array, "rows columns"],
 ) -> tuple[Float[Array, "rows columns"], Bool[Array, "rows columns"]]:
     """The cell that deserves most, as a one among zeros, and which cells are next to it, itself included."""
-    rows, columns = (jnp.arange(n) for n in deserved.shape)
-    row, column = jnp.divmod(jnp.argmax(deserved), columns.size)
+    rows, columns = (jnp.arange(n) for n in score.shape)
+    row, column = jnp.divmod(jnp.argmax(score), columns.size)
     away = jnp.maximum(jnp.abs(rows - row)[:, None], jnp.abs(columns - column))
-    return (away == 0).astype(deserved.dtype), away <= 1
+    return (away == 0).astype(score.dtype), away <= 1

@@ -104,7 +104,7 @@ def take_all_steps(air: AIR, image: Array, beginning: Progress, advance: Advance
     """Take all N steps, each as if its object were there."""
     steps = air.roll_on(beginning, advance)
     most = jnp.asarray(air.settings.max_objects)
-    return Rollout(Stopping(steps.go_on).probs(), Objects.of(steps), most)
+    return Rollout(Stopping(steps.continue_logit).probs(), Objects.of(steps), most)
 
 
 def continue_rollout(
@@ -121,17 +121,17 @@ def continue_rollout(
         t = carry.found.taken
         return (t < most) & (carry.found.posterior[t] >= UNLIKELY)
 
-    def go_on(carry: RolloutCarry) -> RolloutCarry:
+    def add_object(carry: RolloutCarry) -> RolloutCarry:
         progress, _, found = carry
         t = found.taken
         step, progress = advance(t, progress)
-        more, reached = jax.nn.sigmoid(step.go_on), found.posterior[t]
+        more, reached = jax.nn.sigmoid(step.continue_logit), found.posterior[t]
         posterior = found.posterior.at[t].set(reached * (1 - more)).at[t + 1].set(reached * more)
         objects = jax.tree.map(lambda all, one: all.at[t].set(one), found.objects, Objects.of(step))
         return RolloutCarry(progress, more, Rollout(posterior, objects, t + 1))
 
     found = nothing(air, image) if found is None else found
-    _, more, found = jax.lax.while_loop(may_go_on, go_on, RolloutCarry(beginning, jnp.zeros(()), found))
+    _, more, found = jax.lax.while_loop(may_go_on, add_object, RolloutCarry(beginning, jnp.zeros(()), found))
     n, rest = jnp.arange(most + 1), found.posterior[found.taken]
     tail = rest * more ** jnp.maximum(n - found.taken, 0) * jnp.where(n < most, 1 - more, 1.0)
     return found._replace(posterior=jnp.where(n < found.taken, found.posterior, tail))

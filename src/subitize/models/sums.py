@@ -74,7 +74,7 @@ class ReplayBuffer(NamedTuple):
 def sum_scene_loss(model: AIR, example: TrainingExample, draw: Draw) -> tuple[Array, dict[str, Array]]:
     """The program: the negative bound of a real scene, or what a sum scene teaches; in nats."""
     steps = model.roll_out(example.image, draw)
-    q = Stopping(example.sharpness * steps.go_on)
+    q = Stopping(example.sharpness * steps.continue_logit)
     evidence = Evidence.of(model, example.image, model.log_prior() + example.prior_shift, steps)
     parts = evidence.elbo_at(q, draw("count", q))
     log_probs = q.log_probs()

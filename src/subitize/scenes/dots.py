@@ -31,7 +31,7 @@ from subitize.core.json import JSON
 from subitize.core.words import check_word
 from subitize.scenes.base import SPLITS, Scene
 from subitize.scenes.layout import Layout, check_canvas, check_counts, is_number
-from subitize.scenes.painting import AbstractPainted, Pieces, blend, colours, on_canvas, throw
+from subitize.scenes.painting import AbstractPainted, Pieces, blend, colours, on_canvas, place_objects
 from subitize.scenes.sprites import SHAPES, draw
 
 GROUNDS = ("plain", "texture")
@@ -136,7 +136,7 @@ class Dots(AbstractPainted):
         room = jnp.maximum(side.astype(jnp.int32) - reach + 1, 1)[:, None] * jnp.ones(2, jnp.int32)
         spare = jnp.array([self.height, self.width], jnp.float32) - side
         first = jnp.floor(jr.uniform(corner, (2,), jnp.float32) * (spare + 1)).astype(jnp.int32)
-        corners = first + throw(place, ink, room, self.layout.overlap)
+        corners = first + place_objects(place, ink, room, self.layout.overlap)
         return Pieces(ink, corners, colours(colour, self), jnp.where(present, labels, -1))
 
     def scene(self, key: PRNGKeyArray) -> Scene:

@@ -153,7 +153,7 @@ def check_room(family: str, layout: Layout, ink: float) -> None:
 
 
 def room_for(height: int, width: int, size: float | int, ink: float) -> int:
-    """How many objects find a place when thrown: fitted, so that at least 98 % of such scenes settle."""
+    """How many objects find a place, fitted, so that at least 98 % of such scenes end without overlap."""
     reach = height - size * (1 - ink), width - size * (1 - ink)  # ink stays that far from the edges
     return math.floor(1.4 + 0.36 * reach[0] * reach[1] / (size * ink) ** 2)
 

@@ -93,7 +93,7 @@ class AbstractPainted(AbstractScenes):
         ink = ink * present[:, None, None]
         whole = jnp.ceil(sides - SLACK).astype(jnp.int32)[:, None]
         room = jnp.array([self.height, self.width], jnp.int32) - whole + 1
-        corners = throw(place, ink, room, self.layout.overlap)
+        corners = place_objects(place, ink, room, self.layout.overlap)
         return Pieces(ink, corners, colours(colour, self), jnp.where(present, labels, -1))
 
     def scene(self, key: PRNGKeyArray) -> Scene:
@@ -109,22 +109,24 @@ class AbstractPainted(AbstractScenes):
         return Scene(jnp.clip(image, 0, 1), jnp.sum(labels >= 0, dtype=jnp.int32), boxes, labels)
 
 
-def throw(
+def place_objects(
     key: PRNGKeyArray, ink: Float[Array, "n window window"], room: Int[Array, "n 2"], overlap: str
 ) -> Int[Array, "n 2"]:
     """Corners (top, left) of the windows, uniform in 0..room-1, thrown again while they are in conflict."""
     if overlap == "any" or len(ink) == 1:
-        return land(key, room, 0)
-    return lax.platform_dependent(key, ink, room, cpu=one_scene_after_another, default=settle)
+        return sample_corners(key, room, 0)
+    return lax.platform_dependent(key, ink, room, cpu=one_scene_after_another, default=reject_overlaps)
 
 
-def land(key: PRNGKeyArray, room: Int[Array, "n 2"], attempt: int | Int[Array, ""]) -> Int[Array, "n 2"]:
+def sample_corners(
+    key: PRNGKeyArray, room: Int[Array, "n 2"], attempt: int | Int[Array, ""]
+) -> Int[Array, "n 2"]:
     """Corners, uniform in 0..room-1."""
     share = jr.uniform(jr.fold_in(key, attempt), room.shape, jnp.float32)
     return jnp.floor(share * room).astype(jnp.int32)
 
 
-def settle(
+def reject_overlaps(
     key: PRNGKeyArray, ink: Float[Array, "n window window"], room: Int[Array, "n 2"]
 ) -> Int[Array, "n 2"]:
     """Corners where nothing is in conflict, or of all throws those with the least."""
@@ -132,7 +134,7 @@ def settle(
     def again(state):
         attempt, corners, excess, best, least = state
         moves = (excess > 0) | (attempt < TOGETHER) | (attempt % AFRESH == 0)
-        corners = jnp.where(moves[:, None], land(key, room, attempt), corners)
+        corners = jnp.where(moves[:, None], sample_corners(key, room, attempt), corners)
         excess = conflict(ink, corners)
         better = excess.sum() < least
         best, least = jnp.where(better, corners, best), jnp.where(better, excess.sum(), least)
@@ -147,7 +149,7 @@ def settle(
 
 
 # For processors, which gain little from steps in common: there every scene throws as often as the unluckiest.
-one_scene_after_another = sequential_vmap(settle)
+one_scene_after_another = sequential_vmap(reject_overlaps)
 
 
 def conflict(ink: Float[Array, "n window window"], corners: Int[Array, "n 2"]) -> Float[Array, "n"]:

@@ -93,7 +93,7 @@ def newest(
         try:
             return verify(folder, name, understood)
         except CheckpointError as error:
-            set_aside(folder, name)
+            quarantine(folder, name)
             warn(f"{error} Set aside; going on from the one before it, if there is one.")
     return None
 
@@ -162,7 +162,7 @@ def remove_unfinished(folder: Path) -> None:
             shutil.rmtree(path)
 
 
-def set_aside(folder: Path, name: str) -> None:
+def quarantine(folder: Path, name: str) -> None:
     """Rename a damaged checkpoint, so that it is kept for inspection but never used."""
     shutil.rmtree(folder / f"bad-{name}", ignore_errors=True)
     (folder / f"{name}.json").unlink(missing_ok=True)

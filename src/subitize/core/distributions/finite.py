@@ -1,8 +1,8 @@
-"""Finite families, all made of coins: independent Bernoullis, from whose faces the value follows.
+"""Finite families, all made of coins: independent Bernoullis, from whose bits the value follows.
 
-    u ~ uniform,    b_j = 1[u_j > 1 - σ(ℓ_j(φ))],    z = of_coins(b),
+    u ~ uniform,    b_j = 1[u_j > 1 - σ(ℓ_j(φ))],    z = from_bits(b),
 
-where `of_coins` is multilinear, so that it also takes faces between zero and one: relaxed ones, or means.
+where `from_bits` is multilinear, so that it also takes bits between zero and one: relaxed ones, or means.
 That is how what is known of coins (antithetic pairs, control variates) serves them all.
 """
 
@@ -34,11 +34,11 @@ class AbstractFinite(AbstractDistribution):
         """The coins this is made of."""
 
     @abc.abstractmethod
-    def of_coins(self, faces: Array) -> Array:
-        """The value that follows from the coins' faces; multilinear in them."""
+    def from_bits(self, bits: Array) -> Array:
+        """The value that follows from the coins' bits; multilinear in them."""
 
     @abc.abstractmethod
-    def reached(self, faces: Array) -> Array:
+    def active_bits(self, bits: Array) -> Array:
         """One for each coin whose face matters, given the others; else zero."""
 
     def coin_noise(self, noise: Array) -> Array:
@@ -52,15 +52,15 @@ class AbstractFinite(AbstractDistribution):
 
     def from_noise(self, noise: Array) -> Array:
         """The value that follows from tossing the coins."""
-        return self.of_coins(toss(self.coins(), self.coin_noise(noise)))
+        return self.from_bits(threshold_uniforms(self.coins(), self.coin_noise(noise)))
 
     def relaxed(self, noise: Array, temperature: Array) -> Array:
         """The value that follows from relaxed coins of the same noise: it goes to `from_noise` as τ → 0."""
-        return self.of_coins(relaxed_coins(self.coins(), self.coin_noise(noise), temperature))
+        return self.from_bits(relaxed_coins(self.coins(), self.coin_noise(noise), temperature))
 
     def mean(self) -> Array:
-        """E[z]: the value that follows from the coins' probabilities, since `of_coins` is multilinear."""
-        return self.of_coins(jax.nn.sigmoid(self.coins().logits))
+        """E[z]: the value that follows from the coins' probabilities, since `from_bits` is multilinear."""
+        return self.from_bits(jax.nn.sigmoid(self.coins().logits))
 
     @property
     @abc.abstractmethod
@@ -94,13 +94,13 @@ class Bernoulli(AbstractFinite):
         """Itself."""
         return self
 
-    def of_coins(self, faces: Array) -> Array:
-        """The faces themselves."""
-        return faces
+    def from_bits(self, bits: Array) -> Array:
+        """The bits themselves."""
+        return bits
 
-    def reached(self, faces: Array) -> Array:
+    def active_bits(self, bits: Array) -> Array:
         """Every coin matters."""
-        return jnp.ones_like(faces)
+        return jnp.ones_like(bits)
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability, summed over the coins; linear in the value."""
@@ -137,14 +137,14 @@ class Categorical(AbstractFinite):
         after = jax.lax.cumlogsumexp(finite, reverse=True)
         return Bernoulli(finite[:-1] - after[1:])
 
-    def of_coins(self, faces: Array) -> Array:
+    def from_bits(self, bits: Array) -> Array:
         """z_j = b_j ∏_{i<j} (1 - b_i), and the last class if no coin shows a one."""
-        passed = survival(1 - faces)
-        return passed * jnp.append(faces, 1.0)
+        passed = leading_products(1 - bits)
+        return passed * jnp.append(bits, 1.0)
 
-    def reached(self, faces: Array) -> Array:
+    def active_bits(self, bits: Array) -> Array:
         """Coins up to the first one."""
-        return survival(1 - faces)[:-1]
+        return leading_products(1 - bits)[:-1]
 
     def coin_noise(self, noise: Array) -> Array:
         """The first C - 1."""
@@ -197,10 +197,10 @@ class Stopping(AbstractFinite):
 
     def log_probs(self) -> Float[Array, " support"]:
         """Log-probability of each count 0 … N."""
-        go_on = jax.nn.log_sigmoid(self.continue_logits)
+        log_continue = jax.nn.log_sigmoid(self.continue_logits)
         stop = jax.nn.log_sigmoid(-self.continue_logits)
-        nothing = jnp.zeros(1, go_on.dtype)
-        return jnp.concatenate([nothing, jnp.cumsum(go_on)]) + jnp.concatenate([stop, nothing])
+        nothing = jnp.zeros(1, log_continue.dtype)
+        return jnp.concatenate([nothing, jnp.cumsum(log_continue)]) + jnp.concatenate([stop, nothing])
 
     def probs(self) -> Float[Array, " support"]:
         """Probability of each count 0 … N."""
@@ -210,13 +210,13 @@ class Stopping(AbstractFinite):
         """Coin t: whether to go on to step t, given that step t - 1 was taken."""
         return Bernoulli(self.continue_logits)
 
-    def of_coins(self, faces: Array) -> Array:
+    def from_bits(self, bits: Array) -> Array:
         """v_t = ∏_{s≤t} b_s."""
-        return survival(faces)[1:]
+        return leading_products(bits)[1:]
 
-    def reached(self, faces: Array) -> Array:
+    def active_bits(self, bits: Array) -> Array:
         """Coins up to the first zero."""
-        return survival(faces)[:-1]
+        return leading_products(bits)[:-1]
 
     def log_prob(self, value: Array) -> Float[Array, ""]:
         """Log-probability of a unary code; linear in it, so a relaxed code has one too."""
@@ -230,7 +230,7 @@ class Stopping(AbstractFinite):
         return jnp.tri(steps + 1, steps, -1, dtype=self.continue_logits.dtype)
 
 
-def toss(coins: Bernoulli, noise: Array) -> Array:
+def threshold_uniforms(coins: Bernoulli, noise: Array) -> Array:
     """Faces of coins: one where u > 1 - p."""
     return (noise > jax.nn.sigmoid(-coins.logits)).astype(coins.logits.dtype)
 
@@ -244,6 +244,6 @@ def relaxed_coins(coins: Bernoulli, noise: Array, temperature: Array) -> Array:
     return jax.nn.sigmoid((coins.logits + jnp.log(noise) - jnp.log1p(-noise)) / temperature)
 
 
-def survival(faces: Float[Array, " coins"]) -> Float[Array, " coins+1"]:
-    """Products of the first none, one, two … of the faces."""
-    return jnp.cumprod(jnp.concatenate([jnp.ones(1, faces.dtype), faces]))
+def leading_products(bits: Float[Array, " coins"]) -> Float[Array, " coins+1"]:
+    """Products of the first none, one, two … of the bits."""
+    return jnp.cumprod(jnp.concatenate([jnp.ones(1, bits.dtype), bits]))

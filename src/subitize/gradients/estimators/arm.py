@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
-from subitize.gradients.coins import mirrored, pulled_back
+from subitize.gradients.coins import antithetic_bits, vjp_to_params
 from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 
 
@@ -29,10 +29,10 @@ class ARM(AbstractEstimator[AbstractFinite]):
 
     def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The mirror image of the base draw."""
-        return dist.of_coins(mirrored(dist, noise[0]))[None]
+        return dist.from_bits(antithetic_bits(dist, noise[0]))[None]
 
     def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """Two lanes: the draw and its mirror image."""
         here, there = site.costs
         g = (here - there) * (site.dist.coin_noise(site.noise[0]) - 0.5)
-        return Estimate(pulled_back(site.dist, g), jnp.full(2, 0.5, site.costs.dtype))
+        return Estimate(vjp_to_params(site.dist, g), jnp.full(2, 0.5, site.costs.dtype))

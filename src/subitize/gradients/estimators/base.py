@@ -58,7 +58,7 @@ class Site(Generic[D]):
     noise: Array  # ε, first axis `samples`
     values: Array  # first axis lanes: the base draw (if the estimator uses it), then its alternatives
     costs: Float[Array, " lanes"]
-    slopes: Array | None  # ∂cost/∂value on each lane, for estimators with `needs_slopes`
+    value_grads: Array | None  # ∂cost/∂value on each lane, for estimators with `needs_value_grads`
     example: PyTree  # the program's inputs: context for baselines
     others: Float[Array, " others"]  # the other particles' costs
     objective: Callable[[Array], Array]  # costs of all particles -> scalar; `costs` above are its values
@@ -89,9 +89,9 @@ class AbstractEstimator(eqx.Module, Generic[D]):
     reference: ClassVar[str]
     takes: ClassVar[type[AbstractDistribution]] = AbstractDistribution  # sites it is made for
     uses_base: ClassVar[bool] = True  # does it want the cost at the base draw?
-    needs_slopes: ClassVar[bool] = False
+    needs_value_grads: ClassVar[bool] = False
     needs_particles: ClassVar[bool] = False
-    smooth: ClassVar[bool] = False  # are later sites smoothed on its alternatives, for the sake of slopes?
+    smooth: ClassVar[bool] = False  # are later sites smoothed on its lanes, for the sake of those gradients?
 
     @property
     def samples(self) -> int:

@@ -17,10 +17,10 @@ from jaxtyping import Array, PyTree
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.gradients.coins import (
     MAX_COINS,
-    faces,
+    bits,
     number_of_coins,
     probability,
-    pulled_back,
+    vjp_to_params,
 )
 from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only
 
@@ -40,13 +40,13 @@ class Local(AbstractEstimator[AbstractFinite]):
 
     def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """The base draw with each of its coins turned over in turn."""
-        b = faces(dist, noise[0])
+        b = bits(dist, noise[0])
         turned = jnp.eye(b.size, dtype=b.dtype).reshape(b.size, *b.shape)
-        return jax.vmap(dist.of_coins)(b + turned * (1 - 2 * b))
+        return jax.vmap(dist.from_bits)(b + turned * (1 - 2 * b))
 
     def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:
         """One lane per coin, and the base draw."""
-        p, b = probability(site.dist), faces(site.dist, site.noise[0])
+        p, b = probability(site.dist), bits(site.dist, site.noise[0])
         turned = site.costs[1:].reshape(b.shape)
         g = p * (1 - p) * (2 * b - 1) * (site.costs[0] - turned)
-        return Estimate(pulled_back(site.dist, g), base_only(site.costs))
+        return Estimate(vjp_to_params(site.dist, g), base_only(site.costs))

@@ -34,7 +34,7 @@ class MuProp(AbstractEstimator):
     word: ClassVar[str] = "muprop"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Gu et al. 2016"
-    needs_slopes: ClassVar[bool] = True
+    needs_value_grads: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
@@ -51,8 +51,8 @@ class MuProp(AbstractEstimator):
 
     def estimate(self, state: PyTree, site: Site) -> Estimate:
         """Two lanes: the draw, and the mean."""
-        assert site.slopes is not None
-        (z, μ), (f, f_at_μ), slope = site.values, site.costs, site.slopes[1]
+        assert site.value_grads is not None
+        (z, μ), (f, f_at_μ), slope = site.values, site.costs, site.value_grads[1]
         rest = f - f_at_μ - jnp.sum(slope * (z - μ))
         scored = weighted_score(site.dist, z, rest - self.baseline.predict(state, site))
         _, pull = jax.vjp(lambda dist: dist.mean(), site.dist)

@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.distributions.finite import relaxed_coins
 from subitize.gradients.baselines import Scale, check_decay
-from subitize.gradients.coins import face_slopes, faces, probability, pulled_back, squared
+from subitize.gradients.coins import bit_grads, bits, probability, squared, vjp_to_params
 from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only, check_option
 
 
@@ -77,7 +77,7 @@ class Rebar(AbstractEstimator[AbstractFinite]):
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Tucker et al. 2017"
-    needs_slopes: ClassVar[bool] = True
+    needs_value_grads: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
     def __check_init__(self):
@@ -109,24 +109,24 @@ class Rebar(AbstractEstimator[AbstractFinite]):
         soft, soft_slope = relaxed_costs(state, site, u)
         β, _ = state.rest.unit()
         g = controlled(site.dist, site.noise[0], site.costs[0], u, soft + β, soft_slope)
-        gradient = pulled_back(site.dist, g)
+        gradient = vjp_to_params(site.dist, g)
         loss = state.loss(gradient, site.costs[0] - soft[-1], self.decay)
         return Estimate(gradient, base_only(site.costs), loss)
 
 
 def relaxed_costs(control: Control, site: Site[AbstractFinite], u: Array) -> tuple[Array, Array]:
     """η f(y) at the relaxed values of some uniforms, and its slope in z."""
-    assert site.slopes is not None
+    assert site.value_grads is not None
     η, τ = control.coefficient, control.temperature
     y = relaxed_coins(site.dist.coins(), u, τ)
-    slope = jax.vmap(face_slopes, in_axes=(None, 0, 0))(site.dist, y, site.slopes[1:])
+    slope = jax.vmap(bit_grads, in_axes=(None, 0, 0))(site.dist, y, site.value_grads[1:])
     return η * site.costs[1:], η * slope * y * (1 - y) / τ
 
 
 def uniforms(dist: AbstractFinite, noise: Array) -> Array:
     """Noise of the coins, and of any further sample, squeezed to where the coins fall as they did."""
     u = jax.vmap(dist.coin_noise)(noise)
-    p, b = probability(dist), faces(dist, noise[0])
+    p, b = probability(dist), bits(dist, noise[0])
     agreeing = jnp.where(b > 0.5, (1 - p) + p * u[1:], (1 - p) * u[1:])
     tiny = jnp.finfo(u.dtype).eps  # rounding must not reach 0 or 1, whose logits are infinite
     return jnp.concatenate([u[:1], jnp.clip(agreeing, tiny, 1 - tiny)])
@@ -135,7 +135,7 @@ def uniforms(dist: AbstractFinite, noise: Array) -> Array:
 def soft_values(dist: AbstractFinite, noise: Array, temperature: Array) -> Array:
     """Values that follow from relaxed coins, one for each sample of the noise; see `uniforms`."""
     u = uniforms(jax.lax.stop_gradient(dist), noise)
-    return jax.vmap(dist.of_coins)(relaxed_coins(dist.coins(), u, temperature))
+    return jax.vmap(dist.from_bits)(relaxed_coins(dist.coins(), u, temperature))
 
 
 def controlled(dist: AbstractFinite, noise: Array, cost: Array, u: Array, c: Array, c_slope: Array) -> Array:
@@ -149,6 +149,6 @@ def controlled(dist: AbstractFinite, noise: Array, cost: Array, u: Array, c: Arr
         c: the control variate at these.
         c_slope: ∂c/∂z at these.
     """
-    p, b = probability(dist), faces(dist, noise)
+    p, b = probability(dist), bits(dist, noise)
     w = jnp.where(b > 0.5, (1 - p) / u[-1], p / (1 - u[-1]))
     return (cost - c[-1]) * (b - p) + c_slope[0] - c_slope[-1] * (1 - w)

@@ -24,7 +24,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.networks import MLP
 from subitize.gradients.baselines import check_decay, context
-from subitize.gradients.coins import number_of_coins, pulled_back
+from subitize.gradients.coins import number_of_coins, vjp_to_params
 from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site, base_only, check_option
 from subitize.gradients.estimators.rebar import Control, controlled, relaxed_costs, soft_values, uniforms
 
@@ -87,7 +87,7 @@ class BlackBoxRelax(AbstractEstimator[AbstractFinite]):
         (soft, soft_slope), (r, r_slope) = self.relaxed(state, site, u), self.learned(state, site, u[0])
         c, c_slope = (soft + r)[None], (soft_slope + r_slope)[None]
         g = controlled(site.dist, site.noise[0], site.costs[0], u, c, c_slope)
-        gradient = pulled_back(site.dist, g)
+        gradient = vjp_to_params(site.dist, g)
         loss = state.control.loss(gradient, site.costs[0] - soft, self.decay)
         return Estimate(gradient, base_only(site.costs), loss)
 
@@ -96,7 +96,7 @@ class Relax(BlackBoxRelax):
     """Score function with a relaxed and a learned control variate; arguments as for `BlackBoxRelax`."""
 
     word: ClassVar[str] = "relax"
-    needs_slopes: ClassVar[bool] = True
+    needs_value_grads: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 
     def alternatives(self, state: RelaxState, dist: AbstractFinite, noise: Array) -> Array:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite, Categorical
-from subitize.gradients.coins import faces, probability
+from subitize.gradients.coins import bits, probability
 from subitize.gradients.estimators.base import AbstractDirect, check_option
 from subitize.gradients.estimators.rebar import soft_values
 
@@ -36,7 +36,7 @@ class StraightThrough(AbstractDirect[AbstractFinite]):
         """The draw; its derivative is the mean's, coin by coin where there is more than one."""
         if isinstance(dist, Categorical):
             return hard(dist.from_noise(noise[0]), dist.probs())
-        return dist.of_coins(hard(hard_faces(dist, noise[0]), probability(dist)))
+        return dist.from_bits(hard(hard_faces(dist, noise[0]), probability(dist)))
 
 
 class StraightThroughGumbel(AbstractDirect[AbstractFinite]):
@@ -99,7 +99,7 @@ class ReinMax(AbstractDirect[AbstractFinite]):
         b, p = hard_faces(dist, noise[0]), probability(dist)
         middle = jnp.log(p + b) - jnp.log(2 - p - b)
         at_middle = jax.nn.sigmoid(without_slope(middle, dist.coins().logits))
-        return dist.of_coins(hard(b, 2 * at_middle - 0.5 * p))
+        return dist.from_bits(hard(b, 2 * at_middle - 0.5 * p))
 
 
 def without_slope(value: Array, logits: Array) -> Array:
@@ -139,4 +139,4 @@ def hard(value: Array, smooth: Array) -> Array:
 
 def hard_faces(dist: AbstractFinite, noise: Array) -> Array:
     """How the coins fell, cut off from φ."""
-    return faces(jax.lax.stop_gradient(dist), noise)
+    return bits(jax.lax.stop_gradient(dist), noise)
