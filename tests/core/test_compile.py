@@ -8,6 +8,7 @@ import pytest
 from subitize import scenes
 from subitize.core import compile as compiling
 from subitize.core.compile import Compiled, compiled, compiler_options
+from subitize.scenes import painting
 from subitize.scenes.base import DRAWN_AT_ONCE, scenes_of
 
 
@@ -56,8 +57,24 @@ def test_an_option_that_this_version_of_xla_lacks_is_left_out(monkeypatch):
 def test_one_program_draws_batches_of_all_sizes():
     world = scenes.load("dots", "train")
     whole = world.batch(3, np.arange(2 * DRAWN_AT_ONCE + 5))
-    programs = scenes_of._cache_size()
+    programs = scenes_of.program._cache_size()
     for numbers in map(np.array, ([5], [129, 4], range(DRAWN_AT_ONCE))):
         np.testing.assert_array_equal(world.batch(3, numbers).image, whole.image[numbers])
     assert len(world.batch(3, np.zeros(0, int)).image) == 0
-    assert scenes_of._cache_size() == programs
+    assert scenes_of.program._cache_size() == programs
+
+
+def test_scenes_that_are_drawn_ahead_are_those_of_the_stream():
+    world, numbers = scenes.load("dots", "train"), np.arange(20, 30)
+    drawn = world.ahead(3, numbers)
+    assert drawn is not world
+    seen = jnp.asarray(numbers[[4, 1]])
+    assert (drawn.indices(3, seen) == seen).all()
+    jax.tree.map(np.testing.assert_array_equal, drawn.examples(3, seen), world.examples(3, seen))
+
+
+def test_no_more_scenes_are_drawn_ahead_than_memory_holds(monkeypatch):
+    world = scenes.load("dots", "train")
+    monkeypatch.setattr(painting, "MOST_AHEAD", 10 * world.height * world.width * world.channels)
+    assert world.ahead(3, np.arange(10)) is not world
+    assert world.ahead(3, np.arange(11)) is world

@@ -83,7 +83,7 @@ def test_one_compilation_serves_every_seed(tmp_path):
 
     def texts(seed):
         programs = (
-            scenes_of.lower(SCENES, seed, np.arange(2)),
+            scenes_of.program.lower(SCENES, seed, np.arange(2)),
             initialized.program.lower(learner, batch, seed, 0, 1.0),
             run_chunk.program.lower(learner, data, 5, SCENES, seed, 0, state),
         )

@@ -142,6 +142,20 @@ class Examples(Protocol):
 
 
 @runtime_checkable
+class DrawnAhead(Protocol):
+    """Examples that are costly to compile, and so are drawn before the steps that see them."""
+
+    def ahead(self, seed: int, numbers: np.ndarray) -> Examples:
+        """The same examples, those at these places of the stream drawn already; itself if they are too many.
+
+        Args:
+            seed: of the order.
+            numbers: consecutive places.
+        """
+        ...
+
+
+@runtime_checkable
 class Learner(Protocol[State]):
     """Anything that can be trained. Both functions must be pure: they are compiled."""
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from subitize.core.compile import compiled
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.json import JSON
 
@@ -99,7 +100,7 @@ class AbstractScenes(eqx.Module):
         Outside of a compiled function they are drawn so many at a time that one program serves all batches.
         """
         if isinstance(indices, Tracer) or isinstance(seed, Tracer):
-            return scenes_of(self, seed, indices)
+            return scenes_of.function(self, seed, indices)
         numbers, size = np.asarray(indices), DRAWN_AT_ONCE
         padded = np.pad(numbers, (0, max(-len(numbers) % size, size * (not len(numbers)))))
         parts = [scenes_of(self, seed, part) for part in padded.reshape(-1, size)]
@@ -123,7 +124,7 @@ class AbstractScenes(eqx.Module):
         return Batch(scene.image, indices, scene.count if self.has_truth else None)
 
 
-@jax.jit
+@compiled(runs="often")
 def scenes_of(
     world: AbstractScenes,
     seed: int | np.integer | Int[Array, ""],

@@ -22,6 +22,7 @@ from jax import lax
 from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from subitize.core.interfaces import Batch, Examples
 from subitize.core.json import JSON
 from subitize.scenes.base import AbstractScenes, Scene
 from subitize.scenes.layout import CUT, Layout
@@ -30,6 +31,7 @@ TOGETHER = 8  # throws of all objects at once; two MNIST digits need a second on
 AFRESH = 32  # every so many throws all start again, since the first may have left no place for the last
 THROWS = 256  # then the throw with the least conflict stays, which the check for room makes rare
 SLACK = 1e-4  # what rounding may add to a sum of 1
+MOST_AHEAD = 100_000_000  # values of pixels that are drawn ahead: 400 MB
 INK = 0.1  # fainter pixels belong to no box
 
 
@@ -40,6 +42,23 @@ class Pieces(NamedTuple):
     corners: Int[Array, "objects 2"]
     colours: Float[Array, "objects channels"]
     labels: Int[Array, "objects"]
+
+
+class Ahead(eqx.Module):
+    """Examples that were drawn before: consecutive ones, by their numbers."""
+
+    drawn: Batch
+    first: Int[Array, ""]
+
+    def indices(
+        self, seed: int | Int[Array, ""], numbers: Int[Array, " batch"], *, replace: bool = True
+    ) -> Int[Array, " batch"]:
+        """The numbers themselves: scenes never repeat."""
+        return numbers
+
+    def examples(self, seed: int | Int[Array, ""], indices: Int[Array, " batch"]) -> Batch:
+        """Those of these numbers."""
+        return jax.tree.map(lambda each: each[indices - self.first], self.drawn)
 
 
 class AbstractPainted(AbstractScenes):
@@ -62,6 +81,13 @@ class AbstractPainted(AbstractScenes):
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
         return self.layout.channels
+
+    def ahead(self, seed: int, numbers: np.ndarray) -> Examples:
+        """The scenes of these numbers, drawn now by the program that draws all batches."""
+        values = len(numbers) * self.height * self.width * self.channels
+        if jax.default_backend() != "cpu" or values > MOST_AHEAD:  # others draw them as fast
+            return self
+        return Ahead(self.examples(seed, jnp.asarray(numbers)), jnp.asarray(numbers[0]))
 
     @property
     def counts(self) -> tuple[int, ...]:

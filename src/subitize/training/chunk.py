@@ -9,10 +9,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, PyTree
 
 from subitize.core.compile import compiled
-from subitize.core.interfaces import Batch, Examples, Learner, Metrics
+from subitize.core.interfaces import Batch, DrawnAhead, Examples, Learner, Metrics
 
 MAX_NONFINITE_STEPS = 10  # in a row, after which a run goes back to its last checkpoint
 
@@ -38,6 +39,12 @@ class Sampling(NamedTuple):
         """Which examples so many steps see, from one step on: [length, batch]."""
         numbers = step * self.batch + jnp.arange(length * self.batch)
         return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch)
+
+    def ahead(self, scenes: Examples, seed: int, step: int, length: int) -> Examples:
+        """The scenes of so many steps drawn already, where that saves compiling them into the steps."""
+        if not isinstance(scenes, DrawnAhead):
+            return scenes
+        return scenes.ahead(seed, np.arange(step * self.batch, (step + length) * self.batch))
 
     def examples(self, scenes: Examples, seed: Array | int, indices: Array) -> Batch:
         """The batch of one step, its labels only for a learner that may see them."""

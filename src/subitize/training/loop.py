@@ -159,9 +159,8 @@ class Training:
         """Run one chunk, record it, and act on what it shows."""
         plan, began = self.plan, time.perf_counter()
         length, attempt = min(plan.chunk, plan.steps - self.step), self.progress.attempt
-        self.state, means = run_chunk(
-            self.learner, self.data, length, self.scenes, plan.seed, attempt, self.state
-        )
+        scenes = self.data.ahead(self.scenes, plan.seed, self.step, length)
+        self.state, means = run_chunk(self.learner, self.data, length, scenes, plan.seed, attempt, self.state)
         if int(self.state.nonfinite) >= MAX_NONFINITE_STEPS:
             self._go_back(means)
             return
