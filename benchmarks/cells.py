@@ -56,7 +56,7 @@ def counted(model: str, seed: int, *, tiny: bool) -> dict[str, Any]:
         "wrong_without_review": sum(row["needs_review"] == "false" for row in wrong),
         "to_review": sum(row["needs_review"] == "true" for row in rows),
         "run_flags": sorted(code for code in codes if code.startswith("run_")),
-        "discord": last.get("discord"),
+        "discord": last.get("inconsistency"),
         "confusion": table.tolist(),
         "seconds": round(seconds),
     }

@@ -2,7 +2,7 @@
 
 The count prior and the size of the window decide what AIR learns, and the bound does not say which is right.
 Each recipe here is trained for a while, without sum scenes (which would mend some of the harm), and judged by
-`discord` (1 - additive + crowded, see subitize.counter.diagnostics), which sees no truth, and by the bound.
+`inconsistency` (`subitize.counter.diagnostics`), which sees no truth, and by the bound.
 
     python benchmarks/unsupervised_choice.py
 """
@@ -34,7 +34,15 @@ def main() -> None:
                 "train", *options(out=out, seed=SEED, sums=0, **recipe, **choice), cache=Path(name) / "cache"
             )
             last = json.loads((out / "records.jsonl").read_text().splitlines()[-1])
-            signs = ("count_accuracy", "discord", "additive", "crowded", "unseen", "elbo", "warning")
+            signs = (
+                "count_accuracy",
+                "inconsistency",
+                "additivity",
+                "duplicate_rate",
+                "miss_rate",
+                "elbo",
+                "warning",
+            )
             runs.append(choice | {sign: last[sign] for sign in signs})
             publish(args.out, "unsupervised_choice", summary(runs), runs)
 
@@ -42,15 +50,15 @@ def main() -> None:
 def summary(runs: list[dict]) -> dict:
     """How well each judge ranks the recipes, and how good its favourite is."""
     accuracy = [run["count_accuracy"] for run in runs]
-    discord = [2.0 if run["discord"] is None else run["discord"] for run in runs]
+    inconsistency = [2.0 if run["inconsistency"] is None else run["inconsistency"] for run in runs]
     bound = [run["elbo"] for run in runs]
     few = len(runs) < 3
     return {
         "recipes": len(runs),
         "best_accuracy": max(accuracy),
-        "accuracy_of_least_discord": accuracy[discord.index(min(discord))],
+        "accuracy_of_least_discord": accuracy[inconsistency.index(min(inconsistency))],
         "accuracy_of_best_bound": accuracy[bound.index(max(bound))],
-        "rank_correlation_with_discord": None if few else float(spearmanr(accuracy, discord)[0]),
+        "rank_correlation_with_discord": None if few else float(spearmanr(accuracy, inconsistency)[0]),
         "rank_correlation_with_bound": None if few else float(spearmanr(accuracy, bound)[0]),
     }
 

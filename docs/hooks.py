@@ -20,6 +20,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 EXPERIMENTS = ROOT / "experiments" / "results"
 README_BLOCK = re.compile(r"(<!-- numbers: python docs/hooks.py -->\n).*?(<!-- end -->)", re.DOTALL)
 
+ANSWERS = ("count", "val", "show")  # verbs whose start is measured
+
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace {{name}} by what the function of that name makes."""
@@ -43,6 +45,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         first_table,
         many_pictures,
         parts,
+        killed_while_learning,
+        start,
         install_sizes,
     )
     for make in (*CLAIM_TABLES, *others):
@@ -335,6 +339,32 @@ def parts(found: Result) -> str:
         f"Of {s['kills']} counts by clusters of one to four workers, one of which was killed at a random "
         f"moment, {s['identical']} ended with the same bytes as the count of one process ({found.where()})."
     )
+
+
+@of_result("count_survives_kills_while_learning", "count_survives_kills.py --learn")
+def killed_while_learning(found: Result) -> str:
+    """Whether counts that learn end the same when they are killed."""
+    s = found.summary
+    return (
+        f"Of {s['kills']} counts that learned from their folder and were killed at a random moment, "
+        f"{s['identical']} ended with the same bytes. {s['while_learning']} were killed while they learned "
+        f"({found.where()})."
+    )
+
+
+@of_result("start")
+def start(found: Result) -> str:
+    """How soon the first answers come, beside an earlier version."""
+    train, own = found.summary["train"], found.summary
+    rows = [
+        ("training, core seconds to the first look", train["process_seconds_to_first_look"]),
+        ("training, seconds to the first look", train["seconds_to_first_look"]),
+        ("training, seconds to 98 % of held-out scenes", train["seconds_to_98"]),
+        *((f"`{verb}`, {how}, seconds", own[verb][how]) for verb in ANSWERS for how in ("cold", "warm")),
+    ]
+    head = "| | now | version 9710018 | ratio |\n|---|--:|--:|--:|"
+    lines = [f"| {name} | {s['now_median']} | {s['then_median']} | {s['ratio_median']} |" for name, s in rows]
+    return "\n".join([head, *lines, "", f"Medians of {train['runs']} seeds ({found.where()})."])
 
 
 @of_result("install_size")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
-from subitize.evaluation.counting import calibration_error, counting, intervals, surprise
+from subitize.evaluation.counting import calibration_error, counting, intervals, negative_log_posterior
 
 
 def draws(pictures: int, counts: int, sharpness: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -100,4 +100,4 @@ def test_calibration_by_hand():
 
 
 def test_a_truth_beyond_the_model_surprises_but_finitely():
-    assert surprise(np.array([7]), np.array([[0.5, 0.5]])) == pytest.approx(-np.log(1e-12))
+    assert negative_log_posterior(np.array([7]), np.array([[0.5, 0.5]])) == pytest.approx(-np.log(1e-12))

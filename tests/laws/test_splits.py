@@ -182,7 +182,7 @@ def test_of_a_folder_what_is_measured_and_shown_is_held_out(tmp_path):
     found = evaluate(run, 60, elbo=False)
     assert 0 < found["n"] == 60 - len(shown)
     assert found["mean_count"] == 1
-    assert signs(run.model, run.model.known).full == 1
+    assert signs(run.model, run.model.known).saturation_rate == 1
 
 
 def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, tmp_path, monkeypatch):
@@ -192,7 +192,7 @@ def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, t
     def fit(learner, world, plan, folder, *, inspect, **_):
         reached = world.batch(plan.seed, jnp.arange(plan.steps * plan.batch)).image
         assert of_training(reached).all()
-        assert signs(Witness(reached), reached).full == 1
+        assert signs(Witness(reached), reached).saturation_rate == 1
         rows.extend(inspect(SimpleNamespace(model=m), plan.steps) for m in (Witness(), Witness(reached)))
         return UNTRAINED
 
@@ -204,7 +204,7 @@ def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, t
     monkeypatch.setattr(from_recipe, "open_run", lambda folder: run)
     train(RECIPE, tmp_path / "run")
     assert rows[0]["count_accuracy"] == 1
-    assert rows[1]["full"] == 0
+    assert rows[1]["saturation_rate"] == 0
 
 
 class Ledger(NamedTuple):

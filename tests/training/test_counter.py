@@ -61,7 +61,7 @@ def test_a_run_is_files_that_speak_for_themselves(run):
     assert Recipe.from_json((run.path / "recipe.json").read_text()) == completed(TINY, Digits("train"))[0]
     rows = run.records()
     assert [row["step"] for row in rows] == [2, 4]
-    assert {"elbo", "unseen", "additive", "crowded", "count_accuracy", "attempt"} <= set(rows[0])
+    assert {"elbo", "miss_rate", "additivity", "duplicate_rate", "count_accuracy", "attempt"} <= set(rows[0])
     assert "jax" in json.loads((run.path / "provenance.json").read_text())["versions"]
 
 

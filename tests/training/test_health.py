@@ -24,21 +24,23 @@ def biased(logit):
 
 def test_a_model_that_sees_nothing_has_failed():
     found = signs(biased(-30.0), PICTURES)
-    assert found.unseen == 1.0
+    assert found.miss_rate == 1.0
     assert "sees nothing" in found.failure(with_sums=False)
 
 
 def test_a_model_that_sees_nothing_in_blank_pictures_has_not():
     found = signs(biased(-30.0), PICTURES * 0)
-    assert found.unseen is None
+    assert found.miss_rate is None
     assert found.failure(with_sums=True) is None
 
 
 def test_a_model_that_uses_every_window_on_one_thing_has_failed():
     found = signs(biased(30.0), PICTURES)
-    assert found.full == 1.0
-    assert "every window" in Signs(0.0, found.full, 0.9, crowded=0.8).failure(with_sums=False)
-    spread = Signs(0.0, 1.0, 0.9, crowded=0.0)
+    assert found.saturation_rate == 1.0
+    assert "every window" in Signs(0.0, found.saturation_rate, 0.9, duplicate_rate=0.8).failure(
+        with_sums=False
+    )
+    spread = Signs(0.0, 1.0, 0.9, duplicate_rate=0.0)
     assert spread.failure(with_sums=True) is None  # perhaps there really are so many
 
 
@@ -64,7 +66,7 @@ def test_windows_that_share_a_place_no_oftener_than_those_of_other_pictures_are_
 
 def test_few_pictures_say_nothing():
     assert crowding(*looks(2.0, pictures=5)) is None
-    assert Signs(None, None, None, None).discord is None
+    assert Signs(None, None, None, None).inconsistency is None
 
 
 def test_warnings_name_what_seems_wrong():
@@ -72,7 +74,7 @@ def test_warnings_name_what_seems_wrong():
     assert "another object size" in Signs(0.0, 0.0, 0.5, 0.0).warning()
     assert "another seed" in Signs(0.0, 0.0, 0.1, 0.0).warning()
     assert Signs(0.01, 0.0, 0.97, 0.01).warning() is None
-    assert Signs(0.01, 0.0, 0.97, 0.02).discord == pytest.approx(0.05)
+    assert Signs(0.01, 0.0, 0.97, 0.02).inconsistency == pytest.approx(0.05)
 
 
 def columns(limit):
@@ -93,26 +95,28 @@ def test_sums_of_ones_are_as_many_unless_the_model_merges(m):
     pictures = jnp.asarray(np.concatenate([twos, ones]))
     # twos are not added: four are more than it can count
     sees, merges = (signs(MODEL, pictures, m, columns(limit)) for limit in (3, 1))
-    assert sees.additive == 1.0
-    assert merges.additive == 0.0
+    assert sees.additivity == 1.0
+    assert merges.additivity == 0.0
     assert sees.failure(with_sums=True) is None
     assert "merges objects" in merges.failure(with_sums=True)
     assert merges.failure(with_sums=False) is None  # perhaps nothing adds up
 
 
-GOOD = Diagnosis(unseen=0.01, full=0.2, additive=0.98, crowded=-0.1, oversize=1.05, unexplained=None)
+GOOD = Diagnosis(
+    miss_rate=0.01, saturation_rate=0.2, additivity=0.98, duplicate_rate=-0.1, oversize=1.05, unexplained=None
+)
 
 
 @pytest.mark.parametrize(
     ("found", "flags"),
     [
         ({}, []),
-        ({"unseen": 0.3}, ["run_misses_objects"]),
-        ({"crowded": 0.3}, ["run_counts_twice"]),
-        ({"additive": 0.5}, ["run_merges_objects"]),
+        ({"miss_rate": 0.3}, ["run_misses_objects"]),
+        ({"duplicate_rate": 0.3}, ["run_counts_twice"]),
+        ({"additivity": 0.5}, ["run_merges_objects"]),
         ({"oversize": 2.9}, ["run_windows_too_large"]),
         ({"unexplained": 0.5}, ["run_stuck_below_max"]),
-        ({"additive": 0.0, "oversize": 2.9}, ["run_merges_objects", "run_windows_too_large"]),
+        ({"additivity": 0.0, "oversize": 2.9}, ["run_merges_objects", "run_windows_too_large"]),
         (dict.fromkeys(Diagnosis._fields), []),
     ],
     ids=str,

@@ -2,17 +2,17 @@
 
 The bound does not reveal wrong counts, and nobody knows the right ones. These signs need no label:
 
-    unseen     share of pictures with something bright in them that are counted as empty
-    full       share of those counted as the most that the model can see
-    additive   share of sums of m pictures, each counted as one, that are counted as m: two, or as many as a
-               sum scene has (`subitize.models.sums`)
-    crowded    share of pictures with several objects in which two windows lie on one place,
-               less the share of window pairs from different pictures that do so by chance
+    miss_rate         share of pictures with something bright in them that are counted as empty
+    saturation_rate   share of those counted as the most that the model can see
+    additivity        share of sums of m pictures, each counted as one, that are counted as m: two, or as
+                      many as a sum scene has (`subitize.models.sums`)
+    duplicate_rate    share of pictures with several objects in which two windows lie on one place, less the
+                      share of window pairs from different pictures that do so by chance
 
-A run that sees nothing has `unseen` near one; one that uses every window has `full` and `crowded` high; one
-that splits one object into two has `crowded` high; one that merges two has `additive` low, and one that has
-sums and counts none of them is lost. Where objects
-add up and are placed independently, 1 - additive + crowded ranks runs: the less, the better.
+A run that sees nothing has a `miss_rate` near one. One that uses every window has high `saturation_rate` and
+`duplicate_rate`. One that splits an object into two has a high `duplicate_rate`. One that merges two has low
+`additivity`, and one that learned from sums and counts none of them is lost. Where objects add up and are
+placed independently, 1 - additivity + duplicate_rate ranks runs: the less, the better.
 
 Two more are read off a trained model only:
 
@@ -44,7 +44,11 @@ ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their sid
 AT_ONCE = 100  # pictures looked at in one go: more would only take memory
 LEARNED = 0.2  # of sums, the share below which a run knows nothing of them
 FEW = 20  # pairs or pictures, below which a share says nothing
-MISSED, TWICE, MERGED = 0.1, 0.1, 0.8  # of `unseen`, `crowded` and `additive`, from where a run is doubted
+MISSED, TWICE, MERGED = (
+    0.1,
+    0.1,
+    0.8,
+)  # of `miss_rate`, `duplicate_rate` and `additivity`, from where a run is doubted
 OVERSIZE = 1.5  # windows over their derived side, from where a run is doubted; their prior spreads by 0.08
 STUCK = 0.2  # of `unexplained`, from where a run is doubted
 EXPLAINED = 0.5  # share of a picture's variation that its objects must explain
@@ -53,38 +57,38 @@ EXPLAINED = 0.5  # share of a picture's variation that its objects must explain
 class Signs(NamedTuple):
     """Signs of health, each a share; None where too few pictures could show it."""
 
-    unseen: float | None
-    full: float | None
-    additive: float | None
-    crowded: float | None
+    miss_rate: float | None
+    saturation_rate: float | None
+    additivity: float | None
+    duplicate_rate: float | None
 
     @property
-    def discord(self) -> float | None:
-        """How far the counts disagree with one another: 1 - additive + crowded, at least 1 - additive."""
-        if self.additive is None:
+    def inconsistency(self) -> float | None:
+        """How far counts disagree: 1 - additivity + duplicate_rate, at least 1 - additivity."""
+        if self.additivity is None:
             return None
-        return 1 - self.additive + max(self.crowded or 0.0, 0.0)
+        return 1 - self.additivity + max(self.duplicate_rate or 0.0, 0.0)
 
     def failure(self, *, with_sums: bool) -> str | None:
         """Why the run is certainly lost, if it is; `with_sums`: it has learned from sum scenes."""
-        if (self.unseen or 0) > 0.9:
+        if (self.miss_rate or 0) > 0.9:
             return "The model sees nothing: it counts nearly every picture that is not blank as empty."
-        if (self.full or 0) > 0.9 and (self.crowded or 0) > 0.5:
+        if (self.saturation_rate or 0) > 0.9 and (self.duplicate_rate or 0) > 0.5:
             return "The model uses every window on nearly every picture, several on one object."
-        if with_sums and self.additive is not None and self.additive < LEARNED:
+        if with_sums and self.additivity is not None and self.additivity < LEARNED:
             return "The model merges objects: it counts hardly any sum of pictures of one right."
         return None
 
     def warning(self) -> str | None:
         """What seems wrong, if anything does."""
-        if (self.crowded or 0) > TWICE:
+        if (self.duplicate_rate or 0) > TWICE:
             return "Some objects are probably counted twice: windows share a place. Try a lower count prior."
-        if self.additive is not None and self.additive < LEARNED:
+        if self.additivity is not None and self.additivity < LEARNED:
             return (
                 "Several objects are counted as one. If that stays so, though some pictures hold several, "
                 "train again with another seed or a lower learning rate."
             )
-        if self.additive is not None and self.additive < MERGED:
+        if self.additivity is not None and self.additivity < MERGED:
             return "Objects that are close are probably counted as one. Try another object size."
         return None
 
@@ -92,10 +96,10 @@ class Signs(NamedTuple):
 class Diagnosis(NamedTuple):
     """What a trained model says of itself: the signs of health, and two that need its windows and patches."""
 
-    unseen: float | None
-    full: float | None
-    additive: float | None
-    crowded: float | None
+    miss_rate: float | None
+    saturation_rate: float | None
+    additivity: float | None
+    duplicate_rate: float | None
     oversize: float | None
     unexplained: float | None
 
@@ -103,9 +107,9 @@ class Diagnosis(NamedTuple):
     def flags(self) -> list[str]:
         """Codes of what speaks against all of its counts."""
         doubted = {
-            "run_misses_objects": (self.unseen or 0) > MISSED,
-            "run_counts_twice": (self.crowded or 0) > TWICE,
-            "run_merges_objects": self.additive is not None and self.additive < MERGED,
+            "run_misses_objects": (self.miss_rate or 0) > MISSED,
+            "run_counts_twice": (self.duplicate_rate or 0) > TWICE,
+            "run_merges_objects": self.additivity is not None and self.additivity < MERGED,
             "run_windows_too_large": (self.oversize or 0) > OVERSIZE,
             "run_stuck_below_max": (self.unexplained or 0) > STUCK,
         }
@@ -165,18 +169,18 @@ def signs_of(model: AIR, images: Array, seen: Summary, summands: int, infer: Inf
 
     Only pictures counted as one are added: of larger counts the sum may be more than the model has ever seen.
     """
-    pictures, most, additive = np.asarray(images), model.settings.max_objects, None
+    pictures, most, additivity = np.asarray(images), model.settings.max_objects, None
     bright = pictures.max((1, 2, 3)) > BRIGHT
     ones = pictures[seen.count == 1]
     if most >= summands and len(ones) >= max(summands, FEW):
         sums = np.sum([np.roll(ones, -i, 0) for i in range(summands)], 0)
         sums = sums[sums.max((1, 2, 3)) <= 1 + 1e-5]  # no brighter than a picture can be
-        additive = share(counts(model, sums, infer) == summands, np.ones(len(sums), bool))
+        additivity = share(counts(model, sums, infer) == summands, np.ones(len(sums), bool))
     return Signs(
-        unseen=share(seen.count == 0, bright),
-        full=share(seen.count == most, bright),
-        additive=additive,
-        crowded=crowding(seen.count, seen.boxes),
+        miss_rate=share(seen.count == 0, bright),
+        saturation_rate=share(seen.count == most, bright),
+        additivity=additivity,
+        duplicate_rate=crowding(seen.count, seen.boxes),
     )
 
 

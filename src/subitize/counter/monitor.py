@@ -35,10 +35,10 @@ def monitor(
             return {}
         found = signs(state.model, unreached, options.summands or PAIR)
         warning = found.warning() or doubt(size, train_scenes)
-        row = found._asdict() | {"discord": found.discord, "warning": warning}
+        row = found._asdict() | {"inconsistency": found.inconsistency, "warning": warning}
         if step >= max(DECIDED * loop.steps, 2 * options.sharpen_steps):
             failed = found.failure(with_sums=bool(options.sums))
-            row |= {"failed": failed, "criterion": found.discord}
+            row |= {"failed": failed, "criterion": found.inconsistency}
         if held_out.has_truth:
             row["count_accuracy"] = float((counts(state.model, shown.image) == truth).mean())
         return row

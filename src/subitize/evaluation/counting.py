@@ -5,7 +5,7 @@ From the true counts n_i and the posteriors q_i(0) … q_i(N) of pictures i = 1 
     accuracy      share of n̂_i = n_i, n̂_i = argmax q_i; over all pictures, and for each true count,
     interval      the shortest run of counts around n̂_i that holds at least 90 % of q_i,
     calibration   Σ_bins |pictures in bin| / P · |accuracy in bin - mean q_i(n̂_i) in bin|,
-    surprise      mean of -log q_i(n_i), in nats.
+    negative log posterior: mean of -log q_i(n_i), in nats.
 
 The interval is not randomised: where a posterior is sharper than 90 %, its interval is one count and covers
 as often as the count is right, so a coverage above 90 % with intervals of size 1 says "sharp", not "too
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 MASS = 0.9  # of the interval
 ROUNDING = 1e-6  # probabilities of single precision may sum to a little less than they should
 BINS = 15
-LEAST = 1e-12  # a probability below it counts as this much: a surprise of at most 27.6 nats
+LEAST = 1e-12  # a probability below it counts as this much: 27.6 nats
 
 
 def counting(truth: Int[np.ndarray, "pictures"], posterior: Float[np.ndarray, "pictures counts"]) -> dict:
@@ -47,7 +47,7 @@ def counting(truth: Int[np.ndarray, "pictures"], posterior: Float[np.ndarray, "p
         "coverage_90": float(inside.mean()),
         "interval_size": float((high - low + 1).mean()),
         "calibration_error": calibration_error(posterior.max(1), right),
-        "negative_log_posterior": surprise(truth, posterior),
+        "negative_log_posterior": negative_log_posterior(truth, posterior),
     }
 
 
@@ -104,7 +104,9 @@ def calibration_error(
     return float(sum(gaps) / len(order))
 
 
-def surprise(truth: Int[np.ndarray, "pictures"], posterior: Float[np.ndarray, "pictures counts"]) -> float:
+def negative_log_posterior(
+    truth: Int[np.ndarray, "pictures"], posterior: Float[np.ndarray, "pictures counts"]
+) -> float:
     """Mean of -log q(truth); a truth beyond N was given no probability at all."""
     within = truth < posterior.shape[1]
     given = posterior[np.arange(len(truth)), np.where(within, truth, 0)]
