@@ -22,7 +22,6 @@ else:
     Run = Any  # help loads no JAX
 
 LOOKED_AT = 500  # held-out scenes for the last line
-SECTION = tyro.conf.arg(name="")
 
 
 def options_for(usual: Recipe) -> type:
@@ -48,10 +47,10 @@ def options_for(usual: Recipe) -> type:
             debug: show the traceback of an error.
         """
 
-        settings: Annotated[kind, SECTION] = usual.model  # pyright: ignore[reportInvalidTypeForm]
-        data: Annotated[Data, SECTION] = usual.data
-        optimizer: Annotated[Optimizer, SECTION] = usual.optimizer
-        loop: Annotated[Loop, SECTION] = usual.loop
+        settings: Annotated[kind, tyro.conf.arg(name="model")] = usual.model  # pyright: ignore[reportInvalidTypeForm]
+        data: Data = usual.data
+        optimizer: Optimizer = usual.optimizer
+        loop: Loop = usual.loop
         model: str | None = None
         preset: str | None = None
         out: Path | None = None
