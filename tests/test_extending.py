@@ -302,7 +302,7 @@ def poisson(pasted, monkeypatch):
     from subitize.core.counts import COUNT_PRIORS
 
     kind = pasted("src/subitize/core/counts.py", "Poisson")
-    monkeypatch.setitem(COUNT_PRIORS, kind.word, kind)
+    monkeypatch.setitem(COUNT_PRIORS, kind.name, kind)
     return kind
 
 

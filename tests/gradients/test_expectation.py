@@ -95,7 +95,7 @@ def test_a_site_of_too_many_or_too_few_values_is_refused(word, dist, reason):
 def test_what_is_named_is_not_served_by_the_word_for_all():
     cost = lambda θ, x, draw: draw("a", Bernoulli(θ)) + draw("b", Bernoulli(θ))  # noqa: E731
     served, _ = expectation(cost, {"a": "rloo(k=3)", "*": "exact"}).sites(θ, X)
-    assert {name: estimator.word for name, estimator in served.items()} == {"a": "rloo", "b": "exact"}
+    assert {name: estimator.name for name, estimator in served.items()} == {"a": "rloo", "b": "exact"}
 
 
 @pytest.mark.parametrize("objective", ["mean(k=0)", "iwae(k=0)"])
@@ -548,3 +548,18 @@ def test_plain_numbers_are_parameters_too():
     cost = lambda θ, x, draw: draw("z", Normal(0, 2.0)) + θ * draw("b", Bernoulli(1))  # noqa: E731
     loss = expectation(cost, "exact")
     assert np.isfinite(jax.jit(loss)(θ, loss.init(θ, X, jr.key(0)), X[None], jr.key(0))[0])
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_knows_the_name_it_is_listed_by(name):
+    assert ESTIMATORS[name]().name == name
+
+
+@pytest.mark.parametrize("name", ["nvil", "ema", "delta"])
+def test_an_estimator_is_refused_by_its_own_name(name):
+    def cost(model, x, draw):
+        return (draw("z", Normal(model, jnp.ones(()))) - x) ** 2
+
+    loss = expectation(cost, name)
+    with pytest.raises(SiteError, match=f"'{name}' alone stands for finite sites"):
+        loss.init(jnp.zeros(()), jnp.zeros(()), jr.key(0))

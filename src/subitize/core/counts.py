@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 class AbstractCountPrior(eqx.Module):
     """A distribution over 0 … N."""
 
-    word: ClassVar[str]
+    name: ClassVar[str]
 
     @abc.abstractmethod
     def log_probs(self, most: int) -> Float[Array, " counts"]:
@@ -31,7 +31,7 @@ class Geometric(AbstractCountPrior):
     """
 
     rate: float = eqx.field(static=True, default=1e-3)
-    word: ClassVar[str] = "geometric"
+    name: ClassVar[str] = "geometric"
 
     def __check_init__(self):
         if not 0 < self.rate <= 1:
@@ -50,7 +50,7 @@ class Binomial(AbstractCountPrior):
     """
 
     p: float = eqx.field(static=True, default=0.5)
-    word: ClassVar[str] = "binomial"
+    name: ClassVar[str] = "binomial"
 
     def __check_init__(self):
         if not 0 < self.p < 1:
@@ -81,7 +81,7 @@ class Sticks(AbstractCountPrior):
 
     log_concentration: Float[Array, ""]
     learned: bool = eqx.field(static=True)
-    word: ClassVar[str] = "sticks"
+    name: ClassVar[str] = "sticks"
 
     def __init__(self, concentration: float | int = 1e-3, learned: bool = False):  # noqa: FBT001, FBT002
         if not concentration > 0:
@@ -100,11 +100,11 @@ class Sticks(AbstractCountPrior):
 class Uniform(AbstractCountPrior):
     """Every count alike."""
 
-    word: ClassVar[str] = "uniform"
+    name: ClassVar[str] = "uniform"
 
     def log_probs(self, most: int) -> Float[Array, " counts"]:
         """Equal shares."""
         return jnp.full(most + 1, -jnp.log(most + 1.0))
 
 
-COUNT_PRIORS = {prior.word: prior for prior in (Geometric, Binomial, Sticks, Uniform)}
+COUNT_PRIORS = {prior.name: prior for prior in (Geometric, Binomial, Sticks, Uniform)}

@@ -84,7 +84,7 @@ class EstimatorProfile(NamedTuple):
 class Frozen(AbstractDirect):
     """A draw that is not differentiated: what the sites that are not judged get."""
 
-    word: ClassVar[str] = "frozen"
+    name: ClassVar[str] = "frozen"
     unbiased: ClassVar[bool] = False
     reference: ClassVar[str] = ""
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 class AbstractObjective(eqx.Module):
     """A symmetric function of the costs of `particles` independent runs."""
 
-    word: ClassVar[str]
+    name: ClassVar[str]
     k: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
@@ -34,7 +34,7 @@ class Mean(AbstractObjective):
         k: how many runs of the program to average.
     """
 
-    word: ClassVar[str] = "mean"
+    name: ClassVar[str] = "mean"
 
     def __call__(self, costs: Float[Array, " particles"]) -> Float[Array, ""]:
         """Average."""
@@ -50,7 +50,7 @@ class ImportanceWeighted(AbstractObjective):
         k: how many importance samples.
     """
 
-    word: ClassVar[str] = "iwae"
+    name: ClassVar[str] = "iwae"
     k: int = eqx.field(static=True, default=5)
 
     def __call__(self, costs: Float[Array, " particles"]) -> Float[Array, ""]:

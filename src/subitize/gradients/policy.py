@@ -52,8 +52,8 @@ def assign(
     if word is not None and continuous and not isinstance(word, Pathwise):
         some = next(iter([*sites, *looped]))
         raise SiteError(
-            f"'{word.word}' alone stands for finite sites, and this program has none: its sites are pathwise "
-            f"unless they are named, as in {{'{some}': '{word.word}'}}."
+            f"'{word.name}' alone stands for finite sites, and this program has none: its sites are pathwise "
+            f"unless they are named, as in {{'{some}': '{word.name}'}}."
         )
     for name in looped:
         if name in named and not isinstance(estimator_of(named[name], vocabulary), Pathwise):
@@ -93,7 +93,7 @@ def choose(
     why_not = misfit(estimator, dist, particles)
     if why_not is not None:
         raise SiteError(
-            f"Estimator '{estimator.word}' cannot serve site '{name}': {why_not}. "
+            f"Estimator '{estimator.name}' cannot serve site '{name}': {why_not}. "
             f"{would_work(name, dist, vocabulary, particles)}"
         )
     return estimator

@@ -22,7 +22,7 @@ from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 class ARM(AbstractEstimator[AbstractFinite]):
     """Antithetic coins, weighed by their uniform noise."""
 
-    word: ClassVar[str] = "arm"
+    name: ClassVar[str] = "arm"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Yin and Zhou 2019"

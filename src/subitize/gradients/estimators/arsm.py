@@ -25,7 +25,7 @@ from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 class ARSM(AbstractEstimator[Categorical]):
     """Classes drawn with every pair of noises swapped."""
 
-    word: ClassVar[str] = "arsm"
+    name: ClassVar[str] = "arsm"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = Categorical
     reference: ClassVar[str] = "Yin et al. 2019"

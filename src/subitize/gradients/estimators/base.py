@@ -84,7 +84,7 @@ class AbstractEstimator(eqx.Module, Generic[D]):
     `samples` is the number of independent noises the estimator wants; the first makes the base draw.
     """
 
-    word: ClassVar[str]
+    name: ClassVar[str]
     unbiased: ClassVar[bool]
     reference: ClassVar[str]
     takes: ClassVar[type[AbstractDistribution]] = AbstractDistribution  # sites it is made for
@@ -124,7 +124,7 @@ class AbstractEstimator(eqx.Module, Generic[D]):
 
     def later(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:
         """Value of a later finite site on this site's alternative lanes, for `smooth` estimators."""
-        raise NotImplementedError(f"{self.word} leaves later sites alone")
+        raise NotImplementedError(f"{self.name} leaves later sites alone")
 
     @abc.abstractmethod
     def estimate(self, state: PyTree, site: Site[D]) -> Estimate:
@@ -143,4 +143,4 @@ class AbstractDirect(AbstractEstimator[D]):
 
     def estimate(self, state: PyTree, site: Site[D]) -> Estimate:
         """Never called: a direct site has no lanes."""
-        raise AssertionError(f"a site under '{self.word}' is differentiated by the program itself")
+        raise AssertionError(f"a site under '{self.name}' is differentiated by the program itself")

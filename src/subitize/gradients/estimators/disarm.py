@@ -26,7 +26,7 @@ from subitize.gradients.estimators.base import Estimate, Site
 class DisARM(ARM):
     """Antithetic coins, weighed by their bits."""
 
-    word: ClassVar[str] = "disarm"
+    name: ClassVar[str] = "disarm"
     reference: ClassVar[str] = "Dong et al. 2020"
 
     def estimate(self, state: PyTree, site: Site[AbstractFinite]) -> Estimate:

@@ -34,7 +34,7 @@ class AbstractListing(AbstractEstimator[AbstractFinite]):
 class Exact(AbstractListing):
     """Enumerate the site's support."""
 
-    word: ClassVar[str] = "exact"
+    name: ClassVar[str] = "exact"
     reference: ClassVar[str] = "the definition of an expectation"
 
     def alternatives(self, state: PyTree, dist: AbstractFinite, noise: Array) -> Array:

@@ -28,12 +28,12 @@ class LeaveOneOut(AbstractEstimator):
     """
 
     k: int = eqx.field(static=True, default=4)
-    word: ClassVar[str] = "rloo"
+    name: ClassVar[str] = "rloo"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Kool et al. 2019"
 
     def __check_init__(self):
-        check_option(self.word, "k", self.k, 2, whole=True)
+        check_option(self.name, "k", self.k, 2, whole=True)
 
     @property
     def samples(self) -> int:

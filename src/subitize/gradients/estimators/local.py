@@ -28,7 +28,7 @@ from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 class Local(AbstractEstimator[AbstractFinite]):
     """Sum each coin out, given the others."""
 
-    word: ClassVar[str] = "local"
+    name: ClassVar[str] = "local"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Titsias and Lázaro-Gredilla 2015"

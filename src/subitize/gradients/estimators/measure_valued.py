@@ -26,7 +26,7 @@ from subitize.gradients.estimators.base import AbstractEstimator, Estimate, Site
 class MeasureValued(AbstractEstimator[Normal]):
     """Weak derivatives of a Normal, each coordinate in turn."""
 
-    word: ClassVar[str] = "mvd"
+    name: ClassVar[str] = "mvd"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = Normal
     reference: ClassVar[str] = "Mohamed et al. 2020"

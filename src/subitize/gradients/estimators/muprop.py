@@ -31,11 +31,15 @@ class MuProp(AbstractEstimator):
     """
 
     baseline: AbstractBaseline = eqx.field(default_factory=Learned)
-    word: ClassVar[str] = "muprop"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Gu et al. 2016"
     needs_value_grads: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That by which `ESTIMATORS` has it with such a baseline."""
+        return "delta" if isinstance(self.baseline, Zero) else "muprop"
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """The baseline's state."""

@@ -30,12 +30,12 @@ class OptimalConstant(AbstractEstimator):
     """
 
     decay: float = eqx.field(static=True, default=0.9)
-    word: ClassVar[str] = "optimal"
+    name: ClassVar[str] = "optimal"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Ranganath et al. 2014"
 
     def __check_init__(self):
-        check_decay(self.word, self.decay)
+        check_decay(self.name, self.decay)
 
     def init(self, dist: AbstractDistribution, example: PyTree, key: PRNGKeyArray) -> PyTree:
         """Running E[f s²] and E[s²], one of each per parameter; both start at zero."""

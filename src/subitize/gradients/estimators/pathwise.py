@@ -19,7 +19,7 @@ from subitize.gradients.estimators.base import AbstractDirect
 class Pathwise(AbstractDirect):
     """Let the gradient flow through the draw; the default for continuous sites."""
 
-    word: ClassVar[str] = "pathwise"
+    name: ClassVar[str] = "pathwise"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Kingma and Welling 2014"
 

@@ -73,7 +73,7 @@ class Rebar(AbstractEstimator[AbstractFinite]):
     temperature: float = eqx.field(static=True, default=0.5)
     coupled: bool = eqx.field(static=True, default=True)
     decay: float = eqx.field(static=True, default=0.9)
-    word: ClassVar[str] = "rebar"
+    name: ClassVar[str] = "rebar"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Tucker et al. 2017"
@@ -81,8 +81,8 @@ class Rebar(AbstractEstimator[AbstractFinite]):
     smooth: ClassVar[bool] = True
 
     def __check_init__(self):
-        check_option(self.word, "temperature", self.temperature, 0)
-        check_decay(self.word, self.decay)
+        check_option(self.name, "temperature", self.temperature, 0)
+        check_decay(self.name, self.decay)
         if not isinstance(self.coupled, bool):
             raise ValueError(f"rebar's coupled is True or False; got {self.coupled!r}.")
 

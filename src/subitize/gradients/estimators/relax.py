@@ -48,15 +48,15 @@ class BlackBoxRelax(AbstractEstimator[AbstractFinite]):
     hidden: int = eqx.field(static=True, default=100)
     temperature: float = eqx.field(static=True, default=0.5)
     decay: float = eqx.field(static=True, default=0.9)
-    word: ClassVar[str] = "black_box"
+    name: ClassVar[str] = "black_box"
     unbiased: ClassVar[bool] = True
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Grathwohl et al. 2018"
 
     def __check_init__(self):
-        check_option(self.word, "hidden", self.hidden, 1, whole=True)
-        check_option(self.word, "temperature", self.temperature, 0)
-        check_decay(self.word, self.decay)
+        check_option(self.name, "hidden", self.hidden, 1, whole=True)
+        check_option(self.name, "temperature", self.temperature, 0)
+        check_decay(self.name, self.decay)
 
     def init(self, dist: AbstractFinite, example: PyTree, key: PRNGKeyArray) -> RelaxState:
         """A network that says nothing yet."""
@@ -95,7 +95,7 @@ class BlackBoxRelax(AbstractEstimator[AbstractFinite]):
 class Relax(BlackBoxRelax):
     """Score function with a relaxed and a learned control variate; arguments as for `BlackBoxRelax`."""
 
-    word: ClassVar[str] = "relax"
+    name: ClassVar[str] = "relax"
     needs_value_grads: ClassVar[bool] = True
     smooth: ClassVar[bool] = True
 

@@ -30,13 +30,13 @@ class GumbelSoftmax(AbstractDirect[AbstractFinite]):
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
-    word: ClassVar[str] = "gumbel"
+    name: ClassVar[str] = "gumbel"
     unbiased: ClassVar[bool] = False
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Jang et al. 2017, Maddison et al. 2017"
 
     def __check_init__(self):
-        check_option(self.word, "temperature", self.temperature, 0)
+        check_option(self.name, "temperature", self.temperature, 0)
 
     def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The relaxed value."""

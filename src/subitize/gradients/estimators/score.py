@@ -8,7 +8,6 @@ Williams (1992), "Simple statistical gradient-following algorithms for connectio
 learning"; the log-derivative trick, or likelihood ratio (Glynn 1990).
 """
 
-from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -33,7 +32,11 @@ class Score(AbstractEstimator):
     baseline: AbstractBaseline = eqx.field(default_factory=Zero)
     normalise: bool = eqx.field(static=True, default=False)
     decay: float = eqx.field(static=True, default=0.9)
-    word: ClassVar[str] = "score"
+
+    @property
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That by which `ESTIMATORS` has a score function with such a baseline."""
+        return {RunningMean: "ema", Learned: "nvil"}.get(type(self.baseline), "score")
 
     @property
     def reference(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -27,7 +27,7 @@ from subitize.gradients.estimators.rebar import soft_values
 class StraightThrough(AbstractDirect[AbstractFinite]):
     """The draw, with the derivative of its mean."""
 
-    word: ClassVar[str] = "st"
+    name: ClassVar[str] = "st"
     unbiased: ClassVar[bool] = False
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Bengio et al. 2013"
@@ -47,13 +47,13 @@ class StraightThroughGumbel(AbstractDirect[AbstractFinite]):
     """
 
     temperature: float = eqx.field(static=True, default=0.5)
-    word: ClassVar[str] = "st_gumbel"
+    name: ClassVar[str] = "st_gumbel"
     unbiased: ClassVar[bool] = False
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Jang et al. 2017"
 
     def __check_init__(self):
-        check_option(self.word, "temperature", self.temperature, 0)
+        check_option(self.name, "temperature", self.temperature, 0)
 
     def draw(self, dist: AbstractFinite, noise: Array) -> Array:
         """The draw; its derivative is that of the relaxed values' mean."""
@@ -69,11 +69,11 @@ class GumbelRao(StraightThroughGumbel):
     """
 
     k: int = eqx.field(static=True, default=10)
-    word: ClassVar[str] = "gumbel_rao"
+    name: ClassVar[str] = "gumbel_rao"
     reference: ClassVar[str] = "Paulus et al. 2021"
 
     def __check_init__(self):
-        check_option(self.word, "k", self.k, 1, whole=True)
+        check_option(self.name, "k", self.k, 1, whole=True)
 
     @property
     def samples(self) -> int:
@@ -84,7 +84,7 @@ class GumbelRao(StraightThroughGumbel):
 class ReinMax(AbstractDirect[AbstractFinite]):
     """The draw, with a derivative that is right for quadratic costs."""
 
-    word: ClassVar[str] = "reinmax"
+    name: ClassVar[str] = "reinmax"
     unbiased: ClassVar[bool] = False
     takes: ClassVar[type[AbstractDistribution]] = AbstractFinite
     reference: ClassVar[str] = "Liu et al. 2023"

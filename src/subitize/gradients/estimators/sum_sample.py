@@ -31,11 +31,11 @@ class SumAndSample(AbstractListing):
     """
 
     k: int = eqx.field(static=True, default=1)
-    word: ClassVar[str] = "sum_sample"
+    name: ClassVar[str] = "sum_sample"
     reference: ClassVar[str] = "Liu et al. 2019"
 
     def __check_init__(self):
-        check_option(self.word, "k", self.k, 1, whole=True)
+        check_option(self.name, "k", self.k, 1, whole=True)
 
     def beyond(self, dist: AbstractFinite) -> str | None:
         """A support that cannot be listed, or with nothing left to sample."""

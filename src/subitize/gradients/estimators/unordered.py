@@ -35,11 +35,11 @@ class UnorderedSet(AbstractListing):
     """
 
     k: int = eqx.field(static=True, default=2)
-    word: ClassVar[str] = "unordered"
+    name: ClassVar[str] = "unordered"
     reference: ClassVar[str] = "Kool et al. 2020"
 
     def __check_init__(self):
-        check_option(self.word, "k", self.k, 2, whole=True)
+        check_option(self.name, "k", self.k, 2, whole=True)
 
     @property
     def samples(self) -> int:

@@ -31,7 +31,7 @@ class VIMCO(AbstractEstimator):
     """
 
     mean: str = eqx.field(static=True, default="geometric")
-    word: ClassVar[str] = "vimco"
+    name: ClassVar[str] = "vimco"
     unbiased: ClassVar[bool] = True
     reference: ClassVar[str] = "Mnih and Rezende 2016"
     needs_particles: ClassVar[bool] = True
