@@ -138,7 +138,7 @@ class Expectation(eqx.Module):
         return self.objective.k * (len(next(iter(lanes.values())).row) if lanes else 1)
 
     def _outcome(self, model, estimator_state, direct, sites: Mapping[str, Lanes], example, noise) -> Outcome:
-        """Run one example and let every site's estimator objective_of it."""
+        """Run one example and let every site's estimator judge it."""
         runs = self._runs(model, estimator_state, direct, sites, example, noise)
         if not sites:
             nothing = jnp.zeros(())
