@@ -106,7 +106,8 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         run = Run(tmp_path / "known", trained, learner, Columns(), DIGEST)
         run.path.mkdir(exist_ok=True)
         (run.path / "records.jsonl").touch()
-        monkeypatch.setattr("subitize.training.run.open_run", lambda *_: run)
+        for home in ("subitize.training", "subitize.training.run"):
+            monkeypatch.setattr(f"{home}.open_run", lambda *_: run)
         return run
 
     return make

@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from subitize.scenes import SCENES, load
+from subitize.scenes.base import scenes_of
 from subitize.scenes.painting import INK, SLACK, conflict, one_scene_after_another, reject_overlaps
 from subitize.scenes.sprites import SHAPES
 
@@ -101,7 +102,7 @@ def test_scene_i_of_seed_s_is_the_same_in_whatever_batch(drawn, family):
 
 def test_one_program_draws_every_seed(drawn):
     scenes, _, _ = drawn("sprites")
-    first, other = (type(scenes).batch.lower(scenes, seed, np.arange(2)).as_text() for seed in (0, 2**31 - 1))
+    first, other = (scenes_of.program.lower(scenes, seed, np.arange(2)).as_text() for seed in (0, 2**31 - 1))
     assert first == other
 
 

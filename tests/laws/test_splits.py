@@ -261,7 +261,7 @@ def ledger(worlds, looked_at, monkeypatch):
         },
         memory: {
             "course_of_all": infer,
-            "patched_all": lambda model, pictures, *_: infer(model, pictures).continue_logit[:, 0],
+            "patched_all": lambda model, pictures, *_: infer(model, pictures).go_on[:, 0],
         },
         painting: {
             "nats": lambda model, digits, seed: found.tested.append(255 * digits) or 0.0,

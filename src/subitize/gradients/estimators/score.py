@@ -8,7 +8,6 @@ Williams (1992), "Simple statistical gradient-following algorithms for connectio
 learning"; the log-derivative trick, or likelihood ratio (Glynn 1990).
 """
 
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
