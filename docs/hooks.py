@@ -364,7 +364,18 @@ def start(found: Result) -> str:
     ]
     head = "| | now | version 9710018 | ratio |\n|---|--:|--:|--:|"
     lines = [f"| {name} | {s['now_median']} | {s['then_median']} | {s['ratio_median']} |" for name, s in rows]
-    return "\n".join([head, *lines, "", f"Medians of {train['runs']} seeds ({found.where()})."])
+    trained = [run["now"] for run in found.runs if run["verb"] == "train"]
+    reached = sum(run["seconds_to_98"] is not None for run in trained)
+    told = (
+        f"Medians of {len(trained)} seeds ({found.where()}). By `fast`, {reached} of them reached 98 % by its end; "
+        f"the others ended at {', '.join(f'{100 * low:.1f} %' for low in lows(trained))}."
+    )
+    return "\n".join([head, *lines, "", told])
+
+
+def lows(trained: Sequence[dict[str, Any]]) -> list[float]:
+    """The last accuracies of runs that never reached the level."""
+    return [run["accuracies"][-1] for run in trained if run["seconds_to_98"] is None]
 
 
 @of_result("install_size")
