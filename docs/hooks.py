@@ -367,7 +367,7 @@ def start(found: Result) -> str:
     trained = [run["now"] for run in found.runs if run["verb"] == "train"]
     reached = sum(run["seconds_to_98"] is not None for run in trained)
     told = (
-        f"Medians of {len(trained)} seeds ({found.where()}). By `fast`, {reached} of them reached 98 % by its end; "
+        f"Medians of {len(trained)} seeds ({found.where()}). By `fast`, {reached} of them reached 98 %; "
         f"the others ended at {', '.join(f'{100 * low:.1f} %' for low in lows(trained))}."
     )
     return "\n".join([head, *lines, "", told])
