@@ -1,8 +1,8 @@
 """Compile: how much work does the compiler put into a program?
 
 On a CPU, XLA spends most of a short training on optimizing. A program that runs often is compiled here at its
-first level of optimization, one that runs once at none, and neither by fusion emitters: a training step then
-compiles in a third of the time and runs about as fast. Other devices keep XLA's own settings.
+first level of optimization, one that runs once at none, and neither by fusion emitters. `benchmarks/start.py`
+measures what that is worth. Other devices keep XLA's own settings.
 """
 
 import functools

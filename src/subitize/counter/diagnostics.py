@@ -44,11 +44,8 @@ ONE_PLACE = 0.5  # windows whose centres are nearer than this share of their sid
 AT_ONCE = 100  # pictures looked at in one go: more would only take memory
 LEARNED = 0.2  # of sums, the share below which a run knows nothing of them
 FEW = 20  # pairs or pictures, below which a share says nothing
-MISSED, TWICE, MERGED = (
-    0.1,
-    0.1,
-    0.8,
-)  # of `miss_rate`, `duplicate_rate` and `additivity`, from where a run is doubted
+# From where a run is doubted, of `miss_rate`, `duplicate_rate` and `additivity`.
+MISSED, TWICE, MERGED = 0.1, 0.1, 0.8
 OVERSIZE = 1.5  # windows over their derived side, from where a run is doubted; their prior spreads by 0.08
 STUCK = 0.2  # of `unexplained`, from where a run is doubted
 EXPLAINED = 0.5  # share of a picture's variation that its objects must explain

@@ -2,8 +2,8 @@
 
 An attention network is the part of the recognition network that runs from step to step. It hands out
 
-    continue_logit    the logit of there being one more object,
-    where    a normal around the object's place and size, in standard units of the prior.
+    continue_logit  the logit of there being one more object,
+    where           a normal around the object's place and size, in standard units of the prior.
 
 What it carries from step to step tells the models apart: `RecurrentAttention` (ours) and
 `Eslami2016Attention` (Eslami et al. 2016) the state of an LSTM, `subitize.models.dair` an order of places.

@@ -36,7 +36,7 @@ class StraightThrough(AbstractDirect[AbstractFinite]):
         """The draw; its derivative is the mean's, coin by coin where there is more than one."""
         if isinstance(dist, Categorical):
             return hard(dist.from_noise(noise[0]), dist.probs())
-        return dist.from_bits(hard(hard_faces(dist, noise[0]), probability(dist)))
+        return dist.from_bits(hard(hard_bits(dist, noise[0]), probability(dist)))
 
 
 class StraightThroughGumbel(AbstractDirect[AbstractFinite]):
@@ -96,7 +96,7 @@ class ReinMax(AbstractDirect[AbstractFinite]):
             middle = jnp.log((dist.probs() + drawn) / 2)
             at_middle = jax.nn.softmax(without_slope(middle, dist.logits))
             return hard(drawn, 2 * at_middle - 0.5 * dist.probs())
-        b, p = hard_faces(dist, noise[0]), probability(dist)
+        b, p = hard_bits(dist, noise[0]), probability(dist)
         middle = jnp.log(p + b) - jnp.log(2 - p - b)
         at_middle = jax.nn.sigmoid(without_slope(middle, dist.coins().logits))
         return dist.from_bits(hard(b, 2 * at_middle - 0.5 * p))
@@ -137,6 +137,6 @@ def hard(value: Array, smooth: Array) -> Array:
     return jax.lax.stop_gradient(value - smooth) + smooth
 
 
-def hard_faces(dist: AbstractFinite, noise: Array) -> Array:
+def hard_bits(dist: AbstractFinite, noise: Array) -> Array:
     """How the coins fell, cut off from φ."""
     return bits(jax.lax.stop_gradient(dist), noise)
