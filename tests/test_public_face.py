@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import subitize as sb
-from subitize.core.errors import UsageError
+from subitize.core.errors import NoInputError, UsageError
+from subitize.verbs import UncountedWarning
 
 STUBS = sorted(Path(sb.__file__).parent.rglob("__init__.pyi"))
 
@@ -62,6 +63,18 @@ def test_counting_says_what_is_in_each_picture(squares):
         ("a.png", 9, 9),
         ("b.png", 4, 4),
     ]
+
+
+def test_a_file_without_a_count_is_told_of(squares):
+    (squares / "c.png").write_bytes(b"no picture")
+    with pytest.warns(UncountedWarning, match=r"c\.png: this is no PNG"):
+        counted = sb.count(squares, "watershed")
+    assert [each.failed for each in counted] == [False, False, True]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(NoInputError, match="There is no file or folder"):
+        sb.count(tmp_path / "nothing")
 
 
 def test_without_a_run_one_folder_is_needed(squares):

@@ -1,5 +1,6 @@
 """Verbs: what the command does with pictures, for Python; `train` and others stand in their rooms."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from PIL import Image
 from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Counter, Sampler
+from subitize.core.picture_files import check_input
 from subitize.core.words import from_spec
 from subitize.counter.pathway import pathway
 from subitize.counter.watershed import watershed_run
@@ -20,6 +22,10 @@ from subitize.training.recipe import Recipe
 from subitize.training.run import Run, new_folder, open_run
 
 WATERSHED = "watershed"  # stands for that method in place of a run
+
+
+class UncountedWarning(UserWarning):
+    """A file among the pictures has no count."""
 
 
 def load_scenes(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:
@@ -37,6 +43,7 @@ def count(
 ) -> list[Counted]:
     """How many objects each picture holds, and where: one `Counted` a picture, in the order of their names.
 
+    A file that cannot be read has no count: it is `failed`, and a warning says why.
     Nothing is written but what is learned; for tables and images use `subitize count`.
 
     Args:
@@ -51,25 +58,31 @@ def count(
         NoInputError: a path does not exist, or holds no picture.
         UsageError: without a run, when the pictures are not one folder; or an option is not known.
     """
-    paths = [pictures] if isinstance(pictures, str | Path) else list(pictures)
+    paths = [Path(path) for path in ([pictures] if isinstance(pictures, str | Path) else pictures)]
+    for path in paths:
+        check_input(path)
     run = run_for(paths, model, out)
-    return list(count_pictures(run.with_edge(edge) if edge else run, paths, pages=pages))
+    counted = list(count_pictures(run.with_edge(edge) if edge else run, paths, pages=pages))
+    for each in counted:
+        if each.failed:
+            warnings.warn(each.sentence, UncountedWarning, stacklevel=2)
+    return counted
 
 
-def run_for(paths: list[str | Path], model: Run | str | Path | None, out: Path | str | None) -> Run:
+def run_for(paths: list[Path], model: Run | str | Path | None, out: Path | str | None) -> Run:
     """What counts: a run, the watershed, or a model that learns from the folder now."""
     if isinstance(model, Run):
         return model
     if model is not None and str(model) != WATERSHED:
         return open_run(model)
-    if len(paths) != 1 or not Path(paths[0]).is_dir():
+    if len(paths) != 1 or not paths[0].is_dir():
         raise UsageError(
             f"Without a run, what counts is learned from one folder; got {', '.join(map(str, paths))}. Give "
             "the folder that holds the pictures, or a run as `model`."
         )
     if model is not None:
-        return watershed_run(Path(paths[0]))
-    folder = str(Path(paths[0]).absolute())
+        return watershed_run(paths[0])
+    folder = str(paths[0].absolute())
     return train(Recipe.of(pathway(folder).model, scenes=folder), out or new_folder(folder))
 
 
