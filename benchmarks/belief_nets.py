@@ -45,7 +45,7 @@ from subitize.figures.style import ACCENT, QUIET
 from subitize.gradients import ESTIMATORS, Chooser, caption, estimator_optimizer, expectation
 from subitize.gradients.learner import ESTIMATOR_LR_FACTOR, GenerativeLearner, view_of_images
 from subitize.models.sbn import SBN, negative_concrete_elbo, negative_mean_elbo
-from subitize.scenes import Bits
+from subitize.scenes import BinarizedImages
 from subitize.training.chunk import Sampling, first_state, run_chunk
 
 LOGGED = (-231.03, -156.87, -143.47, -137.65)  # REBAR's README: training bound after 1 … 4 epochs
@@ -87,9 +87,9 @@ def bits_of(args, name: str) -> dict[str, jax.Array]:
     return jax.tree.map(jnp.asarray, black_and_white(name, tiny=args.tiny))
 
 
-def world_of(args, name: str = "mnist") -> Bits:
-    """Training pictures as a world to learn from; in a rehearsal the bundled digits."""
-    return Bits("train", of="digits" if args.tiny else name)
+def dataset_of(args, name: str = "mnist") -> BinarizedImages:
+    """Training pictures as a dataset to learn from; in a rehearsal the bundled digits."""
+    return BinarizedImages("train", of="digits" if args.tiny else name)
 
 
 def seeds_of(args) -> range:
@@ -100,10 +100,12 @@ def seeds_of(args) -> range:
 class Descent:
     """One network under training by one policy, on digits in epochs."""
 
-    def __init__(self, policy: Any, world: Bits, layers: tuple[int, ...], seed: int, state: Any = None):
+    def __init__(
+        self, policy: Any, dataset: BinarizedImages, layers: tuple[int, ...], seed: int, state: Any = None
+    ):
         concrete = policy == "concrete"
         self.loss = expectation(negative_concrete_elbo, None) if concrete else objective_for(policy)
-        self.world, self.seed, self.digits = world, seed, world.vectors()
+        self.dataset, self.seed, self.digits = dataset, seed, dataset.vectors()
         means = self.digits.mean(0, dtype=jnp.float32)
         self.learner = GenerativeLearner(
             build=lambda key, batch: SBN(means, layers, key=key),
@@ -113,7 +115,7 @@ class Descent:
             draw_image=lambda model, key: model.sample_prior(key),
             transform=view_of_images(lambda images: images.reshape(len(images), -1)),
         )
-        self.state = first_state(self.learner, EPOCHS_OF_DIGITS, world, seed, 0)
+        self.state = first_state(self.learner, EPOCHS_OF_DIGITS, dataset, seed, 0)
         if state is not None:  # go on from another policy's: its state fits only its own
             before = state.learner
             same = {"step": before.step, "model": before.model, "optimizer": before.optimizer}
@@ -126,7 +128,7 @@ class Descent:
 
     def run(self, steps: int) -> float:
         """The mean loss of so many further steps."""
-        arguments = self.learner, EPOCHS_OF_DIGITS, steps, self.world, self.seed, 0, self.state
+        arguments = self.learner, EPOCHS_OF_DIGITS, steps, self.dataset, self.seed, 0, self.state
         self.state, metrics = run_chunk(*arguments)
         return float(metrics["loss"])
 
@@ -147,7 +149,7 @@ def objective_for(policy: Any) -> Any:
 
 def anchor(args, layers) -> None:
     """REBAR's training bound, epoch by epoch, for each seed."""
-    runs, data, epoch = [], world_of(args), 10 if args.tiny else EPOCHS["mnist"]
+    runs, data, epoch = [], dataset_of(args), 10 if args.tiny else EPOCHS["mnist"]
     for seed in seeds_of(args):
         descent = Descent("rebar", data, layers, seed)
         bounds = [-descent.run(epoch) for _ in LOGGED]
@@ -164,12 +166,12 @@ def variance(args, layers) -> None:
     """Variances along MuProp's trajectory, epoch by epoch."""
     runs = []
     for pictures, epoch in list(EPOCHS.items())[: 1 if args.tiny else None]:
-        world, steps = world_of(args, pictures), 10 if args.tiny else epoch
-        followers = Followers(world.vectors().mean(0, dtype=jnp.float32), layers)
+        dataset, steps = dataset_of(args, pictures), 10 if args.tiny else epoch
+        followers = Followers(dataset.vectors().mean(0, dtype=jnp.float32), layers)
         for seed in seeds_of(args):
-            state = first_state(followers, EPOCHS_OF_DIGITS, world, seed, 0)
+            state = first_state(followers, EPOCHS_OF_DIGITS, dataset, seed, 0)
             for number in (1, 2):
-                state, found = run_chunk(followers, EPOCHS_OF_DIGITS, steps, world, seed, 0, state)
+                state, found = run_chunk(followers, EPOCHS_OF_DIGITS, steps, dataset, seed, 0, state)
                 logs = {word: math.log(float(variance)) for word, variance in found.items()}
                 runs.append({"pictures": pictures, "seed": seed, "epoch": number} | logs)
             publish(args.out, "belief_net_variance", compared(runs), runs)
@@ -272,7 +274,7 @@ def spread(mean: jax.Array, square: jax.Array, steps: jax.Array) -> jax.Array:
 
 def race(args, layers) -> None:
     """Equal time for all; runs that the result holds already are not run again."""
-    data = world_of(args), bits_of(args, "mnist")
+    data = dataset_of(args), bits_of(args, "mnist")
     words = args.estimators.split(",") if args.estimators else [*RACED, "concrete", "auto"]
     seconds = 0.5 if args.tiny else 60 * args.minutes
     words = words[:1] if args.tiny and not args.estimators else words
@@ -286,16 +288,16 @@ def race(args, layers) -> None:
     measure_missing(args.out, "belief_net_race", wanted, measure, publish)
 
 
-def raced(world, data, layers, chunk: int, *, estimator: str, seed: int, seconds: float) -> dict[str, Any]:
+def raced(dataset, data, layers, chunk: int, *, estimator: str, seed: int, seconds: float) -> dict[str, Any]:
     """One run of so many seconds of its core; looking at the bound is free, and compiling, not choosing."""
     chooser = Chooser(negative_mean_elbo, candidates=RACED, draws=32)
-    descent = Descent("score" if estimator == "auto" else estimator, world, layers, seed)
+    descent = Descent("score" if estimator == "auto" else estimator, dataset, layers, seed)
     compiled, curve, spent, evaluations = None, [], 0.0, 0
     while spent < seconds:
         if estimator == "auto" and chooser.due(step := int(descent.state.step)):
             began, measured = time.process_time(), chooser.profiler.evaluations()
             if chooser.choose(step, descent.model, descent.examples(BATCH), jr.fold_in(jr.key(seed), step)):
-                descent = Descent(chooser.policy, world, layers, seed, descent.state)
+                descent = Descent(chooser.policy, dataset, layers, seed, descent.state)
             spent += time.process_time() - began
             evaluations += chooser.profiler.evaluations() - measured
         if compiled is not descent:

@@ -65,7 +65,7 @@ def counted(model: str, seed: int, *, tiny: bool) -> dict[str, Any]:
 def recipe_of(model: str, *, tiny: bool) -> dict[str, Any]:
     """Options of the training; none for a catalogue, which takes pictures of any size and any count."""
     if model == "catalogue":
-        return {"steps": 4, "chunk": 2} if tiny else {}
+        return {"steps": 4, "steps_per_call": 2} if tiny else {}
     usual = TINY | {"max_objects": 1} if tiny else {"max_objects": MOST}  # one is soon compiled
     return usual | {"canvas": 64}
 

@@ -30,15 +30,15 @@ DOCS = Path(__file__).parent.parent / "docs"
 TINY = {  # the tested mode: soon compiled, and of given size, so that one program serves every seed
     "restarts": 0,
     "steps": 24,
-    "chunk": 4,
-    "batch": 8,
-    "look_every": 8,
-    "look_at": 24,
+    "steps_per_call": 4,
+    "batch_size": 8,
+    "eval_every": 8,
+    "eval_size": 24,
     "scenes": "digits",
     "max_objects": 2,
     "object_size": 24.0,
 }
-FOLLOW = {"look_every": 100, "look_at": 2000}
+FOLLOW = {"eval_every": 100, "eval_size": 2000}
 LEVELS = (0.95, 0.98, 0.99)
 
 
@@ -58,9 +58,11 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
 
 def black_and_white(of: str = "mnist", *, tiny: bool) -> dict[str, Any]:
     """Pictures as bits [pictures, 784], for training and test; if tiny the bundled digits."""
-    from subitize.scenes.bits import Bits
+    from subitize.scenes.binarized_images import BinarizedImages
 
-    return {split: Bits(split, of="digits" if tiny else of).vectors() for split in ("train", "test")}
+    return {
+        split: BinarizedImages(split, of="digits" if tiny else of).vectors() for split in ("train", "test")
+    }
 
 
 def picture_path(out: Path, name: str) -> Path:
@@ -127,9 +129,9 @@ def words_without_out(words: list[str]) -> list[str]:
     return words
 
 
-def write_scenes(folder: Path, world: str, split: str, number: int, seed: int) -> dict[str, int]:
+def write_scenes(folder: Path, dataset: str, split: str, number: int, seed: int) -> dict[str, int]:
     """Write scenes as PNG files; returns how many objects each holds."""
-    drawn, truth = scenes.load(world, split), {}
+    drawn, truth = scenes.load(dataset, split), {}
     folder.mkdir(parents=True)
     for first in range(0, number, AT_ONCE):
         batch = drawn.batch(seed, jnp.arange(first, min(first + AT_ONCE, number)))

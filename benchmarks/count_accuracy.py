@@ -20,8 +20,8 @@ HELD_OUT_SEED = 777_000  # of the 10,000 scenes
 LEARNERS = {  # and what each changes in the default recipe; without sums is how a folder is learned from
     "air": {},
     "dair": {"model": "dair"},
-    "air_without_sums": {"sums": 0},
-    "dair_without_sums": {"model": "dair", "sums": 0},
+    "air_without_sums": {"sum_scenes": 0},
+    "dair_without_sums": {"model": "dair", "sum_scenes": 0},
 }
 
 

@@ -37,9 +37,9 @@ def counted(asked_for: str, seed: int, *, tiny: bool) -> dict[str, Any]:
     """What one run counts, and how long it learned."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        world = "digits" if tiny else "mnist"
-        write_scenes(folder / "train", world, "train", 60 if tiny else LEARNED, seed)
-        truth = write_scenes(folder / "new", world, "test", 30 if tiny else COUNTED, HELD_OUT_SEED + seed)
+        dataset = "digits" if tiny else "mnist"
+        write_scenes(folder / "train", dataset, "train", 60 if tiny else LEARNED, seed)
+        truth = write_scenes(folder / "new", dataset, "test", 30 if tiny else COUNTED, HELD_OUT_SEED + seed)
         recipe = {"scenes": folder / "train", "seed": seed} | (
             {} if asked_for == "nothing" else {"model": asked_for}
         )

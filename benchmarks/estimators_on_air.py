@@ -33,7 +33,7 @@ def main() -> None:
     ]
 
     def measure(estimator: str, seed: int) -> dict:
-        own = recipe | {"sums": 0, "objective": "mean(k=2)" if estimator == "vimco" else "mean"}
+        own = recipe | {"sum_scenes": 0, "objective": "mean(k=2)" if estimator == "vimco" else "mean"}
         with tempfile.TemporaryDirectory() as name:
             return trained(seed, Path(name), core=core, estimator=estimator, **own)[1]
 

@@ -23,6 +23,7 @@ from scipy.optimize import linear_sum_assignment
 
 from common import DOUBTFUL, arguments, measure_missing, options, subitize
 from subitize.core.image_io import read_picture
+from subitize.evaluation.conformal import LEAST, corrected_one, factor_of
 from subitize.models.catalogue.channel import grey_of
 from well_made_watershed import centres
 
@@ -42,7 +43,7 @@ def main() -> None:
     ]
     seeds = range(args.first, args.first + (1 if args.tiny else args.seeds))
     name = f"fields_{args.real}" if args.real else "fields"
-    given = {"steps": 4, "chunk": 2} if args.tiny else {"steps": args.steps} if args.steps else {}
+    given = {"steps": 4, "steps_per_call": 2} if args.tiny else {"steps": args.steps} if args.steps else {}
 
     def measure(folder: str, seed: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as temporary:
@@ -86,8 +87,10 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
     found = {
         who: [int(row[who]) - right[row["file"]] for row in rows] for who in ("count", "watershed", "log")
     }
-    inside = [int(row["count_lo90"]) <= right[row["file"]] <= int(row["count_hi90"]) for row in rows]
-    width = [int(row["count_hi90"]) - int(row["count_lo90"]) for row in rows]
+    known_as = np.array([right[row["file"]] for row in rows])
+    count, low, high = (
+        np.array([int(row[name]) for row in rows]) for name in ("count", "count_lo90", "count_hi90")
+    )
     reviewed = [row["needs_review"] == "true" for row in rows]
     far = [abs(error) > 0.2 * right[row["file"]] for error, row in zip(found["count"], rows, strict=True)]
     return {
@@ -98,8 +101,9 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
         "log": share(found["log"], total),
         **own_resolution(folder, truth, known),
         "f1": f1(places_of(objects), truth, known["diameter"]),
-        "covered": float(np.mean(inside)),
-        "width": sum(width) / total,
+        "covered": float(np.mean((low <= known_as) & (known_as <= high))),
+        "width": int((high - low).sum()) / total,
+        **after_verify(known_as, count, low, high),
         "run_failed": any("run_failed" in row["reason"] for row in rows),
         "to_review": sum(reviewed),
         "far_without_review": sum(f and not r for f, r in zip(far, reviewed, strict=True)),
@@ -112,6 +116,23 @@ def counted(folder: Path, truth: dict[str, Any], out: Path, **recipe: Any) -> di
 def share(errors: list[int], total: int) -> float:
     """Sum of absolute errors over the sum of truth."""
     return sum(map(abs, errors)) / max(1, total)
+
+
+def after_verify(
+    truth: np.ndarray, count: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> dict[str, float | None]:
+    """Coverage and width of each picture's interval when all others of the folder have been verified."""
+    if len(truth) <= LEAST:
+        return {"covered_after_verify": None, "width_after_verify": None}
+    held, wide = [], 0
+    for one in range(len(truth)):
+        others = np.arange(len(truth)) != one
+        factor = factor_of(truth[others], low[others], high[others])
+        assert factor is not None
+        least, most = corrected_one(int(count[one]), (int(low[one]), int(high[one])), factor)
+        held.append(least <= truth[one] <= most)
+        wide += most - least
+    return {"covered_after_verify": float(np.mean(held)), "width_after_verify": wide / int(truth.sum())}
 
 
 def own_resolution(folder: Path, truth: dict[str, Any], known: dict[str, Any]) -> dict[str, float | None]:
@@ -151,11 +172,14 @@ def f1(finds_of: dict[str, np.ndarray], truth: dict[str, Any], diameter: float) 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds for each folder, and how often intervals hold."""
-    columns = (*("error", "bias", "watershed", "log", "well_made", "f1", "well_made_f1", "covered", "width"),)
+    columns = (
+        *("error", "bias", "watershed", "log", "well_made", "f1", "well_made_f1", "covered", "width"),
+        *("covered_after_verify", "width_after_verify"),
+    )
     result = {}
     for folder in dict.fromkeys(run["folder"] for run in runs):
         own = [run for run in runs if run["folder"] == folder]
-        values = {c: [run[c] for run in own if run[c] is not None] for c in columns}
+        values = {c: [run[c] for run in own if run.get(c) is not None] for c in columns}
         result[folder] = {c: round(float(np.mean(v)), 4) for c, v in values.items() if v}
     return result
 

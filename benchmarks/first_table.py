@@ -34,7 +34,7 @@ def measured(folder: Path, few: int, many: int, side: int, *, tiny: bool) -> dic
     """What is published."""
     own, allowed = folder / "counts", (0, UNTRUSTED)
     if tiny:
-        subitize("train", *options(scenes=folder / str(few), steps=4, chunk=2, out=folder / "run"))
+        subitize("train", *options(scenes=folder / str(few), steps=4, steps_per_call=2, out=folder / "run"))
         first, run = 0.0, folder / "run"
     else:
         cold = folder / "cold"

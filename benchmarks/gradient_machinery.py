@@ -20,7 +20,7 @@ from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.networks import MLP
 from subitize.gradients import expectation, profile
 from subitize.models.sbn import negative_mean_elbo
-from subitize.scenes import Bits
+from subitize.scenes import BinarizedImages
 
 CODE, HIDDEN, IMAGES = 20, 400, 128
 FORMS = {"one relaxed run": "rebar", "two relaxed runs": "rebar(coupled=False)"}
@@ -66,14 +66,14 @@ def main() -> None:
     args = arguments(__doc__, rounds=400, draws=400)
     full = (args.rounds, args.draws, LAYERS, EPOCHS["mnist"])
     rounds, draws, layers, steps = (3, 4, (8, 8), 5) if args.tiny else full
-    world = Bits("train", of="digits" if args.tiny else "mnist")
-    forms = rebar_forms(world, layers, steps, draws)
-    publish(args.out, "gradient_machinery", forms, [overhead(world, rounds)])
+    dataset = BinarizedImages("train", of="digits" if args.tiny else "mnist")
+    forms = rebar_forms(dataset, layers, steps, draws)
+    publish(args.out, "gradient_machinery", forms, [overhead(dataset, rounds)])
 
 
-def overhead(world: Bits, rounds: int) -> dict:
+def overhead(dataset: BinarizedImages, rounds: int) -> dict:
     """Median ratio of the two times, measured in turns."""
-    model, batch = VAE(jr.key(0)), world.vectors()[:IMAGES].astype(jnp.float32)
+    model, batch = VAE(jr.key(0)), dataset.vectors()[:IMAGES].astype(jnp.float32)
     loss = expectation(program)
     ours = jax.jit(jax.value_and_grad(lambda model, key: loss(model, {"z": None}, batch, key)[0]))
     theirs = jax.jit(jax.value_and_grad(lambda model, key: by_hand(model, batch, key)))
@@ -94,9 +94,9 @@ def overhead(world: Bits, rounds: int) -> dict:
     }
 
 
-def rebar_forms(world: Bits, layers, steps: int, draws: int) -> dict:
+def rebar_forms(dataset: BinarizedImages, layers, steps: int, draws: int) -> dict:
     """Variance and time of the two forms, at both layers, after some steps of training by the first."""
-    descent = Descent("rebar", world, layers, 0)
+    descent = Descent("rebar", dataset, layers, 0)
     descent.run(steps)
     program = negative_mean_elbo, descent.model, descent.examples(BATCH)
     rows = profile(*program, jr.key(1), candidates=FORMS.values(), draws=draws)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from common import FOLLOW, TINY, arguments, measure_missing, options, write_scenes
+from subitize.core.specs import FORMER_OPTIONS
 
 EARLIER = "9710018"  # the version that this one is compared with
 ROOT = Path(__file__).parents[1]
@@ -67,7 +68,8 @@ class Starts:
         """Seconds of the process and of the clock to the first look, and of the clock to 98 %."""
         out = self.folder / f"{version}-{number}"
         recipe = TINY if self.small else {"scenes": "mnist"} | FOLLOW | MODES[version]
-        process, began = self.started(version, verb, *options(**recipe, seed=number, out=out))
+        words = options(**spelled(recipe, version), seed=number, out=out)
+        process, began = self.started(version, verb, *words)
         curve = [(look["count_accuracy"], *taken) for look, *taken in looks(process, began, out)]
         reached = [clock for accuracy, _, clock in curve if accuracy >= LEVEL]
         return {
@@ -104,7 +106,7 @@ class Starts:
             write_scenes(self.folder / "picture", "digits", "test", 1, 0)
         run = self.folder / f"run-{version}"
         if not run.exists():
-            words = options(**TINY | {"restarts": 0}, out=run)
+            words = options(**spelled(TINY | {"restarts": 0}, version), out=run)
             assert not self.started(version, "train", *words)[0].wait()
         return run
 
@@ -120,6 +122,12 @@ class Starts:
         command, silent = [sys.executable, "-m", "subitize", *words], subprocess.DEVNULL
         began = time.perf_counter()
         return subprocess.Popen(command, env=os.environ | places, stdout=silent, stderr=silent), began
+
+
+def spelled(recipe: dict[str, Any], version: str) -> dict[str, Any]:
+    """Options by the names that a version knows."""
+    former = {now: then for then, now in FORMER_OPTIONS.items()} if version == "then" else {}
+    return {former.get(name, name): value for name, value in recipe.items()}
 
 
 def looks(

@@ -27,18 +27,18 @@ SIDE = 2048  # of the large product
 def main() -> None:
     """Alternate chunks of training steps with large products."""
     args = arguments(__doc__, rounds=10)
-    rounds, length = (2, TINY["chunk"]) if args.tiny else (args.rounds, 50)
+    rounds, length = (2, TINY["steps_per_call"]) if args.tiny else (args.rounds, 50)
     recipe = Recipe.of(**TINY if args.tiny else {"scenes": "mnist"})
-    world = recipe.data.load("train")
-    recipe, _ = completed(recipe, world)
-    learner, seed = recipe.learner(world.spec), recipe.loop.seed
-    data = Sampling(recipe.data.batch, replace=True, labels=False)
-    state = first_state(learner, data, world, seed, 0)
+    dataset = recipe.data.load("train")
+    recipe, _ = completed(recipe, dataset)
+    learner, seed = recipe.learner(dataset.spec), recipe.loop.seed
+    data = Sampling(recipe.data.batch_size, replace=True, labels=False)
+    state = first_state(learner, data, dataset, seed, 0)
 
     def chunk(state):
-        return run_chunk(learner, data, length, world, seed, 0, state)
+        return run_chunk(learner, data, length, dataset, seed, 0, state)
 
-    plain = lambda state: run_chunk.function(learner, data, length, world, seed, 0, state)  # noqa: E731
+    plain = lambda state: run_chunk.function(learner, data, length, dataset, seed, 0, state)  # noqa: E731
     work = products(jax.make_jaxpr(plain)(state).jaxpr) / length
     product = jax.jit(lambda a: a @ a)
     large = jnp.asarray(np.random.default_rng(0).normal(size=(SIDE, SIDE)), jnp.float32)
@@ -54,7 +54,7 @@ def main() -> None:
         args.out,
         "step_speed",
         {
-            "batch": recipe.data.batch,
+            "batch_size": recipe.data.batch_size,
             "matmul_gflop_per_step": work / 1e9,
             "steps_per_second_median": statistics.median(steps for steps, _ in pairs),
             "large_matmul_gflop_per_second_median": statistics.median(c for _, c in pairs) / 1e9,

@@ -16,9 +16,9 @@ from common import TINY, arguments, killed, measure_missing, options, seconds_of
 LONG = {  # trains for longer than it takes to start
     "scenes": "digits",
     "steps": 400,
-    "chunk": 8,
+    "steps_per_call": 8,
     "save_every": 40,
-    "batch": 16,
+    "batch_size": 16,
     "restarts": 0,
 }
 FILES = ("weights.safetensors", "records.jsonl")
@@ -52,7 +52,7 @@ def killed_and_resumed(folder: Path, recipe: dict, longest: float, *, seed: int,
 
 def counted(runs: list[dict]) -> dict:
     """How many ended the same, and how many were killed while they trained."""
-    rows = LONG["steps"] // LONG["chunk"]
+    rows = LONG["steps"] // LONG["steps_per_call"]
     return {
         "kills": len(runs),
         "while_training": sum(0 < run["rows_when_killed"] < rows for run in runs),

@@ -23,7 +23,7 @@ SEED = 3000
 def main() -> None:
     """Train and judge each recipe, and write the result after each."""
     args = arguments(__doc__, steps=1000)
-    recipe = TINY if args.tiny else {"scenes": "mnist", "steps": args.steps, "look_at": 2000, "restarts": 0}
+    recipe = TINY if args.tiny else {"scenes": "mnist", "steps": args.steps, "eval_size": 2000, "restarts": 0}
     choices = [{"count_prior": f"geometric(rate={rate})"} for rate in RATES]
     choices += [{"object_size": size} for size in SIZES]
     runs = []
@@ -31,7 +31,9 @@ def main() -> None:
         for number, choice in enumerate(choices[:1] if args.tiny else choices):
             out = Path(name) / str(number)
             subitize(
-                "train", *options(out=out, seed=SEED, sums=0, **recipe, **choice), cache=Path(name) / "cache"
+                "train",
+                *options(out=out, seed=SEED, sum_scenes=0, **recipe, **choice),
+                cache=Path(name) / "cache",
             )
             last = json.loads((out / "records.jsonl").read_text().splitlines()[-1])
             signs = (

@@ -221,6 +221,8 @@ def real_fields(found: Result) -> str:
         "F1, catalogue": ("f1", "{:.3f}".format),
         "F1, watershed": ("well_made_f1", "{:.3f}".format),
         **OF_INTERVALS,
+        "holds once the others are verified, %": ("covered_after_verify", whole),
+        "its width then, %": ("width_after_verify", whole),
     }
     what = (
         "Real folders: error in counting as a share of the objects, and F1 of one-to-one matches within half "

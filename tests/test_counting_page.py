@@ -16,26 +16,26 @@ import pytest
 
 from subitize.cli import main
 from subitize.cli.count import Count
+from subitize.cli.parse import fields, parse
 from subitize.cli.train import parsed
 from subitize.cli.verify import Verify
-from subitize.cli.words import fields, parse
 from subitize.core.errors import UsageError
 from subitize.counter.catalogue import CatalogueOptions
 
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "counting.md").read_text()
-QUICK = {"steps": 2, "chunk": 2, "save_every": 2, "look_every": 2}
+QUICK = {"steps": 2, "steps_per_call": 2, "save_every": 2, "eval_every": 2}
 SHORT = [
     "--steps",
     "2",
-    "--chunk",
+    "--steps-per-call",
     "2",
-    "--batch",
+    "--batch-size",
     "2",
-    "--look-every",
+    "--eval-every",
     "2",
-    "--look-at",
+    "--eval-size",
     "4",
     "--restarts",
     "0",

@@ -32,7 +32,7 @@ BLOCKS = re.findall(r'```python title="([^"]+)"\n(.*?)```', PAGE, re.DOTALL)
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 FILES = [title for title, _ in BLOCKS if title.endswith(".py")]
 VAE = "vae(latents=3, hidden=16)"
-TINY = {"steps": 60, "chunk": 10, "save_every": 20, "batch": 16, "learning_rate": 0.003}
+TINY = {"steps": 60, "steps_per_call": 10, "save_every": 20, "batch_size": 16, "learning_rate": 0.003}
 WORDS = ("train", "--model", VAE, *(f"{name}={value}" for name, value in TINY.items()))
 KILLED = f"""
 import os, signal, sys
@@ -243,16 +243,16 @@ def test_a_boltzmann_machine_learns_by_fit_without_a_loss(
     rows = [json.loads(row) for row in Path("runs/rbm/records.jsonl").read_text().splitlines()]
     assert "loss" not in rows[0]
     assert rows[-1]["error"] < 0.7 * rows[0]["error"]
-    learner, state, world = found["learner"], found["state"], found["world"]
+    learner, state, dataset = found["learner"], found["state"], found["dataset"]
     assert isinstance(learner, HasParams)
     assert isinstance(learner, Sampler)
     assert isinstance(learner, Scorer)
     assert not isinstance(learner, Counter)
     samples = jax.jit(learner.sample, static_argnums=2)(learner.params(state), KEY, 30)
-    mean = np.asarray(world.pictures).mean(0) / 255
+    mean = np.asarray(dataset.pictures).mean(0) / 255
     assert np.corrcoef(samples.mean(0).ravel(), mean.ravel())[0, 1] > 0.7, "its samples are of digits"
     recipe = Recipe.of("rbm(hidden=5)")
-    assert isinstance(recipe.learner(world.spec), rbm.RBM)
+    assert isinstance(recipe.learner(dataset.spec), rbm.RBM)
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
@@ -280,7 +280,7 @@ def rings(added, monkeypatch):
     from subitize import scenes
 
     module = added("src/subitize/scenes/rings.py")
-    for table in (scenes.SCENES, scenes.WORLDS):
+    for table in (scenes.SCENES, scenes.DATASETS):
         monkeypatch.setitem(table, module.Rings.family, module.Rings)
     return module.Rings
 
@@ -288,8 +288,8 @@ def rings(added, monkeypatch):
 def test_the_world_keeps_the_laws(rings, laws, single_precision):
     law = laws("test_scenes")
     (case,) = entry("CASES", "rings")
-    world = law.load(case, "train")
-    kept = world, *jax.tree.map(np.asarray, law.take_apart(world, law.keys(law.SCENES_DRAWN)))
+    dataset = law.load(case, "train")
+    kept = dataset, *jax.tree.map(np.asarray, law.take_apart(dataset, law.keys(law.SCENES_DRAWN)))
     drawn = lambda case: kept  # noqa: E731
     law.test_scene_i_of_seed_s_is_the_same_in_whatever_batch(drawn, case)
     law.test_the_scene_is_what_its_shapes_promise(drawn, case)
@@ -324,10 +324,10 @@ def test_attention_network_world_prior_and_estimator_are_words_of_one_training(
         monkeypatch.setitem(ATTENTION_NETWORKS, word, network)
     pasted("src/subitize/counter/options.py", "ResidualOptions")
     listed("residual")
-    small = "residual(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)"
+    small = "residual(max_objects=1, object_size=9.0, what_dim=2, sum_scenes=0, summands=2)"
     chosen = {"count_prior": "poisson(rate=0.1)", "estimator": self_critical}
-    world = {"scenes": "rings", "counts": (0, 1), "canvas": 20, "size": 8.0, "batch": 3}
-    recipe = Recipe.of(small, **chosen, **world, steps=2, chunk=2)
+    dataset = {"scenes": "rings", "counts": (0, 1), "canvas": 20, "size": 8.0, "batch_size": 3}
+    recipe = Recipe.of(small, **chosen, **dataset, steps=2, steps_per_call=2)
     scenes = recipe.data.load("train")
     state = fit(recipe.learner(scenes.spec), scenes, recipe.plan(), tmp_path / "run")
     assert isinstance(scenes, rings)
@@ -367,7 +367,7 @@ class Mean:
 class MeanOptions:
     """The mean picture."""
 
-    defaults: ClassVar[dict] = {"steps": 4, "chunk": 2, "batch": 2}
+    defaults: ClassVar[dict] = {"steps": 4, "steps_per_call": 2, "batch_size": 2}
 
     def learner(self, data, optimizer, steps):
         return Mean()

@@ -147,7 +147,7 @@ def test_an_assertion_of_a_kind_is_one():
 
 
 def test_arrows_that_point_up_or_go_round_are_seen():
-    assert upward("subitize.models.air", {"subitize.core.words", "subitize.counter.learner"}) == [
+    assert upward("subitize.models.air", {"subitize.core.specs", "subitize.counter.learner"}) == [
         "subitize.counter.learner"
     ]
     assert upward("subitize.models.air", {"subitize.gradients.draw"}) == ["subitize.gradients.draw"]
@@ -158,6 +158,6 @@ def test_arrows_that_point_up_or_go_round_are_seen():
 
 def test_imports_are_seen_wherever_they_are():
     late = "def f():\n    import subitize.registry\nif TYPE_CHECKING:\n    from subitize import cli\n"
-    tree = ast.parse("from subitize.core import words\n" + late)
-    assert imported(tree) == {"subitize.core.words", "subitize.registry", "subitize.cli"}
-    assert imported(at_once(tree)) == {"subitize.core.words"}
+    tree = ast.parse("from subitize.core import specs\n" + late)
+    assert imported(tree) == {"subitize.core.specs", "subitize.registry", "subitize.cli"}
+    assert imported(at_once(tree)) == {"subitize.core.specs"}

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from subitize.core.errors import UsageError
+from subitize.core.specs import looked_up
 from subitize.core.typed import typed
-from subitize.core.words import looked_up
 
 if TYPE_CHECKING:
     from subitize.core.interfaces import Trainable

@@ -11,7 +11,7 @@ from subitize.core.counts import COUNT_PRIORS
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Counter, Sampler
 from subitize.core.picture_files import check_input
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.counter.pathway import pathway
 from subitize.counter.watershed import watershed_run
 from subitize.evaluation.pictures import Counted, count_pictures

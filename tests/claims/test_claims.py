@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from subitize import claims, scenes
-from subitize.claims import CLAIMS, generalisation, painting, worlds
+from subitize.claims import CLAIMS, datasets, generalisation, painting
 from subitize.claims.generalisation import unseen
 from subitize.claims.open_ended import within
 from subitize.cli import main
@@ -248,11 +248,11 @@ def test_what_was_trained_is_not_trained_again(folder):
 
 def test_rows_are_what_is_true_and_columns_what_is_counted(tmp_path):
     lab = Lab(tmp_path, (0,), tiny=True)
-    world = scenes.load(lab.scenes, "test")
-    size = AIRSettings(height=world.height, width=world.width, max_objects=3, object_size=17.0)
+    dataset = scenes.load(lab.scenes, "test")
+    size = AIRSettings(height=dataset.height, width=dataset.width, max_objects=3, object_size=17.0)
     untrained = AIR(size, key=jax.random.key(0))
     recipe = Recipe.of(scenes=lab.scenes, max_objects=3, object_size=17.0)
-    learner = recipe.learner(world.spec)
+    learner = recipe.learner(dataset.spec)
     always_three = eqx.tree_at(
         lambda model: model.attention.count.bias, untrained, np.full(3, 30.0, np.float32)
     )
@@ -285,8 +285,8 @@ def test_on_what_was_shown_dair_is_behind_by_what_air_is_righter(tmp_path, monke
 
 def test_scenes_of_a_count_are_held_out_and_have_a_seed_of_their_own():
     for n in (1, 2):
-        world = scenes.load("digits", "test", counts=(n,))
-        assert np.array_equal(scenes_of("digits", n, 3).image, world.batch(n, np.arange(3)).image)
+        dataset = scenes.load("digits", "test", counts=(n,))
+        assert np.array_equal(scenes_of("digits", n, 3).image, dataset.batch(n, np.arange(3)).image)
 
 
 class Nobody(NamedTuple):
@@ -347,7 +347,7 @@ def test_other_options_are_trained_anew(tmp_path, monkeypatch):
 
 def test_a_schedule_lets_the_rate_fall_along_half_a_cosine_and_no_gradient_be_longer_than_its_clip():
     """Of gradients that are all as long, a step of Adam is as long as the rate."""
-    schedule = Schedule(steps=10, rate=1e-2, last_rate=1e-3, clip=1.0)
+    schedule = Schedule(steps=10, rate=1e-2, last_rate=1e-3, grad_clip_norm=1.0)
     optimizer, found = schedule.optimizer(), []
     state = optimizer.init(jax.numpy.zeros(()))
     for gradient in (1.0, 1e6, 30.0, *[2.0] * 8):
@@ -362,7 +362,7 @@ def test_nats_are_a_mean_over_digits(monkeypatch):
     model = DRAW(settings, key=jax.random.key(0))
     monkeypatch.setattr(painting, "total_cost", lambda model, some, key: some.sum())
     digits = np.arange(7)[:, None, None] * np.ones((1, 4, 4)) / 16
-    assert painting.nats(model, digits, 0, batch=3) == 3
+    assert painting.nats(model, digits, 0, batch_size=3) == 3
 
 
 def test_of_a_character_as_much_is_explained_as_is_missing_from_what_is_lit(tmp_path, monkeypatch):
@@ -379,9 +379,9 @@ def test_of_a_character_as_much_is_explained_as_is_missing_from_what_is_lit(tmp_
         def trained(self, **options):
             return Half(self.out, Recipe.of(), Nobody(), size, "")
 
-    monkeypatch.setattr(worlds, "pictures", lambda run, number: (images, None))
-    monkeypatch.setattr(worlds, "seen", lambda *_: Image.new("L", (4, 4)))
-    found = worlds.parts(Trained(tmp_path, (0,)))
+    monkeypatch.setattr(datasets, "pictures", lambda run, number: (images, None))
+    monkeypatch.setattr(datasets, "seen", lambda *_: Image.new("L", (4, 4)))
+    found = datasets.parts(Trained(tmp_path, (0,)))
     assert found.values["explained"] == pytest.approx([75.0])
     assert found.details["parts"] == [[0, 1, 0, 1, 0]]
 

@@ -45,7 +45,7 @@ def test_an_untrained_network_stands_beside_the_trained(monkeypatch, tmp_path):
     for name in ("probe_accuracy", "linear_probe_accuracy", "classifier_accuracy"):
         monkeypatch.setattr(subitizing, name, lambda seen, *_, **__: float(np.sum(seen[0])))
     lab = Lab(tmp_path, (0,), tiny=True)
-    world = subitizing.scenes(lab, "test", 16, 0)
+    dataset = subitizing.scenes(lab, "test", 16, 0)
     settings = SubitizingVAESettings(code=2, convolutions=((8, 2),), features=3, judge=())
-    told = read_off(lab, SubitizingVAE(settings, key=jax.random.key(5)), world, world, 8, 0)
+    told = read_off(lab, SubitizingVAE(settings, key=jax.random.key(5)), dataset, dataset, 8, 0)
     assert told["code"] != told["untrained code"]

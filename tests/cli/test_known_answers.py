@@ -46,7 +46,7 @@ POSTERIOR = np.array(  # of 0 … 4 objects, where so many are seen
         [0.01, 0.01, 0.01, 0.03, 0.94],
     ]
 )
-SETTINGS = AIRSettings(height=HEIGHT, width=WIDTH, channels=1, max_objects=MOST, object_size=8.0, what=2)
+SETTINGS = AIRSettings(height=HEIGHT, width=WIDTH, channels=1, max_objects=MOST, object_size=8.0, what_dim=2)
 SPEC = DataSpec(HEIGHT, WIDTH, 1)
 DIGEST = "5e" * 32
 
@@ -295,9 +295,9 @@ def test_pictures_are_prepared_as_in_training_or_as_asked(
 def test_a_deep_picture_is_as_bright_to_counting_as_to_training(known, said, tmp_path):
     deep = painted(24, 32, (2, 2, 4, 3), (20, 8, 3, 7, 128)).astype(np.uint16) * 160  # up to 40800 of 65535
     write(tmp_path / "pictures", {"a.png": deep, "b.png": deep})
-    world = Folder(tmp_path / "pictures", canvas=(HEIGHT, WIDTH))
+    dataset = Folder(tmp_path / "pictures", canvas=(HEIGHT, WIDTH))
     seen = next(count_pictures(known(), [tmp_path / "pictures"]))
-    np.testing.assert_array_equal(world.pictures[0, ..., 0], np.round(deep / 257))
+    np.testing.assert_array_equal(dataset.pictures[0, ..., 0], np.round(deep / 257))
     for channel in range(3):
         np.testing.assert_array_equal(seen.picture[..., channel], (deep / 65535).astype(np.float32))
     assert counts(said, tmp_path, {"a.png": deep}) == [1, 1]  # the second object has 20480: too dim
@@ -357,7 +357,7 @@ class Kinds(AbstractScenes):
 @pytest.fixture
 def measured(known, monkeypatch) -> Run:
     """The run, with held-out scenes of every kind."""
-    monkeypatch.setitem(scenes.WORLDS, "kinds", Kinds)
+    monkeypatch.setitem(scenes.DATASETS, "kinds", Kinds)
     return known(scenes="kinds")
 
 

@@ -64,7 +64,7 @@ def test_killed_and_terminated_and_resumed_is_as_if_never_stopped(run, tiny, tmp
 
 
 def test_asked_to_stop_while_compiling_it_says_so_at_once_and_asked_again_it_stops(tiny, tmp_path):
-    process = start((*tiny, "--what", "21"), tmp_path / "run")  # not compiled by others before
+    process = start((*tiny, "--what-dim", "21"), tmp_path / "run")  # not compiled by others before
     for line in process.stderr:
         if "compiling" in line:
             break

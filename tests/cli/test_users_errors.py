@@ -16,14 +16,14 @@ LONG = "n" * 300  # no file system takes such a name
     [
         *(
             ["train", name, value]
-            for name in ("--steps", "--max-objects", "--batch")
+            for name in ("--steps", "--max-objects", "--batch-size")
             for value in ("-1", "1" * 31)
         ),
-        *(["train", "--what", value] for value in ("0", "9" * 5000)),
+        *(["train", "--what-dim", value] for value in ("0", "9" * 5000)),
         *(["train", "--learning-rate", value] for value in ("nan", "inf", "0", "1e9")),
         ["train", "--counts", "0", "1", "9" * 31],
         ["train", "--object-size", "41"],
-        ["train", "--batch", "16384", "--max-objects", "64", "--canvas", "512"],
+        ["train", "--batch-size", "16384", "--max-objects", "64", "--canvas", "512"],
         *(["val", "nowhere", "--scenes-n", value] for value in ("0", "1" * 31)),
         ["val", "nowhere", "--passes", "1" * 31],
         ["count", "nothing.png", "--model", "nowhere", "--max-objects", "1" * 31],

@@ -22,7 +22,7 @@ from subitize.training.plan import Plan
 from subitize.training.recipe import Data, Loop
 
 GOOD = {  # what has no default
-    Plan: {"steps": 9, "batch": 2, "seed": 0, "chunk": 3, "save_every": 3},
+    Plan: {"steps": 9, "batch_size": 2, "seed": 0, "steps_per_call": 3, "save_every": 3},
     Data: {},
     Loop: {},
     Optimizer: {},

@@ -55,26 +55,26 @@ def test_an_option_that_this_version_of_xla_lacks_is_left_out(monkeypatch):
 
 
 def test_one_program_draws_batches_of_all_sizes():
-    world = scenes.load("dots", "train")
-    whole = world.batch(3, np.arange(2 * DRAWN_AT_ONCE + 5))
+    dataset = scenes.load("dots", "train")
+    whole = dataset.batch(3, np.arange(2 * DRAWN_AT_ONCE + 5))
     programs = scenes_of.program._cache_size()
     for numbers in map(np.array, ([5], [129, 4], range(DRAWN_AT_ONCE))):
-        np.testing.assert_array_equal(world.batch(3, numbers).image, whole.image[numbers])
-    assert len(world.batch(3, np.zeros(0, int)).image) == 0
+        np.testing.assert_array_equal(dataset.batch(3, numbers).image, whole.image[numbers])
+    assert len(dataset.batch(3, np.zeros(0, int)).image) == 0
     assert scenes_of.program._cache_size() == programs
 
 
 def test_scenes_that_are_drawn_ahead_are_those_of_the_stream():
-    world, numbers = scenes.load("dots", "train"), np.arange(20, 30)
-    drawn = world.ahead(3, numbers)
-    assert drawn is not world
+    dataset, numbers = scenes.load("dots", "train"), np.arange(20, 30)
+    drawn = dataset.ahead(3, numbers)
+    assert drawn is not dataset
     seen = jnp.asarray(numbers[[4, 1]])
     assert (drawn.indices(3, seen) == seen).all()
-    jax.tree.map(np.testing.assert_array_equal, drawn.examples(3, seen), world.examples(3, seen))
+    jax.tree.map(np.testing.assert_array_equal, drawn.examples(3, seen), dataset.examples(3, seen))
 
 
 def test_no_more_scenes_are_drawn_ahead_than_memory_holds(monkeypatch):
-    world = scenes.load("dots", "train")
-    monkeypatch.setattr(painting, "MOST_AHEAD", 10 * world.height * world.width * world.channels)
-    assert world.ahead(3, np.arange(10)) is not world
-    assert world.ahead(3, np.arange(11)) is world
+    dataset = scenes.load("dots", "train")
+    monkeypatch.setattr(painting, "MOST_AHEAD", 10 * dataset.height * dataset.width * dataset.channels)
+    assert dataset.ahead(3, np.arange(10)) is not dataset
+    assert dataset.ahead(3, np.arange(11)) is dataset

@@ -61,7 +61,7 @@ def folder(tmp_path_factory) -> Path:
 def counted(folder, tmp_path_factory) -> tuple[Path, int, str]:
     """What one command writes that learns for as good as no time, its exit code, and what it said."""
     out, said = tmp_path_factory.mktemp("counted") / "counts", io.StringIO()
-    quick = {"steps": 2, "chunk": 2, "save_every": 2, "look_every": 2}
+    quick = {"steps": 2, "steps_per_call": 2, "save_every": 2, "eval_every": 2}
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said), jax.enable_x64(False):
         patch.setattr(CatalogueOptions, "defaults", CatalogueOptions.defaults | quick)
         code = main(["count", str(folder), "--out", str(out)])
@@ -100,7 +100,7 @@ def test_a_count_that_was_stopped_while_learning_goes_on(folder, counted, tmp_pa
     assert "go on with the count in it by --resume" in capsys.readouterr().err
     with pytest.MonkeyPatch.context() as patch:
         recipe = Recipe.from_json((out / "model" / "recipe.json").read_bytes())
-        quick = {"steps": 2, "chunk": 2, "save_every": 2, "look_every": 2}
+        quick = {"steps": 2, "steps_per_call": 2, "save_every": 2, "eval_every": 2}
         patch.setattr(CatalogueOptions, "defaults", CatalogueOptions.defaults | quick)
         assert main(["count", str(folder), "--out", str(out), "--resume"]) == 8
     assert Recipe.from_json((out / "model" / "recipe.json").read_bytes()) == recipe
@@ -155,8 +155,10 @@ def test_options_of_a_canvas_and_scenes_that_are_drawn_are_refused(folder):
 def test_a_folder_without_lone_objects_is_refused(tmp_path):
     for i in range(3):
         Image.fromarray(np.full((64, 64), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
-    with pytest.raises(NoInputError, match="must lie alone"):
+    with pytest.raises(NoInputError, match=r"must lie alone.* on a dark ground, about \d+ pixels across"):
         composed_scenes(str(tmp_path), "train", Known(), None)
+    with pytest.raises(NoInputError, match=r"on a bright ground, about 9 pixels"):
+        composed_scenes(str(tmp_path), "train", Known(diameter=9.0, dark=True), None)
 
 
 @pytest.mark.parametrize(
@@ -318,9 +320,9 @@ def test_held_out_scenes_are_other_scenes_and_seeds_are_too(folder):
 
 
 def test_scenes_of_a_batch_are_the_examples_of_the_same_numbers(folder):
-    world = Recipe.of("catalogue", scenes=str(folder)).scenes("test")
+    dataset = Recipe.of("catalogue", scenes=str(folder)).scenes("test")
     numbers = jax.numpy.array([3, 1, 8])
-    seen, examples = world.batch(5, numbers), world.examples(5, numbers)
+    seen, examples = dataset.batch(5, numbers), dataset.examples(5, numbers)
     assert np.array_equal(seen.image, examples.image)
     assert (np.asarray(seen.count) == -1).all()
 

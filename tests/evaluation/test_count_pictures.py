@@ -164,8 +164,8 @@ def every_mode(tmp_path) -> Path:
 def test_a_picture_is_the_same_array_in_the_training_folder_and_alone(every_mode, channels, fit, invert):
     preprocessor = Preprocessor(24, 20, channels, fit, invert)
     for split in ("train", "test"):
-        world = Folder(every_mode, split, canvas=(24, 20), channels=channels, fit=fit, invert=invert)
-        for name, learned in zip(world.files, np.asarray(world.pictures), strict=True):
+        dataset = Folder(every_mode, split, canvas=(24, 20), channels=channels, fit=fit, invert=invert)
+        for name, learned in zip(dataset.files, np.asarray(dataset.pictures), strict=True):
             for source in (every_mode / name, (every_mode / name).read_bytes()):
                 np.testing.assert_array_equal(preprocessor(read_picture(source).pixels), learned)
 
@@ -173,11 +173,11 @@ def test_a_picture_is_the_same_array_in_the_training_folder_and_alone(every_mode
 def test_what_is_counted_is_what_training_sees(untrained, every_mode):
     recipe = untrained.recipe.replace(fit="crop", invert="always")
     run = dataclasses.replace(untrained, recipe=recipe)
-    world = Folder(every_mode, canvas=24, fit="crop", invert="always")
-    scenes = jax.tree.map(np.asarray, world.batch(0, np.arange(20)))  # most of its pictures, of a program
+    dataset = Folder(every_mode, canvas=24, fit="crop", invert="always")
+    scenes = jax.tree.map(np.asarray, dataset.batch(0, np.arange(20)))  # most of its pictures, of a program
     for image, posterior in zip(scenes.image, run.infer(scenes.image).posterior, strict=True):
-        (i,) = np.flatnonzero((brightness(np.asarray(world.pictures)) == image).all((1, 2, 3)))
-        counted = count_picture(run, every_mode / world.files[i], "a")
+        (i,) = np.flatnonzero((brightness(np.asarray(dataset.pictures)) == image).all((1, 2, 3)))
+        counted = count_picture(run, every_mode / dataset.files[i], "a")
         np.testing.assert_array_equal(counted.posterior, posterior.astype(np.float64))
 
 

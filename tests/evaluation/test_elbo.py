@@ -50,10 +50,10 @@ def test_it_is_the_mean_over_counts_of_the_bound(untrained, images):
     keys = [jr.split(jr.fold_in(jr.fold_in(jr.key(7), number), 0), 1)[0] for number in range(len(images))]
     direct = jax.jit(jax.vmap(lambda image, key: by_hand(model, image, key)))
     expected = direct(jnp.asarray(images), jnp.stack(keys))
-    assert elbo(model, images, seed=7, batch=5) == pytest.approx(float(expected.mean()), rel=1e-6)
+    assert elbo(model, images, seed=7, batch_size=5) == pytest.approx(float(expected.mean()), rel=1e-6)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 64])
 def test_it_does_not_depend_on_batching(untrained, images, batch):
-    whole = elbo(untrained.model, images, batch=3)
-    assert elbo(untrained.model, images, batch=batch) == pytest.approx(whole, rel=1e-5)
+    whole = elbo(untrained.model, images, batch_size=3)
+    assert elbo(untrained.model, images, batch_size=batch) == pytest.approx(whole, rel=1e-5)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from subitize.evaluation.held_out import evaluate, held_out
-from subitize.scenes import Bits
+from subitize.scenes import BinarizedImages
 
 
 def test_every_number_is_there_and_reproducible(untrained):
@@ -44,6 +44,6 @@ def test_a_folder_has_no_truth_and_each_picture_is_seen_once(untrained, tmp_path
 @pytest.mark.parametrize(("n", "seen"), [(70, 70), (1000, 297)])
 def test_of_a_stack_each_picture_is_held_out_once_and_in_order(n, seen, monkeypatch):
     monkeypatch.setattr("subitize.evaluation.held_out.CHUNK", 50)
-    world = Bits("test", of="digits")
-    images = np.concatenate([scene.image for scene in held_out(world, n, seed=0)])
-    np.testing.assert_array_equal(images, np.asarray(world.pictures[:seen]) / 255)
+    dataset = BinarizedImages("test", of="digits")
+    images = np.concatenate([scene.image for scene in held_out(dataset, n, seed=0)])
+    np.testing.assert_array_equal(images, np.asarray(dataset.pictures[:seen]) / 255)

@@ -216,7 +216,7 @@ def test_a_glance_learns_what_it_is_told():
 
 def test_each_picture_is_looked_at_once_and_in_order():
     pictures = RNG.integers(0, 256, (7, 3, 3, 1)).astype(np.uint8)
-    brightness = map_batches(mean, jnp.asarray(2.0), pictures, batch=3)
+    brightness = map_batches(mean, jnp.asarray(2.0), pictures, batch_size=3)
     np.testing.assert_allclose(brightness, 2 * pictures.mean((1, 2, 3)) / 255, rtol=1e-5)
 
 

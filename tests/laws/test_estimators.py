@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from subitize.core.distributions import Bernoulli, Categorical, Normal
 from subitize.core.errors import UsageError
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.gradients import ESTIMATORS, OBJECTIVES, Rebar, expectation
 from subitize.gradients.draw import KeyNoise
 from subitize.gradients.expectation import discover

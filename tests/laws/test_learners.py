@@ -29,18 +29,18 @@ from subitize.training.weights import read_weights, save_weights
 
 # Small, so that it is soon compiled; every entry of the registry is here, and must be.
 SMALL = {
-    "air": "air(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
-    "dair": "dair(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
+    "air": "air(max_objects=1, object_size=9.0, what_dim=2, sum_scenes=0, summands=2)",
+    "dair": "dair(max_objects=1, object_size=9.0, what_dim=2, sum_scenes=0, summands=2)",
     "catalogue": "catalogue(diameter=18.0, ground='dark', channel='grey', brightness=0.4)",
-    "eslami2016": "eslami2016(max_objects=1, object_size=9.0, what=2, sums=0, summands=2)",
+    "eslami2016": "eslami2016(max_objects=1, object_size=9.0, what_dim=2, sum_scenes=0, summands=2)",
     "draw": "draw(glimpses=2, hidden=4, code=2)",
     "subitizing_vae": "subitizing_vae(code=2, features=4)",
     "sbn": "sbn(layers=(4, 3))",
     "count_classifier": "count_classifier(max_objects=2, features=4)",
 }
-SCENES = {"scenes": "sprites", "counts": (0, 1), "canvas": 20, "size": 8.0, "channels": 1, "batch": 3}
+SCENES = {"scenes": "sprites", "counts": (0, 1), "canvas": 20, "size": 8.0, "channels": 1, "batch_size": 3}
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FAST = {"steps": 4, "chunk": 2, "save_every": 1}
+FAST = {"steps": 4, "steps_per_call": 2, "save_every": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def single_precision():
 
 
 def recipe_of(name: str) -> Recipe:
-    scenes = {"scenes": str(fields()), "batch": 3} if name == "catalogue" else SCENES
+    scenes = {"scenes": str(fields()), "batch_size": 3} if name == "catalogue" else SCENES
     return Recipe.of(SMALL[name], **scenes, **FAST)
 
 
@@ -66,16 +66,16 @@ def fields() -> Path:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(recipe, world, learner, last state) of an entry, trained once for all laws."""
+    """(recipe, dataset, learner, last state) of an entry, trained once for all laws."""
     known = {}
 
     def one(name: str):
         if name not in known:
             recipe = recipe_of(name)
-            world = recipe.scenes("train")
-            learner = recipe.learner(world.spec)
-            state = fit(learner, world, recipe.plan(), tmp_path_factory.mktemp(name))
-            known[name] = recipe, world, learner, state
+            dataset = recipe.scenes("train")
+            learner = recipe.learner(dataset.spec)
+            state = fit(learner, dataset, recipe.plan(), tmp_path_factory.mktemp(name))
+            known[name] = recipe, dataset, learner, state
         return known[name]
 
     return one
@@ -109,7 +109,7 @@ def test_a_recipe_survives_its_file_and_no_two_sections_share_an_option(name):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_run_killed_after_any_step_and_resumed_ends_with_the_same_bits(name, trained, tmp_path):
-    recipe, world, learner, whole = trained(name)
+    recipe, dataset, learner, whole = trained(name)
     assert isinstance(learner, Learner)
 
     class Killed(Exception):
@@ -120,9 +120,9 @@ def test_a_run_killed_after_any_step_and_resumed_ends_with_the_same_bits(name, t
             raise Killed
 
     with pytest.raises(Killed):
-        fit(learner, world, recipe.plan(), tmp_path, watch=kill)
+        fit(learner, dataset, recipe.plan(), tmp_path, watch=kill)
     assert checkpoint.names(tmp_path / CHECKPOINTS) == ["000-00000002"]
-    resumed = fit(learner, world, recipe.plan(), tmp_path)
+    resumed = fit(learner, dataset, recipe.plan(), tmp_path)
     assert same(resumed, whole)
     rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 4]
@@ -131,31 +131,31 @@ def test_a_run_killed_after_any_step_and_resumed_ends_with_the_same_bits(name, t
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_training_moves_the_weights(name, trained):
-    recipe, world, learner, state = trained(name)
-    data = Sampling(recipe.data.batch, replace=recipe.plan().replace, labels=recipe.plan().labels)
-    before = params_of(learner, first_state(learner, data, world, recipe.loop.seed, 0, 1.0).learner)
+    recipe, dataset, learner, state = trained(name)
+    data = Sampling(recipe.data.batch_size, replace=recipe.plan().replace, labels=recipe.plan().labels)
+    before = params_of(learner, first_state(learner, data, dataset, recipe.loop.seed, 0, 1.0).learner)
     assert jax.tree.structure(before) == jax.tree.structure(params_of(learner, state))
     assert not same(before, params_of(learner, state))
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_weights_survive_the_disk_exactly(name, trained, tmp_path):
-    recipe, world, learner, state = trained(name)
-    save_weights(tmp_path / "w", recipe.model, world.spec, params_of(learner, state), {"seen": 1})
+    recipe, dataset, learner, state = trained(name)
+    save_weights(tmp_path / "w", recipe.model, dataset.spec, params_of(learner, state), {"seen": 1})
     read = read_weights(tmp_path / "w")
-    assert (read.settings, read.data, read.diagnostics) == (recipe.model, world.spec, {"seen": 1})
+    assert (read.settings, read.data, read.diagnostics) == (recipe.model, dataset.spec, {"seen": 1})
     again = recipe.replace(seed=1).learner(read.data)
     assert same(read.params(again), params_of(learner, state))
 
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_samples_look_like_the_data_and_follow_their_key(name, trained):
-    _, world, learner, state = trained(name)
+    _, dataset, learner, state = trained(name)
     if not isinstance(learner, Sampler):
         pytest.skip("makes up no images")
     params, sample = params_of(learner, state), jax.jit(learner.sample, static_argnums=2)
     images = np.asarray(sample(params, jax.random.key(0), 17))
-    size = world.height, world.width, world.channels
+    size = dataset.height, dataset.width, dataset.channels
     assert images.shape == (17, *size)
     assert jax.eval_shape(lambda key: learner.sample(params, key, 1), jax.random.key(0)).shape == (1, *size)
     assert np.isfinite(images).all()
@@ -166,10 +166,10 @@ def test_samples_look_like_the_data_and_follow_their_key(name, trained):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_scores_are_finite_means_over_a_batch(name, trained):
-    _, world, learner, state = trained(name)
+    _, dataset, learner, state = trained(name)
     if not isinstance(learner, Scorer):
         pytest.skip("has no score")
-    batch = world.examples(0, jnp.arange(4))
+    batch = dataset.examples(0, jnp.arange(4))
     found = jax.jit(learner.score)(params_of(learner, state), batch, jax.random.key(0))
     assert np.isfinite(found["loss"])
     assert jnp.shape(found["loss"]) == ()
@@ -177,10 +177,10 @@ def test_scores_are_finite_means_over_a_batch(name, trained):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_counter_counts(name, trained):
-    _, world, learner, state = trained(name)
+    _, dataset, learner, state = trained(name)
     if not isinstance(learner, Counter):
         pytest.skip("does not count")
-    seen = learner.infer(params_of(learner, state), np.asarray(world.examples(0, jnp.arange(3)).image))
+    seen = learner.infer(params_of(learner, state), np.asarray(dataset.examples(0, jnp.arange(3)).image))
     assert seen.count.shape == (3,)
     np.testing.assert_allclose(seen.posterior.sum(1), 1, atol=1e-5)
 
@@ -197,9 +197,11 @@ class Mean:
 
 
 def test_a_toy_with_only_the_documented_functions_is_trained(tmp_path):
-    world = recipe_of("air").data.load("train")
-    state = fit(Mean(), world, Plan(steps=100, batch=8, seed=0, chunk=20, save_every=50), tmp_path)
-    means = np.asarray(world.examples(0, jnp.arange(800)).image.mean(0))
+    dataset = recipe_of("air").data.load("train")
+    state = fit(
+        Mean(), dataset, Plan(steps=100, batch_size=8, seed=0, steps_per_call=20, save_every=50), tmp_path
+    )
+    means = np.asarray(dataset.examples(0, jnp.arange(800)).image.mean(0))
     assert np.abs(state["mean"] - means).mean() < 0.03
     rows = [json.loads(line) for line in Path(tmp_path / "records.jsonl").read_text().splitlines()]
     assert rows[-1] == {"step": 100, "attempt": 0, "restarts": 0, "skipped": 0}
@@ -219,10 +221,10 @@ class Indices:
 
 @pytest.mark.parametrize("labels", [False, True])
 def test_a_batch_says_which_examples_it_holds_and_epochs_hold_each_once(tmp_path, labels):
-    from subitize.scenes.stack import Drawn
+    from subitize.scenes.stack import FixedScenes
 
-    stack = Drawn([(recipe_of("air").data.load("train"), 9)])  # an epoch is three batches of three
-    data = {"steps": 12, "batch": 3, "seed": 5, "chunk": 5, "save_every": 100, "labels": labels}
+    stack = FixedScenes([(recipe_of("air").data.load("train"), 9)])  # an epoch is three batches of three
+    data = {"steps": 12, "batch_size": 3, "seed": 5, "steps_per_call": 5, "save_every": 100, "labels": labels}
     epochs = fit(Indices(), stack, Plan(**data, replace=False), tmp_path / "epochs")
     each = np.sort(np.asarray(epochs["seen"]).reshape(4, 9), 1)
     assert np.array_equal(each, np.tile(np.arange(9), (4, 1)))

@@ -63,7 +63,7 @@ def keys(n):
 
 @jax.jit
 def place_objects(scenes, keys):
-    return jax.vmap(scenes.pieces)(keys)
+    return jax.vmap(scenes.layers)(keys)
 
 
 @jax.jit

@@ -1,6 +1,6 @@
 """A law of every number and picture that is shown: nothing was trained on what it is about.
 
-Worlds tell their split here: pictures of the training half are bright, those held out are dim.
+Datasets tell their split here: pictures of the training half are bright, those held out are dim.
 """
 
 import runpy
@@ -33,14 +33,21 @@ from subitize.models.subitizing_vae import SubitizingVAE
 from subitize.reproduce import Lab, reproduce
 from subitize.scenes import Scene
 from subitize.scenes.base import AbstractScenes
-from subitize.scenes.stack import Drawn
+from subitize.scenes.stack import FixedScenes
 from subitize.training import Recipe, Run, from_recipe, train
 
 SIDE = 8
 UNTRAINED = GradientState(*[None] * 7)
 BRIGHT, DIM = 1.0, 0.5
 RECIPE = Recipe.of(
-    counts=(1,), max_objects=2, sums=0, object_size=4.0, steps=6, batch=5, look_every=6, look_at=40
+    counts=(1,),
+    max_objects=2,
+    sum_scenes=0,
+    object_size=4.0,
+    steps=6,
+    batch_size=5,
+    eval_every=6,
+    eval_size=40,
 )
 
 
@@ -78,8 +85,8 @@ def telling(name, split="train", *, counts=None, **options):
 
 
 @pytest.fixture
-def worlds(monkeypatch):
-    """Whoever asks for a world gets one that tells its split."""
+def datasets(monkeypatch):
+    """Whoever asks for a dataset gets one that tells its split."""
     monkeypatch.setattr(scenes, "load", telling)
     monkeypatch.setattr(
         subitizing, "Dots", lambda split, counts, ground: telling("dots", split, counts=counts)
@@ -102,7 +109,7 @@ class Witness(AIR):
     known: jax.Array  # pictures that it has seen; of the training half are all that are bright
 
     def __init__(self, known=None):
-        self.settings = AIRSettings(height=SIDE, width=SIDE, max_objects=2, object_size=4.0, what=1)
+        self.settings = AIRSettings(height=SIDE, width=SIDE, max_objects=2, object_size=4.0, what_dim=1)
         self.encoder = self.decoder = self.count_prior = None
         self.attention = FakeAttention()
         self.known = known
@@ -137,7 +144,7 @@ def run_of(recipe, folder, witness):
 
 
 @pytest.fixture
-def run(worlds, tmp_path):
+def run(datasets, tmp_path):
     return run_of(RECIPE, tmp_path, Witness())
 
 
@@ -185,12 +192,12 @@ def test_of_a_folder_what_is_measured_and_shown_is_held_out(tmp_path):
     assert signs(run.model, run.model.known).saturation_rate == 1
 
 
-def test_records_of_training_are_of_scenes_that_it_does_not_reach(worlds, run, tmp_path, monkeypatch):
+def test_records_of_training_are_of_scenes_that_it_does_not_reach(datasets, run, tmp_path, monkeypatch):
     """Accuracy of held-out scenes; health of training scenes, but of none that it has learned from."""
     rows = []
 
-    def fit(learner, world, plan, folder, *, inspect, **_):
-        reached = world.batch(plan.seed, jnp.arange(plan.steps * plan.batch)).image
+    def fit(learner, dataset, plan, folder, *, inspect, **_):
+        reached = dataset.batch(plan.seed, jnp.arange(plan.steps * plan.batch_size)).image
         assert of_training(reached).all()
         assert signs(Witness(reached), reached).saturation_rate == 1
         rows.extend(inspect(SimpleNamespace(model=m), plan.steps) for m in (Witness(), Witness(reached)))
@@ -215,7 +222,7 @@ class Ledger(NamedTuple):
 
 
 @pytest.fixture
-def ledger(worlds, looked_at, monkeypatch):
+def ledger(datasets, looked_at, monkeypatch):
     """What claims let be learned from, and what they measure and show: whatever learns and reads only notes.
 
     A description of a picture is its brightest pixel.
@@ -283,8 +290,8 @@ def lab(watched, ledger, tmp_path):
         def trained(self, **options):
             return watched
 
-        def fitted(self, name, options, learner, world, plan, inspect):
-            ledger.taught.append(world.pictures)
+        def fitted(self, name, options, learner, dataset, plan, inspect):
+            ledger.taught.append(dataset.pictures)
             kind = DRAW if isinstance(options[0], DRAWSettings) else SubitizingVAE
             build = lambda key: kind(options[0], key=key)  # noqa: E731
             model = eqx.filter_eval_shape(build, jax.random.key(0))
@@ -292,7 +299,7 @@ def lab(watched, ledger, tmp_path):
             return state, [{"step": plan.steps} | inspect(state, plan.steps)]
 
         def bits(self, split):
-            return Drawn([(telling("bits", split), 16)], batch=16)
+            return FixedScenes([(telling("bits", split), 16)], batch_size=16)
 
     return Noting(tmp_path / "lab", (0,), tiny=True)
 
@@ -309,5 +316,5 @@ def test_benchmarks_call_test_what_is_held_out():
     common = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "common.py"))
     found = {split: np.asarray(bits) for split, bits in common["black_and_white"](tiny=True).items()}
     for split, bits in found.items():
-        assert np.array_equal(bits, scenes.Bits(split, of="digits").vectors())
+        assert np.array_equal(bits, scenes.BinarizedImages(split, of="digits").vectors())
     assert set(found) == {"train", "test"}

@@ -28,8 +28,8 @@ from subitize.models.sums import (
 )
 
 SMALL = AIRSettings(
-    height=20, width=24, channels=2, max_objects=3, object_size=9.0, window=6, what=3, recurrent=8, head=7,
-    encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
+    height=20, width=24, channels=2, max_objects=3, object_size=9.0, window=6, what_dim=3, recurrent=8,
+    head=7, encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
     count_prior="geometric(rate=0.01)",
 )  # fmt: skip
 MODEL = jax.jit(lambda key: AIR(SMALL, key=key))(jr.key(0))
@@ -53,7 +53,7 @@ def rolled_out(key):
 def posteriors(steps):
     """q(where) and q(what) at each step, asked again of both networks: means and deviations."""
     prior, state, canvas = SURE.prior_where(), SURE.attention.begin(IMAGE, Means()), jnp.zeros_like(IMAGE)
-    latest, found = jnp.zeros(3 + SMALL.what), []
+    latest, found = jnp.zeros(3 + SMALL.what_dim), []
     for t in range(3):
         attention, state = SURE.attention.attend(t, state, IMAGE, canvas, latest)
         where, what = attention.where, SURE.recognise(IMAGE, SURE.window(steps.where[t]))
@@ -121,7 +121,7 @@ def test_an_object_is_recognised_by_what_is_in_its_window():
 
 def test_before_training_objects_are_dim():
     window = MODEL.window(MODEL.prior_where().loc)
-    patches = jax.vmap(lambda what: MODEL.paint(window, what))(jr.normal(jr.key(2), (20, SMALL.what)))
+    patches = jax.vmap(lambda what: MODEL.paint(window, what))(jr.normal(jr.key(2), (20, SMALL.what_dim)))
     assert 0 < patches.max() < 0.5
 
 
@@ -225,7 +225,7 @@ def test_pooling_keeps_the_mean_and_pads_with_black():
 
 def training_example(**weights):
     scalars = {"sharpness": 1.0, "real": 0.0, "told": 0.0, "sum": 0.0, "share": 0.3} | weights
-    scalars = {"summands": 2, "contrast": 60.0} | scalars
+    scalars = {"summands": 2, "nce_weight": 60.0} | scalars
     return TrainingExample(IMAGE, jnp.zeros(4), **{k: jnp.asarray(v) for k, v in scalars.items()})
 
 
@@ -253,7 +253,7 @@ def test_sum_scene_loss_with_a_blunt_count_and_a_shifted_prior_is_the_bound_with
 def test_a_sum_scene_is_forced_to_be_explained_by_its_objects(m):
     """With nothing to be told apart, it costs a quarter of minus the bound of a q(count) sure of m."""
     loss = expectation(sum_scene_loss, "exact")
-    example = training_example(sum=1.0, contrast=0.0, summands=m)
+    example = training_example(sum=1.0, nce_weight=0.0, summands=m)
     batch, state = jax.tree.map(lambda x: x[None], example), beginning(loss, example)
     value, _ = compiled(loss)(SURE, state, batch, jr.key(5))
     (particle,) = jr.split(jr.fold_in(jr.key(5), 0), 1)
@@ -262,7 +262,7 @@ def test_a_sum_scene_is_forced_to_be_explained_by_its_objects(m):
 
 def test_contrast_that_is_worth_nothing_costs_nothing():
     loss = expectation(sum_scene_loss, "exact")
-    batch = jax.tree.map(lambda x: x[None], training_example(told=1.0, contrast=0.0))
+    batch = jax.tree.map(lambda x: x[None], training_example(told=1.0, nce_weight=0.0))
     assert compiled(loss)(MODEL, {"count": None}, batch, jr.key(1))[0] == 0
 
 

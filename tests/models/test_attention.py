@@ -20,7 +20,7 @@ from subitize.models.inference import infer
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
-    height=32, width=40, max_objects=3, object_size=10.0, window=6, what=3, recurrent=8, head=7,
+    height=32, width=40, max_objects=3, object_size=10.0, window=6, what_dim=3, recurrent=8, head=7,
     encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
 )  # fmt: skip
 IMAGE = jr.uniform(jr.key(1), (32, 40, 1))

@@ -27,7 +27,7 @@ from subitize.models.rollout import Objects, Rollout, Shifted, evidence, mean_st
 from subitize.models.settings import AIRSettings
 
 SMALL = AIRSettings(
-    height=20, width=24, max_objects=3, object_size=9.0, window=6, what=3, recurrent=8, head=7,
+    height=20, width=24, max_objects=3, object_size=9.0, window=6, what_dim=3, recurrent=8, head=7,
     encoder=6, decoder=6, convolutions=((4, 3), (2, 4)), features=5, places=4,
 )  # fmt: skip
 IMAGE = jr.uniform(jr.key(1), (20, 24, 1))

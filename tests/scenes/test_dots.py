@@ -7,14 +7,14 @@ import pytest
 
 from subitize.core.errors import UsageError
 from subitize.scenes import Dots
-from subitize.scenes.painting import Pieces
+from subitize.scenes.painting import Layers
 
 COUNTS, SCENES_DRAWN = (0, 1, 2, 5), 400
 
 
-def scenes_of(world, number=SCENES_DRAWN):
+def scenes_of(dataset, number=SCENES_DRAWN):
     """The first scenes of seed 0."""
-    scene = world.batch(0, jnp.arange(number))
+    scene = dataset.batch(0, jnp.arange(number))
     return jax.tree.map(np.asarray, scene)
 
 
@@ -64,11 +64,11 @@ def test_a_texture_hides_what_brightness_would_tell(drawn):
 
 
 def test_objects_have_a_texture_of_their_own():
-    world = Dots(canvas=64, ground="texture")
+    dataset = Dots(canvas=64, ground="texture")
     ink = jnp.zeros((2, 1, 64, 64), jnp.float32).at[1].set(1.0)
     ground, objects = (
-        world.cut_out(
-            Pieces(ink, jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 1), jnp.float32), jnp.array([0])),
+        dataset.cut_out(
+            Layers(ink, jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 1), jnp.float32), jnp.array([0])),
             jax.random.key(0),
         )
         for ink in ink
@@ -77,8 +77,8 @@ def test_objects_have_a_texture_of_their_own():
 
 
 def test_fields_lie_all_over_the_canvas():
-    world = Dots(counts=(1,), area=(0.01, 0.02), field=(0.4, 0.5))
-    boxes = scenes_of(world, 2000).boxes[:, 0]
+    dataset = Dots(counts=(1,), area=(0.01, 0.02), field=(0.4, 0.5))
+    boxes = scenes_of(dataset, 2000).boxes[:, 0]
     assert (boxes[:, :2].min(0) <= 1).all()
     assert (boxes[:, 2:].max(0) >= 63).all()
 
@@ -112,12 +112,12 @@ def test_impossible_wishes_are_refused(options, said):
 
 def test_nothing_sticks_out_of_a_field_as_large_as_the_canvas():
     """A star is less wide than high, and may need one row more than columns."""
-    world = Dots(counts=(1,), field=(1.0, 1.0))
+    dataset = Dots(counts=(1,), field=(1.0, 1.0))
     root = jax.random.key(0)
-    pieces = jax.jit(jax.vmap(lambda i: world.pieces(jax.random.fold_in(root, i))))(jnp.arange(4000))
+    pieces = jax.jit(jax.vmap(lambda i: dataset.layers(jax.random.fold_in(root, i))))(jnp.arange(4000))
     ink, corners = np.asarray(pieces.ink[:, 0]), np.asarray(pieces.corners[:, 0])
     ends = [np.nonzero((ink > 0).any(axis)) for axis in (2, 1)]
-    for end, corner, size in zip(ends, corners.T, (world.height, world.width), strict=True):
+    for end, corner, size in zip(ends, corners.T, (dataset.height, dataset.width), strict=True):
         last = np.zeros(len(ink), int)
         np.maximum.at(last, *end)
         assert (corner + last).max() == size - 1, "as far as the edge, and no further"

@@ -1,4 +1,4 @@
-"""A folder of pictures as a world without truth."""
+"""A folder of pictures as a dataset without truth."""
 
 import json
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from subitize.core.errors import NoInputError, UsageError
-from subitize.scenes import Bits, load, omniglot
+from subitize.scenes import BinarizedImages, load, omniglot
 from subitize.scenes.omniglot import ARCHIVES, DRAWN_ON, Omniglot
 
 
@@ -44,8 +44,8 @@ def test_hands_are_held_out_and_shared_alphabets_taken_once(data):
     assert train.pictures.shape == (3 * 2 * 15, 50, 50, 1)
     assert test.pictures.shape == (3 * 2 * 5, 50, 50, 1)
 
-    def lowest(world):
-        rows = np.nonzero(np.asarray(world.pictures).max((0, 2, 3)))[0]
+    def lowest(dataset):
+        rows = np.nonzero(np.asarray(dataset.pictures).max((0, 2, 3)))[0]
         return rows.max() * DRAWN_ON / 50
 
     assert lowest(train) < 4 * 15 + 8 < 4 * 20 <= lowest(test) + 4
@@ -59,19 +59,19 @@ def test_a_drawing_is_white_ink_on_black(data):
 
 
 def test_drawings_in_black_and_white(data):
-    bits = Bits("train", of="omniglot")
+    bits = BinarizedImages("train", of="omniglot")
     assert bits.pictures.shape == (3 * 2 * 15, 28, 28, 1)
     assert set(np.unique(bits.pictures)) == {0, 255}
     grey = np.asarray(Omniglot("train", canvas=28).pictures)
     assert np.all(np.asarray(bits.pictures)[grey == 0] == 0)
     with pytest.raises(UsageError, match="`split`"):
-        Bits("valid", of="omniglot")
+        BinarizedImages("valid", of="omniglot")
 
 
 def test_options_rebuild_the_world(data):
-    world = Omniglot("test", canvas=33)
-    again = load(world.name, world.split, **world.options())
-    np.testing.assert_array_equal(world.pictures, again.pictures)
+    dataset = Omniglot("test", canvas=33)
+    again = load(dataset.name, dataset.split, **dataset.options())
+    np.testing.assert_array_equal(dataset.pictures, again.pictures)
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "names"])

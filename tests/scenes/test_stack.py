@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from subitize.scenes import Dots
-from subitize.scenes.stack import Drawn
+from subitize.scenes.stack import FixedScenes
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def single_precision():
 
 def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
     few, many = Dots(counts=(1,), canvas=48), Dots(counts=(4, 5), canvas=48)
-    stack = Drawn([(few, 5), (many, 9)], seed=3, batch=4)
+    stack = FixedScenes([(few, 5), (many, 9)], seed=3, batch_size=4)
     assert len(stack.pictures) == 14
     assert sorted(stack.known)[:5] == [1] * 5
     assert set(stack.known[stack.known > 1]) <= {4, 5}
@@ -31,9 +31,9 @@ def test_drawn_scenes_are_those_of_their_worlds_in_another_order():
 
 
 def test_a_world_that_is_given_twice_goes_on_and_a_scene_is_any_of_the_pictures():
-    world = Dots(counts=(1,), canvas=48)
-    stack = Drawn([(world, 3), (world, 4)], seed=3, batch=7)
-    wanted = np.round(255 * np.asarray(world.batch(3, jnp.arange(7)).image)).astype(np.uint8)
+    dataset = Dots(counts=(1,), canvas=48)
+    stack = FixedScenes([(dataset, 3), (dataset, 4)], seed=3, batch_size=7)
+    wanted = np.round(255 * np.asarray(dataset.batch(3, jnp.arange(7)).image)).astype(np.uint8)
     assert {picture.tobytes() for picture in np.asarray(stack.pictures)} == {p.tobytes() for p in wanted}
     drawn = np.round(255 * np.asarray(stack.batch(0, jnp.arange(200)).image)).astype(np.uint8)
     assert {picture.tobytes() for picture in drawn} == {p.tobytes() for p in wanted}

@@ -22,7 +22,7 @@ from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Batch, DataSpec
 from subitize.core.optimizer import Optimizer
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.counter import monitor as monitoring
 from subitize.counter.curriculum import curriculum, prior_shift
 from subitize.counter.diagnostics import Signs
@@ -40,12 +40,20 @@ from subitize.training.run_folder import claimed, open_folder
 from subitize.training.weights import first_params, read_weights, save_weights
 
 TINY = Recipe.of(
-    scenes="digits", max_objects=2, sums=2, batch=4, steps=4, chunk=2, save_every=2, look_every=2, look_at=40
+    scenes="digits",
+    max_objects=2,
+    sum_scenes=2,
+    batch_size=4,
+    steps=4,
+    steps_per_call=2,
+    save_every=2,
+    eval_every=2,
+    eval_size=40,
 )
-SINGLE = TINY.replace(max_objects=1, sums=0)  # soon compiled
+SINGLE = TINY.replace(max_objects=1, sum_scenes=0)  # soon compiled
 SMALL = AIRSettings(
-    height=24, width=24, max_objects=1, object_size=12.0, window=8, what=2, recurrent=4, head=4, encoder=4,
-    decoder=4, convolutions=((4, 4),), features=4, places=4,
+    height=24, width=24, max_objects=1, object_size=12.0, window=8, what_dim=2, recurrent=4, head=4,
+    encoder=4, decoder=4, convolutions=((4, 4),), features=4, places=4,
 )  # fmt: skip
 
 
@@ -110,8 +118,8 @@ def test_weights_of_the_best_outlive_its_checkpoint(tmp_path, monkeypatch):
 
 
 def test_another_recipe_is_kept_out_of_a_run(run):
-    with pytest.raises(UsageError, match="other options \\(batch, seed\\)"):
-        train(TINY.replace(seed=1, batch=5), run.path)
+    with pytest.raises(UsageError, match="other options \\(batch_size, seed\\)"):
+        train(TINY.replace(seed=1, batch_size=5), run.path)
     with pytest.raises(UsageError, match="holds a run already"):
         train(TINY, run.path, resume="never")
 
@@ -162,7 +170,7 @@ def test_health_is_looked_at_whatever_the_chunks(monkeypatch):
     found = Signs(0.0, 0.0, 1.0, 0.0)
     monkeypatch.setattr(monitoring, "signs", lambda *_: found)
     monkeypatch.setattr(monitoring, "counts", lambda model, images: np.zeros(len(images)))
-    recipe = TINY.replace(steps=20, chunk=3, look_every=5, object_size=20.0)
+    recipe = TINY.replace(steps=20, steps_per_call=3, eval_every=5, object_size=20.0)
     inspect = monitoring.monitor(recipe.model, recipe, Digits("train"), Digits("test"))
     state = SimpleNamespace(model=None)
     assert [step for step in (3, 6, 9, 12, 15, 18, 20) if inspect(state, step)] == [6, 12, 15, 20]
@@ -223,10 +231,10 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
     (tmp_path / "pictures").mkdir()
     for i in range(30):
         Image.fromarray(image).save(tmp_path / "pictures" / f"{i}.png")
-    recipe = Recipe.of("dair", scenes="pictures", canvas=20, steps=1, chunk=1, batch=2)
+    recipe = Recipe.of("dair", scenes="pictures", canvas=20, steps=1, steps_per_call=1, batch_size=2)
     complete, _ = completed(recipe, scenes.load("pictures", "train", canvas=20))
     assert complete.data.scenes == str(tmp_path / "pictures")
-    assert complete.model.sums > 0
+    assert complete.model.sum_scenes > 0
     assert complete.model.object_size == pytest.approx(8 * MARGIN, abs=0.1)
     assert completed(complete, scenes.load(complete.data.scenes, "train", canvas=20))[0] == complete
 
@@ -234,7 +242,7 @@ def test_a_recipe_is_completed_for_whoever_replays_it(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("counts", "m"), [((0, 1, 2), 2), ((0, 1, 3), 3), ((0, 1), None)])
 def test_sums_are_of_as_many_as_scenes_hold(counts, m):
     complete, _ = completed(Recipe.of(counts=counts), scenes.load("digits", "train", counts=counts))
-    assert (complete.model.summands if complete.model.sums else None) == m
+    assert (complete.model.summands if complete.model.sum_scenes else None) == m
 
 
 @pytest.mark.parametrize(
@@ -247,7 +255,7 @@ def test_pictures_on_black_are_added_up_and_others_are_not(ground, more, made, t
         Image.fromarray(image).save(tmp_path / f"{i}.png")
     recipe = Recipe.of("dair", scenes=str(tmp_path), canvas=20, **more)
     complete, _ = completed(recipe, scenes.load(str(tmp_path), "train", canvas=20))
-    assert (complete.model.sums > 0) == made
+    assert (complete.model.sum_scenes > 0) == made
 
 
 def test_epochs_are_made_where_they_are_asked_for():
@@ -282,16 +290,16 @@ def test_squares_give_their_side_as_size():
 def test_a_window_is_never_larger_than_the_canvas(monkeypatch):
     full = np.ones((30, 20, 40, 1))
     assert window_size(full) == 20
-    world = Digits("train")
-    assert doubt(39.0, world) is None
-    assert "covers the canvas" in doubt(40.0, world)
+    dataset = Digits("train")
+    assert doubt(39.0, dataset) is None
+    assert "covers the canvas" in doubt(40.0, dataset)
     with pytest.raises(UsageError, match="on a canvas of 40x40 pixels; got 40"):
-        completed(Recipe.of(object_size=40.5), world)
+        completed(Recipe.of(object_size=40.5), dataset)
 
 
 def test_a_step_that_no_memory_holds_is_refused():
-    world = Digits("train")
-    completed(Recipe.of(object_size=20.0, batch=16_384, max_objects=64, steps=1, counts=(0, 1)), world)
+    dataset = Digits("train")
+    completed(Recipe.of(object_size=20.0, batch_size=16_384, max_objects=64, steps=1, counts=(0, 1)), dataset)
     with pytest.raises(UsageError, match="Make one of them smaller"):
         check_sizes(20.0, 64, 16_384, Digits("train", canvas=512))
 
@@ -318,20 +326,20 @@ def test_annealing_moves_the_prior_from_one_to_the_other():
 
 def test_one_learner_serves_every_seed():
     """What is compiled goes by the learner, so that a second seed is not compiled again."""
-    recipe, spec = TINY.replace(object_size=20.0, sums=0, summands=2), Digits("train").spec
+    recipe, spec = TINY.replace(object_size=20.0, sum_scenes=0, summands=2), Digits("train").spec
     learner = recipe.learner(spec)
     assert recipe.replace(seed=recipe.loop.seed + 1).learner(spec) is learner
-    assert recipe.replace(clip=recipe.optimizer.clip + 1).learner(spec) is not learner
+    assert recipe.replace(grad_clip_norm=recipe.optimizer.grad_clip_norm + 1).learner(spec) is not learner
 
 
 @pytest.mark.parametrize("learned", [True, False])
 def test_a_concentration_follows_the_bound_only_if_it_may(learned):
-    world = Digits("train")
+    dataset = Digits("train")
     word = f"sticks(concentration=0.5, learned={learned})"
-    recipe, _ = completed(SINGLE.replace(count_prior=word), world)
-    learner, data = recipe.learner(world.spec), Sampling(4, replace=True, labels=False)
-    state = first_state(learner, data, world, 0, 0)
-    state, _ = run_chunk(learner, data, 1, world, 0, 0, state)
+    recipe, _ = completed(SINGLE.replace(count_prior=word), dataset)
+    learner, data = recipe.learner(dataset.spec), Sampling(4, replace=True, labels=False)
+    state = first_state(learner, data, dataset, 0, 0)
+    state, _ = run_chunk(learner, data, 1, dataset, 0, 0, state)
     assert (float(state.learner.model.count_prior.log_concentration) == np.log(0.5)) is not learned
 
 
@@ -342,32 +350,32 @@ def test_the_learning_rate_is_held_and_falls_and_no_gradient_is_longer_than_the_
     """
     monkeypatch.setattr(optax, "adam", lambda rate, **_: optax.sgd(rate))
     monkeypatch.setattr(AIROptions, "settings", lambda options, data: SMALL)
-    world, weights = Digits("train", counts=(1,), canvas=24, size=12.0), []
-    optimizer = Optimizer(hold=0.2, final_rate=0.1, clip=0.5, learning_rate=0.01)
-    options = AIROptions(max_objects=1, object_size=12.0, sums=0, summands=2)
+    dataset, weights = Digits("train", counts=(1,), canvas=24, size=12.0), []
+    optimizer = Optimizer(lr_hold_fraction=0.2, final_rate=0.1, grad_clip_norm=0.5, learning_rate=0.01)
+    options = AIROptions(max_objects=1, object_size=12.0, sum_scenes=0, summands=2)
 
     def keep(state, step):
         weights.append(ravel_pytree(state.model)[0])
         return {}
 
-    fit(options.learner(world.spec, optimizer, 5), world, Plan(5, 4, 0, 1, 100), tmp_path, inspect=keep)
+    fit(options.learner(dataset.spec, optimizer, 5), dataset, Plan(5, 4, 0, 1, 100), tmp_path, inspect=keep)
     lengths = np.linalg.norm(np.diff(weights, axis=0), axis=1)
     shares = 1 - 0.9 * np.array([0, 0.25, 0.5, 0.75])
     np.testing.assert_allclose(lengths, 0.01 * 0.5 * shares, rtol=1e-5)
 
 
 def test_a_lesson_says_what_sums_are_and_what_contrast_is_worth():
-    batches = curriculum(AIROptions(max_objects=3, sums=2, summands=3, contrast=7.0))
+    batches = curriculum(AIROptions(max_objects=3, sum_scenes=2, summands=3, nce_weight=7.0))
     batch = Batch(jnp.ones((4, 8, 8, 1)), jnp.arange(4))
     examples = batches.examples(batches.init(batch), batch, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == (6, 8, 8, 1)
     assert np.all(examples.summands == 3)
-    assert np.all(examples.contrast == 7)
+    assert np.all(examples.nce_weight == 7)
     assert np.allclose(examples.real, [1.5] * 4 + [0] * 2), "in the mean over all a real scene weighs one"
 
 
 def test_a_lesson_without_sums_is_only_real_scenes():
-    batches = curriculum(AIROptions(sums=0))
+    batches = curriculum(AIROptions(sum_scenes=0))
     batch = Batch(jnp.ones((4, 8, 8, 1)), jnp.arange(4))
     examples = batches.examples(batches.init(batch), batch, jnp.asarray(900), jr.key(0))
     assert examples.image.shape == batch.image.shape
@@ -377,7 +385,7 @@ def test_a_lesson_without_sums_is_only_real_scenes():
 
 @pytest.mark.parametrize("damage", ["flip", "header", "cut", "empty", "text", "pickle", "not finite"])
 def test_damaged_weights_are_never_used(tmp_path, damage):
-    options, data = AIROptions(object_size=6.0, what=2), DataSpec(16, 16, 1)
+    options, data = AIROptions(object_size=6.0, what_dim=2), DataSpec(16, 16, 1)
     learner = options.learner(data, Optimizer(), 10)
     params = first_params(learner, data)
     path = tmp_path / "weights.safetensors"
@@ -419,16 +427,16 @@ def test_what_is_not_a_run_is_said_so(tmp_path, run):
         ({"steps": 0}, "`steps` is from 1 to 99,999,999"),
         ({"counts": (0, 5)}, "at most 3 objects"),
         ({"anneal_steps": 10}, "needs both"),
-        ({"hold": 2.0}, "a share"),
+        ({"lr_hold_fraction": 2.0}, "a share"),
         ({"object_size": 0.0}, "`object_size` is from 1"),
-        ({"sharpen_steps": -1}, "`sharpen_steps` is from 0"),
+        ({"count_warmup_steps": -1}, "`count_warmup_steps` is from 0"),
         ({"seed": -1}, "`seed` is from 0"),
-        ({"sums": 4, "objective": "iwae(k=2)"}, "Use `sums` 0"),
+        ({"sum_scenes": 4, "objective": "iwae(k=2)"}, "Use `sum_scenes` 0"),
         ({"summands": 4}, "from 2 to `max_objects`, which is 3"),
-        ({"contrast": -1.0}, "`contrast` is from 0"),
-        ({"steps": 10**8 - 1, "batch": 64}, "Use fewer, or a smaller `batch`"),
+        ({"nce_weight": -1.0}, "`nce_weight` is from 0"),
+        ({"steps": 10**8 - 1, "batch_size": 64}, "Use fewer, or a smaller `batch_size`"),
         ({"scenes": ""}, "`scenes` is a name"),
-        ({"clip": float("inf")}, "`clip` is from"),
+        ({"grad_clip_norm": float("inf")}, "`grad_clip_norm` is from"),
         ({"learning_rate": float("nan")}, "`learning_rate` is from"),
         ({"stepps": 3}, "Did you mean 'steps'"),
     ],
@@ -439,7 +447,9 @@ def test_a_recipe_checks_itself(options, message):
         Recipe.of(**options)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"stepps": 3}', '{"steps": "many"}', '{"hold": NaN}', "{"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"stepps": 3}', '{"steps": "many"}', '{"lr_hold_fraction": NaN}', "{"]
+)
 def test_what_is_not_a_recipe_is_refused(text):
     with pytest.raises(CheckpointError):
         Recipe.from_json(text)

@@ -38,7 +38,7 @@ from subitize.training.plan import Notes, Plan
 from subitize.training.records import training_seconds
 
 SCENES = Digits("train")
-PLAN = Plan(steps=40, batch=2, seed=3, chunk=5, save_every=10)
+PLAN = Plan(steps=40, batch_size=2, seed=3, steps_per_call=5, save_every=10)
 
 
 class Walk(NamedTuple):
@@ -63,7 +63,7 @@ class Walker:
     def step(self, state, batch, key):
         noise = jr.normal(key, (3,))
         moved = 0.9 * state.place + noise * batch.image.mean()
-        moved = jnp.where(self.bad(batch.index[0] // PLAN.batch, noise), jnp.nan, moved)
+        moved = jnp.where(self.bad(batch.index[0] // PLAN.batch_size, noise), jnp.nan, moved)
         return state._replace(step=state.step + 1, place=moved), {"first": moved[0], "sum": moved.sum()}
 
 
@@ -107,7 +107,7 @@ def test_each_step_sees_the_next_scenes_of_the_seed(tmp_path, seed):
         optimizer=optax.sgd(1.0),
         learning_rate=1.0,
     )
-    run(tmp_path, learner, Plan(steps=6, batch=2, seed=seed, chunk=1, save_every=6))
+    run(tmp_path, learner, Plan(steps=6, batch_size=2, seed=seed, steps_per_call=1, save_every=6))
     found = [json.loads(row)["light"] for row in rows(tmp_path).splitlines()]
     light = SCENES.batch(seed, jnp.arange(12)).image.mean((1, 2, 3))
     np.testing.assert_allclose(found, light.reshape(6, 2).mean(1), rtol=1e-5)
@@ -266,7 +266,7 @@ def test_a_gradient_that_is_not_finite_is_not_followed_though_the_loss_is(tmp_pa
         optimizer=optax.sgd(1.0),
         learning_rate=1.0,
     )
-    state = run(tmp_path, learner, Plan(steps=5, batch=2, seed=3, chunk=5, save_every=5))
+    state = run(tmp_path, learner, Plan(steps=5, batch_size=2, seed=3, steps_per_call=5, save_every=5))
     assert state.model == 0
     assert json.loads(rows(tmp_path).splitlines()[-1])["skipped"] == 5
 
@@ -396,7 +396,7 @@ def test_only_the_newest_checkpoints_stay(tmp_path):
 
 def judged(*criteria):
     """What an inspector would say after each chunk, criteria given in their order."""
-    return lambda state, step: {"criterion": criteria[step // PLAN.chunk - 1]}
+    return lambda state, step: {"criterion": criteria[step // PLAN.steps_per_call - 1]}
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest(tmp_path):
@@ -449,7 +449,7 @@ def test_without_a_criterion_the_best_is_the_last(tmp_path):
     ("other", "said"),
     [
         ({"seed": 4}, "with another seed"),
-        ({"batch": 3, "labels": True}, "with another batch and labels"),
+        ({"batch_size": 3, "labels": True}, "with another batch and labels"),
         ({"steps": 30}, "that has made 40 steps already"),
     ],
 )

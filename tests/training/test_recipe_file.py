@@ -6,13 +6,26 @@ import pytest
 
 from subitize.core.errors import CheckpointError
 from subitize.core.sealed import seal
+from subitize.core.specs import FORMER_OPTIONS
 from subitize.training.recipe import OLD_FIELDS, RECIPE, Recipe, read_recipe
 
-CHOSEN = {"counts": (0, 1, 2), "object_size": 21.3, "sums": 8, "summands": 2, "fit": "resize", "seed": 7}
+CHOSEN = {
+    "counts": (0, 1, 2),
+    "object_size": 21.3,
+    "sum_scenes": 8,
+    "summands": 2,
+    "fit": "resize",
+    "seed": 7,
+}
 RECIPE_OF_A_RUN = Recipe.of("dair", **CHOSEN)
 CONTENT = {k: v for k, v in json.loads(RECIPE_OF_A_RUN.to_json()).items() if k != "digest"}
-OLD = {  # what a recipe was before it had sections
-    **{name: value for section in CONTENT.values() for name, value in section.items() if name in OLD_FIELDS},
+FORMER = {now: then for then, now in FORMER_OPTIONS.items()}
+BEFORE = {  # what it was in the last release
+    section: {FORMER.get(name, name): value for name, value in own.items()}
+    for section, own in CONTENT.items()
+}
+OLD = {  # what it was before it had sections
+    **{name: value for section in BEFORE.values() for name, value in section.items() if name in OLD_FIELDS},
     "model": "dair",
 }
 
@@ -41,11 +54,20 @@ def test_a_recipe_from_before_there_were_digests_and_sections_opens():
             Recipe.from_json(json.dumps({k: v for k, v in OLD.items() if k != missing}))
 
 
+def test_a_recipe_and_options_of_the_last_release_are_understood():
+    assert set(FORMER) & {name for own in BEFORE.values() for name in own} == set()
+    assert Recipe.from_json(seal(BEFORE)) == RECIPE_OF_A_RUN
+    now = Recipe.of("air(what_dim=3)", sum_scenes=0, eval_every=7, batch_size=5, lr_hold_fraction=0.5)
+    assert Recipe.of("air(what=3)", sums=0, look_every=7, batch=5, hold=0.5) == now
+    assert now.replace(clip=1.0) == now.replace(grad_clip_norm=1.0)
+
+
 @pytest.mark.parametrize("field", sorted(set(OLD) - {"model"}))
 @pytest.mark.parametrize("wrong", [True, ["a"], {}], ids=str)
 def test_values_of_wrong_types_are_refused(field, wrong):
-    with pytest.raises(CheckpointError, match=f"`{field}` is "):
+    with pytest.raises(CheckpointError, match=f"`{FORMER_OPTIONS.get(field, field)}` is "):
         Recipe.from_json(json.dumps(OLD | {field: wrong}))
+    field = FORMER_OPTIONS.get(field, field)
     home = RECIPE_OF_A_RUN.homes()[field]
     with pytest.raises(CheckpointError, match=f"`{field}` is "):
         Recipe.from_json(seal(CONTENT | {home: CONTENT[home] | {field: wrong}}))

@@ -19,7 +19,7 @@ from subitize.models.air import AIR
 from subitize.training import Recipe, Run
 from subitize.training.weights import digest_of, read_weights, save_weights
 
-OPTIONS, DATA = AIROptions(max_objects=1, object_size=6.0, what=2), DataSpec(16, 16, 1)
+OPTIONS, DATA = AIROptions(max_objects=1, object_size=6.0, what_dim=2), DataSpec(16, 16, 1)
 LEARNER = OPTIONS.learner(DATA, Optimizer(), 10)
 VALUES = json.loads(json.dumps(dataclasses.asdict(OPTIONS)))
 OLD = json.loads(json.dumps(dataclasses.asdict(OPTIONS.settings(DATA))))  # of a file from before the registry
@@ -105,8 +105,8 @@ def test_other_damage_to_a_header_is_refused(path, header):
 
 
 def test_arrays_of_another_model_are_refused(path):
-    rewrite(path, settings=VALUES | {"what": 3})
-    other = dataclasses.replace(OPTIONS, what=3).learner(DATA, Optimizer(), 10)
+    rewrite(path, settings=VALUES | {"what_dim": 3})
+    other = dataclasses.replace(OPTIONS, what_dim=3).learner(DATA, Optimizer(), 10)
     with pytest.raises(CheckpointError, match="not those of the model"):
         read_weights(path).params(other)
 

@@ -9,13 +9,13 @@ from subitize.claims import (
     glances,
     memory,
     open_ended,
+    other_datasets,
     painting,
     subitizing,
-    worlds,
 )
 from subitize.reproduce import Claim
 
-FILES = (generalisation, memory, downstream, open_ended, subitizing, glances, worlds, painting)
+FILES = (generalisation, memory, downstream, open_ended, subitizing, glances, other_datasets, painting)
 CLAIMS: dict[str, Claim] = {claim.name: claim for file in FILES for claim in file.CLAIMS}
 
 __all__ = ["CLAIMS"]

@@ -41,7 +41,7 @@ from subitize.models.subitizing_vae import SubitizingVAESettings
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.generative import Schedule, trained_autoencoder, trained_draw
 from subitize.scenes import Scene
-from subitize.scenes.stack import Drawn
+from subitize.scenes.stack import FixedScenes
 
 SOURCE = "Eslami et al. 2016, as others read it"
 TASKS = ("sum", "order")
@@ -51,9 +51,9 @@ TESTED = 5000
 DRAWS = 8  # of every description
 HIDDEN = (512, 512, 512)  # of the read-outs
 TAUGHT_PER_LABEL, TAUGHT = 0.5, (2000, 10_000)  # steps of whatever is told labels: a share, and its bounds
-AIR_OPTIONS = {"what": 50, "steps": 20_000}
-STROKES = Schedule(steps=7000, batch=64, rate=2e-3, last_rate=2e-5)
-WHOLE = Schedule(steps=12_000, batch=64, clip=100.0)
+AIR_OPTIONS = {"what_dim": 50, "steps": 20_000}
+STROKES = Schedule(steps=7000, batch_size=64, rate=2e-3, last_rate=2e-5)
+WHOLE = Schedule(steps=12_000, batch_size=64, grad_clip_norm=100.0)
 PAINTER = DRAWSettings(glimpses=16, code=20, read=5)
 AUTOENCODER = SubitizingVAESettings(code=100, judge=(), perceptual=0.0)
 OPTIONS = (
@@ -100,7 +100,7 @@ def downstream(lab: Lab) -> Finding:
 def answered(lab: Lab, name: str, seed: int) -> dict[str, dict[int, float]]:
     """Right answers from one description with one seed, in per cent: by task and number of labels."""
     shown, test = pairs_of(lab, "train", LABELS[-1], seed), pairs_of(lab, "test", TESTED, seed)
-    views = [np.asarray(world.pictures) for world in (shown, test)]
+    views = [np.asarray(dataset.pictures) for dataset in (shown, test)]
     if name in DESCRIBED:
         describe, model_of = DESCRIBED[name]
         model = model_of(lab, shown, seed)
@@ -140,11 +140,11 @@ def leads(table: dict[str, Any], lab: Lab) -> list[float]:
     ]
 
 
-def pairs_of(lab: Lab, split: str, number: int, seed: int) -> Drawn:
+def pairs_of(lab: Lab, split: str, number: int, seed: int) -> FixedScenes:
     """Scenes of two digits, which know their sum and their order."""
     number = lab.some(number)
-    world = scenes.load(lab.scenes, split, counts=(2,))
-    return Drawn([(world, number)], seed, sum_and_order, min(number, 64))
+    dataset = scenes.load(lab.scenes, split, counts=(2,))
+    return FixedScenes([(dataset, number)], seed, sum_and_order, min(number, 64))
 
 
 def sum_and_order(scene: Scene) -> np.ndarray:
@@ -154,18 +154,18 @@ def sum_and_order(scene: Scene) -> np.ndarray:
     return np.stack([digits.sum(1), digits[:, 0] <= digits[:, 1]], 1).astype(int)
 
 
-def attentive(lab: Lab, shown: Drawn, seed: int) -> Any:
+def attentive(lab: Lab, shown: FixedScenes, seed: int) -> Any:
     """A trained AIR."""
     usual: Any = {} if lab.tiny else AIR_OPTIONS
     return lab.trained(model="air", counts=(0, 1, 2), seed=seed, **usual).model
 
 
-def painting(lab: Lab, shown: Drawn, seed: int) -> DRAW:
+def painting(lab: Lab, shown: FixedScenes, seed: int) -> DRAW:
     """A DRAW that has learned these scenes."""
     return trained_draw(lab, PAINTER, STROKES, shown, seed)[0]
 
 
-def autoencoding(lab: Lab, shown: Drawn, seed: int) -> Any:
+def autoencoding(lab: Lab, shown: FixedScenes, seed: int) -> Any:
     """An autoencoder that has learned these scenes."""
     return trained_autoencoder(lab, "pair-vae", AUTOENCODER, WHOLE, shown, seed)
 
@@ -219,7 +219,7 @@ def curves(table: dict[str, Any]) -> Image.Image:
     return grid(panels, 2, "Right answers on held-out scenes (%)", size=(420, 260))
 
 
-DESCRIBED: dict[str, tuple[Callable[..., jax.Array], Callable[[Lab, Drawn, int], Any]]] = {
+DESCRIBED: dict[str, tuple[Callable[..., jax.Array], Callable[[Lab, FixedScenes, int], Any]]] = {
     "air": (objects, attentive),
     "draw": (stroke_codes, painting),
     "vae": (one_code, autoencoding),

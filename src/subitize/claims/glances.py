@@ -36,12 +36,12 @@ from subitize.models.subitizing_vae import SubitizingVAESettings, mean_code
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.counters import OPEN_ENDED_CANVAS, open_ended_counter
 from subitize.reproduce.generative import Schedule, trained_autoencoder
-from subitize.scenes.stack import Drawn
+from subitize.scenes.stack import FixedScenes
 
 TOLD = (1, 2, 3, 4, 5, 6, 7, 8, 9)
 FEW, MANY = 4, 8  # up to which people subitize, and where they certainly count
 DAIR = open_ended_counter("sticks")
-SCHEDULE, AUTOENCODER = Schedule(steps=8000, batch=64, clip=100.0), SubitizingVAESettings()
+SCHEDULE, AUTOENCODER = Schedule(steps=8000, batch_size=64, grad_clip_norm=100.0), SubitizingVAESettings()
 SHOWN, LABELS = 20_000, 10_000  # scenes of the autoencoder, and those whose number is told
 TESTED = 250  # scenes of each number
 TIMED = 100  # of them
@@ -108,16 +108,16 @@ def dair_once(lab: Lab, seed: int) -> Watcher:
 
 def told_apart(lab: Lab, seed: int) -> Watcher:
     """A supervised network."""
-    world = shown(lab, "train", SHOWN, seed, TOLD)
-    told = fit_classifier(labelled(lab, world), seed, steps_of(lab))
+    dataset = shown(lab, "train", SHOWN, seed, TOLD)
+    told = fit_classifier(labelled(lab, dataset), seed, steps_of(lab))
     return Watcher(predict, told, lambda seen: seen + TOLD[0])
 
 
 def read_off_code(lab: Lab, seed: int) -> Watcher:
     """A read-out from the code of an autoencoder."""
-    world = shown(lab, "train", SHOWN, seed, TOLD)
-    model = trained_autoencoder(lab, "vae", AUTOENCODER, SCHEDULE, world, seed)
-    return read_off(lab, mean_code, model, world, seed)
+    dataset = shown(lab, "train", SHOWN, seed, TOLD)
+    model = trained_autoencoder(lab, "vae", AUTOENCODER, SCHEDULE, dataset, seed)
+    return read_off(lab, mean_code, model, dataset, seed)
 
 
 def read_off_ink(lab: Lab, seed: int) -> Watcher:
@@ -125,17 +125,17 @@ def read_off_ink(lab: Lab, seed: int) -> Watcher:
     return read_off(lab, ink, None, shown(lab, "train", SHOWN, seed, TOLD), seed)
 
 
-def read_off(lab: Lab, infer: Callable, model: Any, world: Drawn, seed: int) -> Watcher:
+def read_off(lab: Lab, infer: Callable, model: Any, dataset: FixedScenes, seed: int) -> Watcher:
     """A read-out from what `infer` sees."""
-    pictures, classes = labelled(lab, world)
+    pictures, classes = labelled(lab, dataset)
     classify = fit_probe((map_batches(infer, model, pictures), classes), seed, steps=steps_of(lab))
     return Watcher(infer, model, lambda seen: classify(seen) + TOLD[0])
 
 
-def labelled(lab: Lab, world: Drawn) -> tuple[np.ndarray, np.ndarray]:
+def labelled(lab: Lab, dataset: FixedScenes) -> tuple[np.ndarray, np.ndarray]:
     """The pictures whose number is told, and which of `TOLD` it is."""
     labels = lab.some(LABELS)
-    return np.asarray(world.pictures)[:labels], world.known[:labels] - TOLD[0]
+    return np.asarray(dataset.pictures)[:labels], dataset.known[:labels] - TOLD[0]
 
 
 def steps_of(lab: Lab) -> int:
@@ -153,10 +153,10 @@ def ink(model: None, image: Float[Array, "height width channels"]) -> Float[Arra
     return jnp.stack([image.mean(), image.std()])
 
 
-def shown(lab: Lab, split: str, number: int, seed: int, numbers: tuple[int, ...]) -> Drawn:
+def shown(lab: Lab, split: str, number: int, seed: int, numbers: tuple[int, ...]) -> FixedScenes:
     """Scenes of these numbers, in bytes."""
-    world = scenes.load(lab.scenes, split, counts=numbers, canvas=OPEN_ENDED_CANVAS)
-    return Drawn([(world, lab.some(number))], seed, batch=min(lab.some(number), 250))
+    dataset = scenes.load(lab.scenes, split, counts=numbers, canvas=OPEN_ENDED_CANVAS)
+    return FixedScenes([(dataset, lab.some(number))], seed, batch_size=min(lab.some(number), 250))
 
 
 def clocked(watcher: Watcher, pictures: dict[int, np.ndarray], told: dict[int, np.ndarray]) -> list[float]:

@@ -20,7 +20,7 @@ from subitize.models.draw import DRAW, DRAWSettings, negative_elbo
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.generative import Schedule, trained_draw
 
-SCHEDULE = Schedule(steps=30_000, batch=64, rate=2e-3, last_rate=2e-5)
+SCHEDULE = Schedule(steps=30_000, batch_size=64, rate=2e-3, last_rate=2e-5)
 PAINTER = DRAWSettings(glimpses=24, read=5)
 FOLLOWED, FOLLOW_EVERY = 1000, 1000  # test digits by which training is followed, and steps between
 PAINTED = 8  # samples in the picture, and moments of each
@@ -57,11 +57,11 @@ def painter(lab: Lab, seed: int) -> tuple[DRAW, list[dict[str, Any]]]:
     return model, [{k: row[k] for k in ("step", "test_nats")} for row in rows if "test_nats" in row]
 
 
-def nats(model: DRAW, digits: Any, seed: int, batch: int = 250) -> float:
+def nats(model: DRAW, digits: Any, seed: int, batch_size: int = 250) -> float:
     """Minus the mean bound of pictures of zeros and ones, from one sample for each."""
     total = 0.0
-    for first in range(0, len(digits), batch):
-        some = jnp.asarray(digits[first : first + batch], jnp.float32)
+    for first in range(0, len(digits), batch_size):
+        some = jnp.asarray(digits[first : first + batch_size], jnp.float32)
         total += float(total_cost(model, some, jr.fold_in(jr.key(seed), first)))
     return total / len(digits)
 

@@ -29,7 +29,7 @@ from subitize.models.subitizing_vae import SubitizingVAE, SubitizingVAESettings,
 from subitize.reproduce import Claim, Condition, Finding, Lab
 from subitize.reproduce.generative import Schedule, trained_autoencoder
 from subitize.scenes import Dots
-from subitize.scenes.stack import Drawn
+from subitize.scenes.stack import FixedScenes
 
 SOURCE = "Wever and Runia 2018"
 FEW, MANY = (0, 1, 2, 3), (4, 5, 6)  # the last are one class
@@ -37,7 +37,7 @@ CLASSES = len(FEW) + 1
 SHOWN, TESTED = 20_000, 5000  # scenes without labels, and of the test
 LABELS = (500, 2000, 10_000)
 ASKED = 2000  # labels of the conditions
-SCHEDULE = Schedule(steps=8000, batch=64, clip=100.0)
+SCHEDULE = Schedule(steps=8000, batch_size=64, grad_clip_norm=100.0)
 AUTOENCODER = SubitizingVAESettings()
 EXPLAINED, COMPLEMENT = 0.1, 0.1  # least R² of a number unit, and bound on its other coefficients
 SLOPES = (0.05, 0.1, 0.2, 0.3)  # of brightness, per pixel
@@ -85,11 +85,11 @@ def labels_of(lab: Lab) -> tuple[int, ...]:
 
 
 def read_off(
-    lab: Lab, model: SubitizingVAE, shown: Drawn, test: Drawn, labels: int, seed: int
+    lab: Lab, model: SubitizingVAE, shown: FixedScenes, test: FixedScenes, labels: int, seed: int
 ) -> dict[str, float]:
     """Right answers on the test with so many labels, in per cent, for everything that is compared."""
-    pictures, test_pictures = (np.asarray(world.pictures) for world in (shown, test))
-    classes, right = (np.minimum(world.known, CLASSES - 1) for world in (shown, test))
+    pictures, test_pictures = (np.asarray(dataset.pictures) for dataset in (shown, test))
+    classes, right = (np.minimum(dataset.known, CLASSES - 1) for dataset in (shown, test))
 
     def both(describe: Callable[[np.ndarray], np.ndarray]) -> tuple[tuple, tuple]:
         return (describe(pictures[:labels]), classes[:labels]), (describe(test_pictures), right)
@@ -106,12 +106,12 @@ def read_off(
     }
 
 
-def scenes(lab: Lab, split: str, number: int, seed: int, ground: str = "texture") -> Drawn:
+def scenes(lab: Lab, split: str, number: int, seed: int, ground: str = "texture") -> FixedScenes:
     """Scenes with five equally frequent classes."""
     few, many = (Dots(split, counts=counts, ground=ground) for counts in (FEW, MANY))
     if lab.tiny:
-        return Drawn([(few, lab.some(number))], seed, batch=lab.some(number))
-    return Drawn([(few, number - number // CLASSES), (many, number // CLASSES)], seed)
+        return FixedScenes([(few, lab.some(number))], seed, batch_size=lab.some(number))
+    return FixedScenes([(few, number - number // CLASSES), (many, number // CLASSES)], seed)
 
 
 def companions(lab: Lab, seed: int) -> np.ndarray:
@@ -138,7 +138,7 @@ def edges(pictures: np.ndarray) -> np.ndarray:
     return np.stack([*shares, values.mean((1, 2)), values.std((1, 2))], 1)
 
 
-def autoencoder(lab: Lab, shown: Drawn, seed: int) -> SubitizingVAE:
+def autoencoder(lab: Lab, shown: FixedScenes, seed: int) -> SubitizingVAE:
     """Trained on scenes without their counts."""
     return trained_autoencoder(lab, "vae", AUTOENCODER, SCHEDULE, shown, seed)
 

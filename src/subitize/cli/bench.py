@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from subitize.cli.parse import parse
 from subitize.cli.sample import new_picture
-from subitize.cli.words import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError, did_you_mean
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from subitize.cli.parse import parse
 from subitize.cli.progress import Watch, say
-from subitize.cli.words import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import (
     CheckpointError,

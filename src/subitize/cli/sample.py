@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from subitize.cli.words import parse
+from subitize.cli.parse import parse
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from subitize.cli.parse import parse
 from subitize.cli.sample import new_picture
 from subitize.cli.train import pictured
-from subitize.cli.words import parse
 from subitize.core.errors import CheckpointError
 
 
@@ -83,9 +83,9 @@ def what_exists() -> Iterator[str]:
     from subitize.evaluation.programs import PROGRAMS
     from subitize.gradients import ESTIMATORS, OBJECTIVES
     from subitize.registry import LEARNERS
-    from subitize.scenes import WORLDS
+    from subitize.scenes import DATASETS
 
-    yield from listed("scenes (--scenes), or the path of a folder of pictures", WORLDS)
+    yield from listed("scenes (--scenes), or the path of a folder of pictures", DATASETS)
     yield from listed("models (--model)", LEARNERS)
     yield "estimators (--estimator)"
     for word, build in ESTIMATORS.items():
@@ -100,10 +100,10 @@ def what_exists() -> Iterator[str]:
     yield from listed("programs to measure estimators on (bench --on)", PROGRAMS)
 
 
-def listed(title: str, vocabulary: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
+def listed(title: str, registry: Mapping[str, Callable[..., Any]]) -> Iterator[str]:
     """A heading and its words, each with the first line of what it says about itself."""
     yield title
-    for word, thing in vocabulary.items():
+    for word, thing in registry.items():
         yield f"  {word:<15} {summary(thing)}"
     yield ""
 

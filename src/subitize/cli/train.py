@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from subitize.cli.choose_model import model_of_folder
+from subitize.cli.parse import is_on, parse, value_of
 from subitize.cli.progress import Watch
-from subitize.cli.words import is_on, parse, value_of
 from subitize.core.errors import UsageError
 from subitize.core.optimizer import Optimizer
 from subitize.counter.catalogue import CatalogueOptions

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from subitize.cli.words import parse
+from subitize.cli.parse import parse
 from subitize.core.bounds import check_bounds
 
 

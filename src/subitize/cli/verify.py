@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from subitize.cli.parse import parse
 from subitize.cli.progress import say
 from subitize.cli.signals import signal_of
-from subitize.cli.words import parse
 from subitize.core.errors import SubitizeError, UsageError, printable
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ LOOKED_FOR = Bound(1, 10_000, "in objects; large pictures allow fewer")
 LOOP = {
     "steps": STEPS,
     "seed": SEED,
-    "chunk": Bound(1, 100_000, "in steps of training"),
+    "steps_per_call": Bound(1, 100_000, "in steps of training"),
     "save_every": STEPS,
     "restarts": Bound(0, 100, "in restarts"),
 }
@@ -55,30 +55,31 @@ CODE = Bound(1, 1024, "in dimensions of a code")
 PIXEL_DEVIATION = Bound(1e-3, 1e3, "in units of brightness")
 
 BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
-    "Plan": LOOP | {"batch": BATCH},
-    "Loop": LOOP | {"look_every": STEPS, "look_at": Bound(1, 20_000, "in scenes, which are held in memory")},
+    "Plan": LOOP | {"batch_size": BATCH},
+    "Loop": LOOP
+    | {"eval_every": STEPS, "eval_size": Bound(1, 20_000, "in scenes, which are held in memory")},
     "Data": {
         "counts": Bound(0, MOST_OBJECTS, "in objects per scene"),
         "canvas": Bound(8, LARGEST_SIDE, "in pixels"),
         "size": Bound(4, LARGEST_SIDE, "in pixels"),
-        "batch": BATCH,
+        "batch_size": BATCH,
     },
     "Optimizer": {
         "learning_rate": Bound(1e-9, 10, "a rate of Adam"),
-        "hold": SHARE,
+        "lr_hold_fraction": SHARE,
         "final_rate": SHARE,
-        "clip": Bound(1e-6, 1e9, "the norm of a gradient"),
+        "grad_clip_norm": Bound(1e-6, 1e9, "the norm of a gradient"),
     },
     "AIROptions": {
         "max_objects": OBJECTS,
         "object_size": Bound(1, LARGEST_SIDE, "in pixels"),
         "anneal_steps": STEPS_OR_NONE,
         "pixel_deviation": PIXEL_DEVIATION,
-        "what": CODE,
-        "sums": Bound(0, 16_384, "in scenes per step"),
+        "what_dim": CODE,
+        "sum_scenes": Bound(0, 16_384, "in scenes per step"),
         "summands": Bound(2, MOST_OBJECTS, "in scenes of one object"),
-        "contrast": Bound(0, 1e6, "in nats"),
-        "sharpen_steps": STEPS_OR_NONE,
+        "nce_weight": Bound(0, 1e6, "in nats"),
+        "count_warmup_steps": STEPS_OR_NONE,
     },
     "DRAWOptions": {
         "glimpses": Bound(1, 1000, "in strokes"),

@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 
     Attributes:
         image: brightness from 0 to 1, [batch, height, width, channels]; or codes of pictures, of any shape.
-        index: which examples they are: their numbers in a finite set, or in the stream of a drawn world.
+        index: which examples they are: their numbers in a finite set, or in the stream of a drawn dataset.
         labels: what is true of them; None for a learner that may not see it, and where nobody knows.
     """
 

@@ -16,27 +16,26 @@ class Optimizer:
     """How a model follows its gradient.
 
     Args:
-        learning_rate: of Adam, held for `hold` of the steps and then lowered linearly to `final_rate` of it.
-        hold: share of the steps at the full learning rate.
+        learning_rate: of Adam, held for a while and then lowered linearly to `final_rate` of it.
+        lr_hold_fraction: share of the steps at the full learning rate.
         final_rate: last learning rate, as a share of the first.
-        clip: largest norm of a gradient.
+        grad_clip_norm: largest norm of a gradient.
     """
 
     learning_rate: float = 2e-3
-    hold: float = 0.1
+    lr_hold_fraction: float = 0.1
     final_rate: float = 0.02
-    clip: float = 30.0
+    grad_clip_norm: float = 30.0
 
     def __post_init__(self):
         check_bounds(self)
 
     def transformation(self, steps: int) -> GradientTransformation:
         """The optimizer of a training of so many steps, as optax has it."""
-        import jax.numpy as jnp
         import optax
 
-        def rate(step):
-            fall = jnp.clip((step / steps - self.hold) / max(1 - self.hold, 1e-6), 0, 1)
-            return self.learning_rate * (1 - (1 - self.final_rate) * fall)
-
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(rate))
+        held = round(self.lr_hold_fraction * steps)
+        rate = optax.linear_schedule(
+            self.learning_rate, self.final_rate * self.learning_rate, steps - held, transition_begin=held
+        )
+        return optax.chain(optax.clip_by_global_norm(self.grad_clip_norm), optax.adam(rate))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 
 FITS = ("resize", "crop", "pad")
 INVERTS = ("auto", "always", "never")
@@ -77,8 +77,8 @@ class Preprocessor:
     invert: str = "auto"
 
     def __post_init__(self):
-        check_word("fit", self.fit, FITS)
-        check_word("invert", self.invert, INVERTS)
+        check_choice("fit", self.fit, FITS)
+        check_choice("invert", self.invert, INVERTS)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """The model's picture, uint8 [height, width, channels], of float32 [any, any, 1 | 3] in 0..1."""

@@ -45,8 +45,8 @@ class CatalogueOptions:
         "brightness": Bound(1e-9, 1, "a share of the range of a picture"),
     }
     defaults: ClassVar[dict] = {
-        "steps": 2400, "batch": 12, "learning_rate": 2e-3, "hold": 0.3, "final_rate": 0.03, "clip": 10.0,
-        "save_every": 600, "look_every": 2400,
+        "steps": 2400, "batch_size": 12, "learning_rate": 2e-3, "lr_hold_fraction": 0.3, "final_rate": 0.03,
+        "grad_clip_norm": 10.0, "save_every": 600, "eval_every": 2400,
     }  # fmt: skip
     supervised: ClassVar[bool] = True  # batches carry the truth of composed scenes; nobody's labels
 

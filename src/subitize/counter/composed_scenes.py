@@ -177,10 +177,13 @@ def composed_scenes(
     """
     found = harvested(path, given, channel)
     if len(found.objects) < FEWEST:
+        ground = "bright" if found.normalizer.dark else "dark"
         raise NoInputError(
             f"Some objects must lie alone somewhere in {printable(path)}, since scenes are composed of them; "
-            f"{len(found.objects)} were found. Add pictures in which objects lie apart, count by `--model "
-            "watershed`, which learns nothing, or train `--model dair`."
+            f"{len(found.objects)} were found. They were looked for on a {ground} ground, about "
+            f"{found.normalizer.diameter:.0f} pixels across. If that is wrong, crop the pictures to what "
+            "objects lie on, or give `--ground` and `--diameter`. Else add pictures in which objects lie "
+            "apart, count by `--model watershed`, which learns nothing, or train `--model dair`."
         )
     return ComposedScenes(found.with_light(light or found.light), path, split)
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from subitize.core.counts import COUNT_PRIORS
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.counter.options import PAIR, AIROptions
 from subitize.gradients.learner import BatchTransform
 from subitize.models.sums import TrainingExample, empty_buffer, sum_scenes, update_buffer
@@ -18,26 +18,28 @@ SHARES = (0.05, 0.9)  # of scenes with as many objects as sums have, within whic
 
 def curriculum(options: AIROptions) -> BatchTransform:
     """Real scenes, and after a while sums of those before."""
-    number, summands, shift = options.sums or 0, options.summands or PAIR, prior_shift(options)
+    number, summands, shift = options.sum_scenes or 0, options.summands or PAIR, prior_shift(options)
 
     def examples(before, batch, step, key):
         images = batch.image
         sums, weight = sum_scenes(before, number, summands, key)
         real, total = images.shape[0], images.shape[0] + number
-        begun = jnp.clip((step - options.sharpen_steps) / SUMS_BEGIN_OVER, 0, 1)
+        begun = jnp.clip((step - options.count_warmup_steps) / SUMS_BEGIN_OVER, 0, 1)
         both = begun * total / (1 + weight.sum())  # without a sum nothing is told
         is_real = (jnp.arange(total) < real).astype(images.dtype)
         each = lambda x: jnp.broadcast_to(x, (total, *jnp.shape(x)))  # noqa: E731
         return TrainingExample(
             image=jnp.concatenate([images, sums]),
             prior_shift=each(shift(step)),
-            sharpness=each(jnp.clip((step - SOFT_STEPS) / max(options.sharpen_steps - SOFT_STEPS, 1), 0, 1)),
+            sharpness=each(
+                jnp.clip((step - SOFT_STEPS) / max(options.count_warmup_steps - SOFT_STEPS, 1), 0, 1)
+            ),
             real=is_real * total / real,
             told=is_real * both * weight.sum() / real,
             sum=jnp.concatenate([jnp.zeros(real), both * weight]),
             share=each(jnp.clip(before.share, *SHARES)),
             summands=each(jnp.asarray(summands)),
-            contrast=each(options.contrast),
+            nce_weight=each(options.nce_weight),
         )
 
     return BatchTransform(

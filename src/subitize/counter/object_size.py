@@ -1,7 +1,7 @@
 """Object size: how large a window must be, from the pictures alone.
 
 The prior on the size of a window decides much of what AIR learns (a window that fits two objects will hold
-two), and nobody can guess it for a new world. Bright blobs that touch nothing else show the size of the
+two), and nobody can guess it for a new dataset. Bright blobs that touch nothing else show the size of the
 objects: the window is a little larger than their typical extent, and never larger than the canvas. Whether
 their ground is black is seen as well.
 """
@@ -49,19 +49,19 @@ def window_size(images: Float[np.ndarray, "images height width channels"]) -> fl
     return float(min(MARGIN * np.median(extents), *images.shape[1:3]))
 
 
-def check_sizes(object_size: float | None, max_objects: int, batch: int, world: AbstractScenes) -> None:
+def check_sizes(object_size: float | None, max_objects: int, batch: int, dataset: AbstractScenes) -> None:
     """Refuse a window that the canvas does not hold, and steps that no memory holds.
 
     Raises:
         UsageError: one of them; says what to change.
     """
-    canvas = f"{world.height}x{world.width}"
-    if object_size is not None and object_size > min(world.height, world.width):
+    canvas = f"{dataset.height}x{dataset.width}"
+    if object_size is not None and object_size > min(dataset.height, dataset.width):
         raise UsageError(
             f"`object_size` is the side of a window on a canvas of {canvas} pixels; got {object_size:g}. "
             "Use a smaller one, or leave it out: then it is measured."
         )
-    cells = batch * max_objects * world.height * world.width * world.channels
+    cells = batch * max_objects * dataset.height * dataset.width * dataset.channels
     if cells > MOST_CELLS:
         raise UsageError(
             f"A step keeps `batch` times `max_objects` canvases in memory; {batch:,} times {max_objects} of "
@@ -69,13 +69,13 @@ def check_sizes(object_size: float | None, max_objects: int, batch: int, world: 
         )
 
 
-def doubt(object_size: float, world: AbstractScenes) -> str | None:
+def doubt(object_size: float, dataset: AbstractScenes) -> str | None:
     """What seems wrong about a window, None if nothing does."""
-    if object_size < min(world.height, world.width):
+    if object_size < min(dataset.height, dataset.width):
         return None
     return (
-        f"A window covers the canvas of {world.height}x{world.width} pixels, so that objects can hardly be "
-        "told apart. Are single ones so large, or do several touch? Then give `object_size`."
+        f"A window covers the canvas of {dataset.height}x{dataset.width} pixels, so that objects can hardly "
+        "be told apart. Are single ones so large, or do several touch? Then give `object_size`."
     )
 
 

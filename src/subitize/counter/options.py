@@ -41,12 +41,12 @@ class AIROptions:
         anneal_from: count prior at the start, moved to `count_prior` over `anneal_steps`, if given.
         anneal_steps: how long that takes.
         pixel_deviation: standard deviation of a pixel around the reconstruction.
-        what: dimensions of an object's code.
-        sums: sum scenes per step (see `subitize.models.sums`), 0 for none; if None, some of generated scenes
-            whose light adds up, and of a folder's pictures if their ground, turned over or not, is black.
+        what_dim: dimensions of an object's code.
+        sum_scenes: so many per step (see `subitize.models.sums`), 0 for none; if None, some where light adds
+            up: of generated scenes, and of a folder's pictures whose ground, turned over or not, is black.
         summands: ones in a sum scene; if None, the smallest count above one that the scenes hold, or two.
-        contrast: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
-        sharpen_steps: steps over which the logits of the count grow to their full size.
+        nce_weight: nats that telling sum scenes from real ones is worth, per scene; 0 for none.
+        count_warmup_steps: over which the logits of the count grow to their full size.
         estimator: how to differentiate through the count; auto measures some at the start and takes one.
         objective: mean, or iwae(k=…).
     """
@@ -57,16 +57,16 @@ class AIROptions:
     anneal_from: str | None = None
     anneal_steps: int = 0
     pixel_deviation: float = AIRSettings.pixel_deviation
-    what: int = AIRSettings.what
-    sums: int | None = None
+    what_dim: int = AIRSettings.what_dim
+    sum_scenes: int | None = None
     summands: int | None = None
-    contrast: float = 60.0
-    sharpen_steps: int = 200
+    nce_weight: float = 60.0
+    count_warmup_steps: int = 200
     estimator: str = "exact"
     objective: str = "mean"
     attention: ClassVar[str] = "air"  # which network leads from object to object
     left_to_derive: ClassVar[tuple[str | None, ...]] = (None, AUTO)
-    presets: ClassVar[dict[str, dict]] = {"fast": {"steps": 600, "look_every": 100}}  # its rate falls by then
+    presets: ClassVar[dict[str, dict]] = {"fast": {"steps": 600, "eval_every": 100}}  # its rate falls by then
 
     def __post_init__(self):
         check_bounds(self)
@@ -74,9 +74,10 @@ class AIROptions:
 
     def _check_together(self) -> None:
         """Do the options agree with each other?"""
-        if self.sums and not self.objective.startswith("mean"):
+        if self.sum_scenes and not self.objective.startswith("mean"):
             raise UsageError(
-                f"Sum scenes are weighed against the mean bound, not against {self.objective}. Use `sums` 0."
+                f"Sum scenes are weighed against the mean bound, not against {self.objective}. "
+                "Use `sum_scenes` 0."
             )
         if self.summands is not None and not 2 <= self.summands <= max(self.max_objects, 2):
             raise UsageError(
@@ -107,7 +108,7 @@ class AIROptions:
             channels=data.channels,
             max_objects=self.max_objects,
             object_size=self.object_size,
-            what=self.what,
+            what_dim=self.what_dim,
             pixel_deviation=self.pixel_deviation,
             count_prior=self.count_prior,
         )
@@ -128,8 +129,8 @@ class AIROptions:
         from subitize.counter.object_size import check_sizes, is_on_black, size_of_objects
         from subitize.counter.select_estimator import select_estimator
 
-        check_sizes(self.object_size, self.max_objects, data.batch, scenes)
-        size, sums, summands = self.object_size, self.sums, self.summands
+        check_sizes(self.object_size, self.max_objects, data.batch_size, scenes)
+        size, sums, summands = self.object_size, self.sum_scenes, self.summands
         several = [n for n in scenes.counts if 1 < n <= self.max_objects]
         if size is None:
             size = size_of_objects(scenes, seed)
@@ -139,7 +140,7 @@ class AIROptions:
             sums = SUM_SCENES if adds_up and self.objective.startswith("mean") else 0
         if summands is None:
             summands = min(several, default=PAIR)
-        complete = dataclasses.replace(self, object_size=size, sums=sums, summands=summands)
+        complete = dataclasses.replace(self, object_size=size, sum_scenes=sums, summands=summands)
         if self.estimator == AUTO:
             return select_estimator(complete, scenes, seed, watch)
         check_estimator(complete, scenes.spec)

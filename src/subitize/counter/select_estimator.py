@@ -30,8 +30,8 @@ def select_estimator(
 
 def measured(options: AIROptions, scenes: AbstractScenes, seed: int) -> Choice:
     """The choice for the count, on an untrained model and the first scenes."""
-    batches, settings = curriculum(dataclasses.replace(options, sums=0)), options.settings(scenes.spec)
-    step = jnp.asarray(max(options.sharpen_steps, SOFT_STEPS + 1))  # the count is sharp from there
+    batches, settings = curriculum(dataclasses.replace(options, sum_scenes=0)), options.settings(scenes.spec)
+    step = jnp.asarray(max(options.count_warmup_steps, SOFT_STEPS + 1))  # the count is sharp from there
 
     def first(key):
         batch = scenes.examples(seed, scenes.indices(seed, jnp.arange(SCENES)))

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def map_batches(
-    function: Callable[[Any, jax.Array], Any], model: Any, shown: np.ndarray, batch: int = 250
+    function: Callable[[Any, jax.Array], Any], model: Any, shown: np.ndarray, batch_size: int = 250
 ) -> np.ndarray:
     """What a model makes of pictures or codes, one after the other.
 
@@ -18,10 +18,10 @@ def map_batches(
         function: (model, picture in 0 … 1 or code) -> array; one with a name, since it is compiled once.
         model: its first argument.
         shown: pictures of bytes [n, height, width, channels], or codes [n, features], or draws of either.
-        batch: how many at a time.
+        batch_size: how many at a time.
     """
-    starts = range(0, len(shown), batch)
-    return np.concatenate([np.asarray(one_batch(function, model, shown[i : i + batch])) for i in starts])
+    starts = range(0, len(shown), batch_size)
+    return np.concatenate([np.asarray(one_batch(function, model, shown[i : i + batch_size])) for i in starts])
 
 
 @eqx.filter_jit

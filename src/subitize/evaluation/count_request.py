@@ -15,7 +15,7 @@ from subitize.core.files import LOCK, OWN_MODEL, write_atomically
 from subitize.core.image_io import Page
 from subitize.core.picture_files import COUNTS_TABLE, PARTS, REQUEST, state_of
 from subitize.core.preprocess import Preprocessor
-from subitize.core.words import FORMER_OPTIONS
+from subitize.core.specs import FORMER_OPTIONS
 from subitize.evaluation.pictures import calibration_for, options_of
 from subitize.training.run import Run
 

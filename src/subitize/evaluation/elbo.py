@@ -18,22 +18,22 @@ from subitize.gradients import expectation
 from subitize.models.air import AIR, negative_elbo
 
 
-def elbo(model: AIR, images: np.ndarray, seed: int = 0, batch: int = 100, first: int = 0) -> float:
+def elbo(model: AIR, images: np.ndarray, seed: int = 0, batch_size: int = 100, first: int = 0) -> float:
     """Mean evidence lower bound of pictures, in nats.
 
     Args:
         model: the AIR.
         images: [pictures, height, width, channels] in 0..1.
         seed: of the samples; picture number i always gets the same ones.
-        batch: pictures that are looked at together.
+        batch_size: pictures that are looked at together.
         first: number of the first picture.
     """
     loss = expectation(negative_elbo, "exact")
-    whole = -(-len(images) // batch) * batch
+    whole = -(-len(images) // batch_size) * batch_size
     padded = np.concatenate([images, np.zeros((whole - len(images), *images.shape[1:]), images.dtype)])
     costs = [
-        costs_of(loss, model, jnp.asarray(padded[i : i + batch]), jr.key(seed), jnp.asarray(first + i))
-        for i in range(0, whole, batch)
+        costs_of(loss, model, jnp.asarray(padded[i : i + batch_size]), jr.key(seed), jnp.asarray(first + i))
+        for i in range(0, whole, batch_size)
     ]
     return -float(np.concatenate(costs)[: len(images)].astype(np.float64).mean())
 

@@ -1,8 +1,8 @@
 """How good is a run on scenes that it cannot have seen?
 
-Scenes are drawn from the held-out half of the run's own world (other source pictures, places and sizes) as a
-pure function of (seed, n), looked at, and measured. Where nobody knows the truth, as in a folder of pictures,
-each held-out picture is looked at once and only what needs no truth is measured; the rest is None.
+Scenes are drawn from the held-out half of the run's own dataset (other source pictures, places and sizes)
+as a pure function of (seed, n), looked at, and measured. Where nobody knows the truth, as in a folder of
+pictures, each held-out picture is looked at once and only what needs no truth is measured; the rest is None.
 """
 
 from collections.abc import Iterator

@@ -21,8 +21,8 @@ from subitize.core.image_io import NARROW_RANGE, Page, Picture, PictureError, re
 from subitize.core.interfaces import Answer, Inference, PictureCounter
 from subitize.core.picture_files import PAGES, find_pictures, paged
 from subitize.core.preprocess import Preprocessor, brightness, to_channels
+from subitize.core.specs import check_choice
 from subitize.core.threads import in_order
-from subitize.core.words import check_word
 from subitize.counter.inference import PICTURES_AT_ONCE
 from subitize.evaluation.conformal import corrected_one
 from subitize.evaluation.counting import intervals
@@ -118,7 +118,7 @@ def count_pictures(
         NoInputError: a path does not exist, or there is no picture in any of them.
         UsageError: a path is something that subitize wrote.
     """
-    check_word("pages", pages, PAGES)
+    check_choice("pages", pages, PAGES)
     return count_files(run, paged(find_pictures(paths).files, pages), preprocessor_of(run, fit, invert))
 
 

@@ -41,9 +41,9 @@ def program_of(toy: Toy) -> Callable[[PRNGKeyArray], Program]:
 
 def belief_net(key: PRNGKeyArray) -> Program:
     """Two layers of coins under binarised MNIST."""
-    from subitize.scenes.bits import Bits
+    from subitize.scenes.binarized_images import BinarizedImages
 
-    digits = Bits("train").vectors()
+    digits = BinarizedImages("train").vectors()
     means = digits.mean(0, dtype=jnp.float32)
     model = sbn.SBN(means, (COINS, COINS), key=key)
     return Program(sbn.negative_mean_elbo, model, digits[:IMAGES].astype(jnp.float32))

@@ -40,7 +40,7 @@ from subitize.gradients.estimators.vimco import VIMCO
 from subitize.gradients.expectation import Expectation
 from subitize.gradients.measure import EstimatorProfile, Profiler, profile, table
 from subitize.gradients.objectives import AbstractObjective, ImportanceWeighted, Mean
-from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, estimator_optimizer, expectation
+from subitize.gradients.registry import ESTIMATORS, OBJECTIVES, estimator_optimizer, expectation
 
 __all__ = [
     "ARM",

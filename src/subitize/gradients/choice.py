@@ -18,7 +18,7 @@ from subitize.gradients.estimators.base import SiteError
 from subitize.gradients.expectation import discover
 from subitize.gradients.measure import EstimatorProfile, Profiler
 from subitize.gradients.policy import estimator_of
-from subitize.gradients.vocabulary import ESTIMATORS
+from subitize.gradients.registry import ESTIMATORS
 
 OFF = 6.0  # z of an estimator's mean, from which it is not what it promises: noise alone does not reach it
 
@@ -27,7 +27,7 @@ class Choice(NamedTuple):
     """What was chosen, and from what.
 
     Attributes:
-        policy: a word for each site; give it to `expectation`.
+        policy: a spec for each site; give it to `expectation`.
         rows: the measurements, as from `profile`.
         reasons: a sentence for each site.
     """
@@ -58,7 +58,7 @@ def choose(
         model: where to measure.
         batch: examples along the first axis.
         key: all randomness; consumed.
-        candidates: words to choose from; all, if None.
+        candidates: specs to choose from; all, if None.
         objective: as for `expectation`.
         current: what is in use; it stays unless another does better by more than `hysteresis`.
         hysteresis: share of the current work.
@@ -111,10 +111,10 @@ class Chooser:
         burn_in: int = 200,
     ):
         self.cost, self.refresh, self.hysteresis = cost, refresh, hysteresis
-        words = ESTIMATORS if candidates is None else candidates
-        self.words = [w for w in words if allow_biased or estimator_of(w, ESTIMATORS).unbiased]
+        specs = ESTIMATORS if candidates is None else candidates
+        self.specs = [w for w in specs if allow_biased or estimator_of(w, ESTIMATORS).unbiased]
         self.profiler = Profiler(
-            cost, candidates=self.words, objective=objective, draws=draws, burn_in=burn_in
+            cost, candidates=self.specs, objective=objective, draws=draws, burn_in=burn_in
         )
         self.policy: dict[str, str] = {}
         self.history: list[tuple[int, dict[str, str]]] = []
@@ -143,12 +143,12 @@ class Chooser:
         return Choice(policy, rows, reasons)
 
     def _best_at(self, site: str, rows: list[EstimatorProfile], current: str | None) -> tuple[str, str]:
-        """The word for one site, and why."""
+        """The spec for one site, and why."""
         ranked = sorted((row for row in rows if sound(row)), key=lambda row: row.work)
         if not ranked and current is not None:
             return current, f"site '{site}': {current} stays, nothing that was measured is finite"
         if not ranked:
-            raise SiteError(f"None of {', '.join(self.words)} serves site '{site}', unbiased and finite.")
+            raise SiteError(f"None of {', '.join(self.specs)} serves site '{site}', unbiased and finite.")
         best = ranked[0]
         kept = next((row for row in ranked if row.estimator == current), None)
         if kept is not None and best.work >= (1 - self.hysteresis) * kept.work:

@@ -65,7 +65,7 @@ class Expectation(eqx.Module):
     cost: Program = eqx.field(static=True)
     policy: Policy = eqx.field(static=True)
     objective: AbstractObjective = eqx.field(static=True)
-    vocabulary: Mapping[str, Callable[..., AbstractEstimator]] = eqx.field(static=True)
+    registry: Mapping[str, Callable[..., AbstractEstimator]] = eqx.field(static=True)
 
     def __hash__(self) -> int:  # so that it can be compiled as it is, whatever its policy is made of
         return id(self)
@@ -129,7 +129,7 @@ class Expectation(eqx.Module):
             SiteError, UsageError: the policy and the program do not fit together.
         """
         found = discover(self.cost, model, example)
-        return assign(self.policy, self.vocabulary, found.sites, found.looped, self.objective.k), found.sites
+        return assign(self.policy, self.registry, found.sites, found.looped, self.objective.k), found.sites
 
     def evaluations(self, model: PyTree, estimator_state: dict[str, PyTree], example: PyTree) -> int:
         """How often the program is run per example: lanes times particles."""

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.interfaces import Batch, Metrics
 from subitize.gradients.expectation import Expectation
-from subitize.gradients.vocabulary import estimator_optimizer
+from subitize.gradients.registry import estimator_optimizer
 
 ESTIMATOR_LR_FACTOR = 10.0  # learning rate of estimators' state over the model's (Tucker et al. 2017)
 

@@ -31,13 +31,13 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import AbstractDistribution, AbstractFinite
 from subitize.core.interfaces import Program
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.gradients.estimators.base import AbstractDirect, caption
 from subitize.gradients.expectation import discover
 from subitize.gradients.objectives import AbstractObjective
 from subitize.gradients.policy import estimator_of, misfit
+from subitize.gradients.registry import ESTIMATORS, OBJECTIVES, expectation
 from subitize.gradients.statistics import GradientStatistics, Moments
-from subitize.gradients.vocabulary import ESTIMATORS, OBJECTIVES, expectation
 
 PROJECTIONS = 8
 FEW_VALUES = 64  # of a site, up to which the reference sums over them all
@@ -111,7 +111,7 @@ def profile(
         model: where to measure.
         batch: examples along the first axis.
         key: all randomness; consumed.
-        candidates: words; all there are, if None.
+        candidates: specs; all there are, if None.
         objective: as for `expectation`.
         draws: of the gradient, per candidate; the reference, which sums over all values of a small site, is
             pathwise where that is possible, and else leave-one-out, gets four times as many.
@@ -121,7 +121,7 @@ def profile(
         A row for each site and candidate that serves it, in the order of `candidates`.
 
     Raises:
-        UsageError: a word that does not exist.
+        UsageError: a spec that does not exist.
     """
     return Profiler(cost, candidates=candidates, objective=objective, draws=draws, burn_in=burn_in)(
         model, batch, key
@@ -144,7 +144,7 @@ class Profiler:
         burn_in: int = 200,
     ):
         self.cost, self.draws, self.burn_in = cost, draws, burn_in
-        self.words = list(ESTIMATORS if candidates is None else candidates)
+        self.specs = list(ESTIMATORS if candidates is None else candidates)
         spelt = isinstance(objective, str)
         self.objective = from_spec(objective, OBJECTIVES, "objective") if spelt else objective
         self.measured: dict[tuple[str, str], GradientStatistics] = {}
@@ -156,8 +156,8 @@ class Profiler:
         directions = jr.normal(direction_key, (PROJECTIONS, size)) / size**0.5
         sites = discover(self.cost, model, jax.tree.map(lambda x: x[0], batch)).sites
 
-        def setup(site: str, word: str) -> GradientStatistics:
-            return self.statistics(sites, site, word).setup(model, batch, directions, init_key)
+        def setup(site: str, spec: str) -> GradientStatistics:
+            return self.statistics(sites, site, spec).setup(model, batch, directions, init_key)
 
         return [
             row
@@ -166,32 +166,32 @@ class Profiler:
         ]
 
     def site_rows(
-        self, site: str, setup: Callable, words: list[str], reference: str, key: PRNGKeyArray
+        self, site: str, setup: Callable, specs: list[str], reference: str, key: PRNGKeyArray
     ) -> Iterator[EstimatorProfile]:
         """Judge estimators at one site, by the reference.
 
         Args:
             site: its name.
-            setup: (site, word) -> gradient statistics set up for the model and the batch.
-            words: of estimators that can serve it.
-            reference: word of the estimator that shows the truth.
+            setup: (site, spec) -> gradient statistics set up for the model and the batch.
+            specs: of estimators that can serve it.
+            reference: spec of the estimator that shows the truth.
             key: of all draws.
         """
-        if not words:
+        if not specs:
             return
         learn_key, judge_key, truth_key, data_key = jr.split(key, 4)
         statistics = setup(site, reference)
         rough = statistics.measure(truth_key, statistics.chunk, statistics.nowhere).mean
         truth = statistics.measure(truth_key, REFERENCE * self.draws, rough)
         resampled = statistics.measure(data_key, self.draws, rough, resample=True)
-        for word in words:
-            statistics = setup(site, word)
+        for spec in specs:
+            statistics = setup(site, spec)
             statistics.warm_up(learn_key, self.burn_in)
             found = statistics.measure(judge_key, self.draws, rough)
             yield EstimatorProfile(
                 site,
-                word,
-                unbiased=estimator_of(word, ESTIMATORS).unbiased,
+                spec,
+                unbiased=estimator_of(spec, ESTIMATORS).unbiased,
                 bias=largest_z(found, truth),
                 variance=float(found.variance),
                 data=max(float(resampled.variance - truth.variance), 0.0),
@@ -206,16 +206,16 @@ class Profiler:
 
     def serving(self, dist: AbstractDistribution) -> list[str]:
         """The candidates that can serve a site."""
-        fits = lambda word: misfit(estimator_of(word, ESTIMATORS), dist, self.objective.k) is None  # noqa: E731
-        return [word for word in self.words if fits(word)]
+        fits = lambda spec: misfit(estimator_of(spec, ESTIMATORS), dist, self.objective.k) is None  # noqa: E731
+        return [spec for spec in self.specs if fits(spec)]
 
-    def statistics(self, sites: Iterable[str], site: str, word: str) -> "GradientStatistics":
+    def statistics(self, sites: Iterable[str], site: str, spec: str) -> "GradientStatistics":
         """What measures an estimator at a site, all others being drawn but not differentiated."""
-        if (site, word) not in self.measured:
-            policy = {name: Frozen() for name in sites} | {site: word}
+        if (site, spec) not in self.measured:
+            policy = {name: Frozen() for name in sites} | {site: spec}
             loss = expectation(self.cost, policy, self.objective)
-            self.measured[site, word] = GradientStatistics(loss, max(self.draws // CHUNKS, 2))
-        return self.measured[site, word]
+            self.measured[site, spec] = GradientStatistics(loss, max(self.draws // CHUNKS, 2))
+        return self.measured[site, spec]
 
 
 def reference_for(dist: AbstractDistribution) -> str:

@@ -1,8 +1,8 @@
-"""Policy: the words that say how each random site is to be differentiated.
+"""Policy: the specs that say how each random site is to be differentiated.
 
-A policy is a word ("exact", "rloo(k=8)"), an estimator, or a mapping from site names to either, in which
+A policy is a spec ("exact", "rloo(k=8)"), an estimator, or a mapping from site names to either, in which
 "*" stands for every finite site not named. Sites whose draws are differentiable are pathwise unless named.
-A site that nothing serves is an error that lists what would, and so is a lone word where there is no finite
+A site that nothing serves is an error that lists what would, and so is a lone spec where there is no finite
 site for it to serve.
 """
 
@@ -11,24 +11,24 @@ from typing import TypeAlias
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.errors import UsageError, did_you_mean
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.gradients.estimators.base import AbstractEstimator, SiteError, caption
 from subitize.gradients.estimators.pathwise import Pathwise
 
-Vocabulary: TypeAlias = Mapping[str, Callable[..., AbstractEstimator]]
+Registry: TypeAlias = Mapping[str, Callable[..., AbstractEstimator]]
 Policy: TypeAlias = str | AbstractEstimator | Mapping[str, str | AbstractEstimator] | None
 
 
-def check_policy(policy: Policy, vocabulary: Vocabulary) -> None:
-    """Raise UsageError now for a word that will never be understood."""
+def check_policy(policy: Policy, registry: Registry) -> None:
+    """Raise UsageError now for a spec that will never be understood."""
     for choice in policy.values() if isinstance(policy, Mapping) else [policy]:
         if choice is not None:
-            estimator_of(choice, vocabulary)
+            estimator_of(choice, registry)
 
 
 def assign(
     policy: Policy,
-    vocabulary: Vocabulary,
+    registry: Registry,
     sites: Mapping[str, AbstractDistribution],
     looped: Mapping[str, AbstractDistribution],
     particles: int,
@@ -37,7 +37,7 @@ def assign(
 
     Raises:
         UsageError: the policy names a site that the program does not have.
-        SiteError: a site has no estimator, or one that cannot serve it, or a lone word has no site to serve.
+        SiteError: a site has no estimator, or one that cannot serve it, or a lone spec has no site to serve.
     """
     named = dict(policy) if isinstance(policy, Mapping) else {"*": policy}
     for name in named:
@@ -47,54 +47,54 @@ def assign(
                 f"The policy speaks of site '{name}', which the program never draws."
                 f"{did_you_mean(name, [*sites, *looped])} Its sites: {known}."
             )
-    word = None if policy is None or isinstance(policy, Mapping) else estimator_of(policy, vocabulary)
+    spec = None if policy is None or isinstance(policy, Mapping) else estimator_of(policy, registry)
     continuous = bool(sites or looped) and all(dist.reparameterised for dist in sites.values())
-    if word is not None and continuous and not isinstance(word, Pathwise):
+    if spec is not None and continuous and not isinstance(spec, Pathwise):
         some = next(iter([*sites, *looped]))
         raise SiteError(
-            f"'{word.name}' alone stands for finite sites, and this program has none: its sites are pathwise "
-            f"unless they are named, as in {{'{some}': '{word.name}'}}."
+            f"'{spec.name}' alone stands for finite sites, and this program has none: its sites are pathwise "
+            f"unless they are named, as in {{'{some}': '{spec.name}'}}."
         )
     for name in looped:
-        if name in named and not isinstance(estimator_of(named[name], vocabulary), Pathwise):
+        if name in named and not isinstance(estimator_of(named[name], registry), Pathwise):
             raise SiteError(f"Site '{name}' is drawn inside a loop, where only 'pathwise' can serve.")
-    return {name: choose(name, dist, named, vocabulary, particles) for name, dist in sites.items()}
+    return {name: choose(name, dist, named, registry, particles) for name, dist in sites.items()}
 
 
-def estimator_of(choice: object, vocabulary: Vocabulary) -> AbstractEstimator:
-    """The estimator a word names, or the estimator itself."""
+def estimator_of(choice: object, registry: Registry) -> AbstractEstimator:
+    """The estimator a spec names, or the estimator itself."""
     if choice == "auto":
         raise UsageError(
             "'auto' needs a model and examples to measure on: `subitize.gradients.choose` takes them and "
             "returns a policy; `Chooser` does so again along the way."
         )
     if isinstance(choice, str):
-        return from_spec(choice, vocabulary, "estimator")
+        return from_spec(choice, registry, "estimator")
     if isinstance(choice, AbstractEstimator):
         return choice
-    raise UsageError(f"An estimator is a word or an estimator object; got {choice!r}.")
+    raise UsageError(f"An estimator is its name, as in 'rloo(k=8)', or an estimator object; got {choice!r}.")
 
 
 def choose(
-    name: str, dist: AbstractDistribution, named: Mapping, vocabulary: Vocabulary, particles: int
+    name: str, dist: AbstractDistribution, named: Mapping, registry: Registry, particles: int
 ) -> AbstractEstimator:
     """The estimator of one site, checked against its distribution."""
     if name in named:
-        estimator = estimator_of(named[name], vocabulary)
+        estimator = estimator_of(named[name], registry)
     elif dist.reparameterised:
         return Pathwise()
     elif named.get("*") is not None:
-        estimator = estimator_of(named["*"], vocabulary)
+        estimator = estimator_of(named["*"], registry)
     else:
         raise SiteError(
             f"Site '{name}' ({type(dist).__name__}) is not differentiable through its draw, and no "
-            f"estimator was chosen for it. {would_work(name, dist, vocabulary, particles)}"
+            f"estimator was chosen for it. {would_work(name, dist, registry, particles)}"
         )
     why_not = misfit(estimator, dist, particles)
     if why_not is not None:
         raise SiteError(
             f"Estimator '{estimator.name}' cannot serve site '{name}': {why_not}. "
-            f"{would_work(name, dist, vocabulary, particles)}"
+            f"{would_work(name, dist, registry, particles)}"
         )
     return estimator
 
@@ -107,10 +107,10 @@ def misfit(estimator: AbstractEstimator, dist: AbstractDistribution, particles: 
     return why_not
 
 
-def would_work(name: str, dist: AbstractDistribution, vocabulary: Vocabulary, particles: int) -> str:
-    """Say which words would serve a site."""
-    candidates = {word: build() for word, build in vocabulary.items()}
-    fitting = {word: e for word, e in candidates.items() if misfit(e, dist, particles) is None}
-    words = sorted(fitting, key=lambda word: not fitting[word].unbiased)
-    told = ", ".join(caption(word, unbiased=fitting[word].unbiased) for word in words)
+def would_work(name: str, dist: AbstractDistribution, registry: Registry, particles: int) -> str:
+    """Say which specs would serve a site."""
+    candidates = {spec: build() for spec, build in registry.items()}
+    fitting = {spec: e for spec, e in candidates.items() if misfit(e, dist, particles) is None}
+    specs = sorted(fitting, key=lambda spec: not fitting[spec].unbiased)
+    told = ", ".join(caption(spec, unbiased=fitting[spec].unbiased) for spec in specs)
     return f"These would work for '{name}': {told}."

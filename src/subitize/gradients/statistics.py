@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.gradients.expectation import Expectation
-from subitize.gradients.vocabulary import estimator_optimizer
+from subitize.gradients.registry import estimator_optimizer
 
 ESTIMATOR_RATE = 3e-3  # at which estimators learn before they are judged
 

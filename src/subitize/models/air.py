@@ -40,7 +40,7 @@ from subitize.core.errors import UsageError
 from subitize.core.glimpse import Window, paint, read
 from subitize.core.interfaces import Draw
 from subitize.core.networks import MLP, deviation
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.models.attention import (
     AbstractAttention,
     AttentionOutput,
@@ -103,8 +103,8 @@ class AIR(eqx.Module):
         cells = s.window**2 * s.channels
         self.settings = s
         self.attention = ATTENTION_NETWORKS[s.model](s, keys[:8])
-        self.encoder = MLP((cells, s.encoder, 2 * s.what), key=keys[8], last_scale=0.5)
-        self.decoder = MLP((s.what, s.decoder, cells), key=keys[9], last_scale=0.5)
+        self.encoder = MLP((cells, s.encoder, 2 * s.what_dim), key=keys[8], last_scale=0.5)
+        self.decoder = MLP((s.what_dim, s.decoder, cells), key=keys[9], last_scale=0.5)
         self.count_prior = from_spec(s.count_prior, COUNT_PRIORS, "count prior")
 
     def extended(self, max_objects: int | None = None, passes: int = 1) -> AIR:
@@ -157,7 +157,7 @@ class AIR(eqx.Module):
 
     def prior_what(self) -> Normal:
         """Prior of an object's code."""
-        return Normal(jnp.zeros(self.settings.what), jnp.ones(self.settings.what))
+        return Normal(jnp.zeros(self.settings.what_dim), jnp.ones(self.settings.what_dim))
 
     def log_prior(self) -> Float[Array, " counts"]:
         """Log-prior of the counts 0 … N."""
@@ -200,7 +200,7 @@ class AIR(eqx.Module):
 
         It draws as steps do, whose sites are always pathwise: the policy speaks of the count alone.
         """
-        nothing = jnp.zeros(3 + self.settings.what, image.dtype)
+        nothing = jnp.zeros(3 + self.settings.what_dim, image.dtype)
         return Progress(self.attention.begin(image, draw.at(0)), jnp.zeros_like(image), nothing)
 
     def advance(

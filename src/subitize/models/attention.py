@@ -138,7 +138,7 @@ class Eslami2016Attention(AbstractAttention):
         s, gates = settings, 4 * settings.recurrent
         self.settings = s
         self.see = Linear(s.height * s.width * s.channels, gates, key=keys[0], scale=0.7)
-        self.hear = Linear(3 + s.what, gates, key=keys[1], scale=0.7)
+        self.hear = Linear(3 + s.what_dim, gates, key=keys[1], scale=0.7)
         self.remember = Linear(s.recurrent, gates, key=keys[2], scale=0.7)
         self.head = Linear(s.recurrent, s.head, key=keys[3])
         self.where = Linear(s.head, 7, key=keys[4], scale=0.01)

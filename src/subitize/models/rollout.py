@@ -139,7 +139,7 @@ def continue_rollout(
 
 def nothing(air: AIR, image: Array) -> Rollout:
     """Before the first step."""
-    most, what = air.settings.max_objects, air.settings.what
+    most, what = air.settings.max_objects, air.settings.what_dim
     patches = jnp.zeros((most, *image.shape), image.dtype)
     objects = Objects(jnp.zeros((most, 3)), jnp.zeros((most, what)), patches, jnp.zeros(most))
     return Rollout(jnp.zeros(most + 1).at[0].set(1.0), objects, jnp.asarray(0))

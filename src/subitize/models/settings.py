@@ -16,7 +16,7 @@ class AIRSettings:
         object_size: mean side of a window in pixels.
         object_size_spread: its standard deviation, as a share of the mean.
         window: cells along the side of a window.
-        what: dimensions of an object's code.
+        what_dim: dimensions of an object's code.
         recurrent, head, encoder, decoder: widths of the networks.
         convolutions: (stride, channels) of those on the image; features: length of what they yield.
         places: cells along each side of the grid on which the next window's place is chosen.
@@ -34,7 +34,7 @@ class AIRSettings:
     object_size: float = 18.0
     object_size_spread: float = 0.08
     window: int = 16
-    what: int = 20
+    what_dim: int = 20
     recurrent: int = 256
     head: int = 200
     encoder: int = 200

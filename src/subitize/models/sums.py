@@ -49,7 +49,7 @@ class TrainingExample(NamedTuple):
         sum: weight as a sum scene.
         share: π, the share of scenes of m among real ones.
         summands: m, of every sum scene of the batch.
-        contrast: nats that telling sums from real scenes is worth, per scene.
+        nce_weight: nats that telling sums from real scenes is worth, per scene.
     """
 
     image: Float[Array, "height width channels"]
@@ -60,7 +60,7 @@ class TrainingExample(NamedTuple):
     sum: Float[Array, ""]
     share: Float[Array, ""]
     summands: Int[Array, ""]
-    contrast: Float[Array, ""]
+    nce_weight: Float[Array, ""]
 
 
 class ReplayBuffer(NamedTuple):
@@ -85,7 +85,7 @@ def sum_scene_loss(model: AIR, example: TrainingExample, draw: Draw) -> tuple[Ar
         at_m = evidence.elbo_at(q, all_of_them)["elbo"] + log_probs[m]
         told_sum = jnp.logaddexp(log_probs[m], jnp.log(example.share)) - log_probs[m]
         told_real = jnp.log1p(jnp.exp(log_probs[m]) / example.share)
-        cost += example.contrast * (example.told * told_real + example.sum * told_sum)
+        cost += example.nce_weight * (example.told * told_real + example.sum * told_sum)
         cost -= FORCE * example.sum * at_m
     return cost, parts | {"posterior": jnp.exp(log_probs)}
 

@@ -60,7 +60,7 @@ class CounterSpec(NamedTuple):
 def counter_of(way: str, counts: tuple[int, ...]) -> CounterSpec:
     """One of `WAYS`, trained on scenes of these counts."""
     model, passes = WAYS[way]
-    alone = {"sums": 0} if model == "eslami2016" else {}
+    alone = {"sum_scenes": 0} if model == "eslami2016" else {}
     training = {"model": model, "counts": counts, "max_objects": counts[-1] + 1, "steps": STEPS} | alone
     return CounterSpec(training, MOST, passes)
 

@@ -17,16 +17,16 @@ from subitize.training import Run
 SHOWN = 6  # scenes on a board
 
 
-def scenes_of(world: str, n: int, number: int, **options: Any) -> scenes.Scene:
-    """Held-out scenes of n objects, with these options of their world."""
-    return scenes.load(world, "test", counts=(n,), **options).batch(n, np.arange(number))
+def scenes_of(dataset: str, n: int, number: int, **options: Any) -> scenes.Scene:
+    """Held-out scenes of n objects, with these options of their dataset."""
+    return scenes.load(dataset, "test", counts=(n,), **options).batch(n, np.arange(number))
 
 
-def pictures_of(world: str, n: int, number: int, **options: Any) -> jax.Array:
+def pictures_of(dataset: str, n: int, number: int, **options: Any) -> jax.Array:
     """The pictures of `scenes_of`; dark ones of no object."""
     if n == 0:
-        return jnp.zeros_like(pictures_of(world, 1, number, **options))
-    return scenes_of(world, n, number, **options).image
+        return jnp.zeros_like(pictures_of(dataset, 1, number, **options))
+    return scenes_of(dataset, n, number, **options).image
 
 
 def confusions(
@@ -36,7 +36,7 @@ def confusions(
     opened: Callable[[Lab, int], Run],
     tested_on: tuple,
     pictures: int,
-    **world: Any,
+    **dataset: Any,
 ) -> list[np.ndarray]:
     """A confusion table for each seed, measured now or before: rows are true counts from 0.
 
@@ -47,11 +47,11 @@ def confusions(
         opened: (lab, seed) -> the run.
         tested_on: true counts.
         pictures: held-out scenes of each.
-        world: options of the scenes.
+        dataset: options of the scenes.
     """
 
     def measured(lab: Lab, seed: int) -> list[list[int]]:
-        table = confused(lab, opened(lab, seed), tested_on, pictures, **world)
+        table = confused(lab, opened(lab, seed), tested_on, pictures, **dataset)
         told = ", ".join(f"{n}: {100 * share(table, n):.1f} %" for n in tested_on)
         lab.say(f"{name}, seed {seed}: {told}")
         return table.tolist()

@@ -34,38 +34,38 @@ class Schedule(NamedTuple):
 
     Attributes:
         steps: of training.
-        batch: pictures per step.
+        batch_size: pictures per step.
         rate: first learning rate.
         last_rate: last learning rate.
-        clip: largest norm of a gradient.
+        grad_clip_norm: largest norm of a gradient.
     """
 
     steps: int
-    batch: int = 128
+    batch_size: int = 128
     rate: float = 1e-3
     last_rate: float = 1e-4
-    clip: float = 10.0
+    grad_clip_norm: float = 10.0
 
     def rehearsed(self) -> "Schedule":
         """The same for a few steps."""
-        return self._replace(steps=4, batch=8)
+        return self._replace(steps=4, batch_size=8)
 
     def optimizer(self) -> optax.GradientTransformation:
         """The optimizer, as optax has it."""
         fall = optax.cosine_decay_schedule(self.rate, self.steps, self.last_rate / self.rate)
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(fall))
+        return optax.chain(optax.clip_by_global_norm(self.grad_clip_norm), optax.adam(fall))
 
     def plan(self, seed: int) -> Plan:
         """The plan of the loop."""
         chunk = min(CHUNK, self.steps // 2)
-        return Plan(self.steps, self.batch, seed, chunk, save_every=10 * chunk)
+        return Plan(self.steps, self.batch_size, seed, chunk, save_every=10 * chunk)
 
 
 def trained_draw(
     lab: Lab,
     settings: DRAWSettings,
     schedule: Schedule,
-    world: AbstractStack,
+    dataset: AbstractStack,
     seed: int,
     inspect: Inspect = nothing,
 ) -> tuple[DRAW, list[dict[str, Any]]]:
@@ -75,14 +75,14 @@ def trained_draw(
         lab: where it is kept; in a rehearsal it is small, and learns for a few steps.
         settings: its sizes, but for those of the pictures.
         schedule: how it learns.
-        world: the pictures.
+        dataset: the pictures.
         seed: of everything.
         inspect: as for `subitize.training.fit`, every `CHUNK` steps.
     """
-    _, height, width, _ = world.pictures.shape
+    _, height, width, _ = dataset.pictures.shape
     settings = replace(settings, height=height, width=width, **(SMALL_DRAW if lab.tiny else {}))
-    learner_of = partial(draw_learner, settings, mean=mean_of(world.pictures)[..., 0])
-    return trained(lab, "draw", settings, learner_of, schedule, world, seed, inspect)
+    learner_of = partial(draw_learner, settings, mean=mean_of(dataset.pictures)[..., 0])
+    return trained(lab, "draw", settings, learner_of, schedule, dataset, seed, inspect)
 
 
 def trained_autoencoder(
@@ -90,7 +90,7 @@ def trained_autoencoder(
     name: str,
     settings: SubitizingVAESettings,
     schedule: Schedule,
-    world: AbstractStack,
+    dataset: AbstractStack,
     seed: int,
 ) -> SubitizingVAE:
     """An autoencoder that has learned these pictures, now or before.
@@ -100,15 +100,15 @@ def trained_autoencoder(
         name: for people.
         settings: its sizes, but for those of the pictures.
         schedule: how it learns.
-        world: the pictures.
+        dataset: the pictures.
         seed: of everything.
     """
-    _, height, width, channels = world.pictures.shape
+    _, height, width, channels = dataset.pictures.shape
     small = SMALL_AUTOENCODER | ({"judge": SMALL_JUDGE} if settings.judge else {})
     sizes = {"height": height, "width": width, "channels": channels} | (small if lab.tiny else {})
     settings = replace(settings, **sizes)
-    learner_of = partial(autoencoder_learner, settings, mean=mean_of(world.pictures))
-    return trained(lab, name, settings, learner_of, schedule, world, seed)[0]
+    learner_of = partial(autoencoder_learner, settings, mean=mean_of(dataset.pictures))
+    return trained(lab, name, settings, learner_of, schedule, dataset, seed)[0]
 
 
 def trained(
@@ -117,15 +117,15 @@ def trained(
     settings: DRAWSettings | SubitizingVAESettings,
     learner_of: Callable[[optax.GradientTransformation, float], GenerativeLearner],
     schedule: Schedule,
-    world: AbstractStack,
+    dataset: AbstractStack,
     seed: int,
     inspect: Inspect = nothing,
 ) -> tuple[Any, list[dict[str, Any]]]:
     """The model that a learner makes of these pictures, and its records."""
-    defining = settings, schedule, world.name, world.options()
+    defining = settings, schedule, dataset.name, dataset.options()
     schedule = schedule.rehearsed() if lab.tiny else schedule
     learner = learner_of(schedule.optimizer(), schedule.rate)
-    state, rows = lab.fitted(f"{name}-{seed}", defining, learner, world, schedule.plan(seed), inspect)
+    state, rows = lab.fitted(f"{name}-{seed}", defining, learner, dataset, schedule.plan(seed), inspect)
     return learner.params(state), rows
 
 

@@ -25,7 +25,7 @@ from subitize.core.json import JSON
 from subitize.core.provenance import provenance
 from subitize.core.results import Result, as_json
 from subitize.reproduce.claim import Claim
-from subitize.scenes import Bits
+from subitize.scenes import BinarizedImages
 from subitize.training import Recipe, Run, fit, open_run, train
 from subitize.training.from_recipe import Inspect
 from subitize.training.plan import Plan
@@ -38,10 +38,10 @@ TINY = {  # whatever a claim asks for: few objects, since steps take long to com
     "max_objects": 2,
     "object_size": 17.0,  # to measure it compiles more
     "steps": 4,
-    "chunk": 4,
-    "look_every": 4,
-    "look_at": 8,
-    "batch": 24,
+    "steps_per_call": 4,
+    "eval_every": 4,
+    "eval_size": 8,
+    "batch_size": 24,
     "restarts": 0,
 }
 REHEARSED = 4, 2  # objects that are looked for, and looks, in a rehearsal
@@ -72,7 +72,7 @@ class Lab:
 
     @property
     def scenes(self) -> str:
-        """The world of the tests: MNIST scenes, or in a rehearsal the bundled digits."""
+        """The dataset of the tests: MNIST scenes, or in a rehearsal the bundled digits."""
         return TINY["scenes"] if self.tiny else "mnist"
 
     def some(self, n: int) -> int:
@@ -103,7 +103,7 @@ class Lab:
         name: str,
         options: Any,
         learner: Learner,
-        world: Examples,
+        dataset: Examples,
         plan: Plan,
         inspect: Inspect = nothing,
     ) -> tuple[Any, list[dict[str, Any]]]:
@@ -113,7 +113,7 @@ class Lab:
             name: for people.
             options: all that defines the learner; with the plan it marks the folder.
             learner: as for `fit`.
-            world: its `scenes`.
+            dataset: its `scenes`.
             plan: as for `fit`.
             inspect: as for `fit`.
         """
@@ -122,7 +122,7 @@ class Lab:
             rows = read_rows(folder) if (folder / RECORDS).is_file() else []
             if not rows or rows[-1]["step"] < plan.steps:
                 self.say(f"training {folder}")
-            state = fit(learner, world, plan, folder, inspect=inspect)
+            state = fit(learner, dataset, plan, folder, inspect=inspect)
         self.spent[folder.name] = training_seconds(folder)
         return state, read_rows(folder)
 
@@ -174,9 +174,9 @@ class Lab:
         words = re.sub(r"\W+", "-", name)
         return folder / f"{words}-{marked(repr(options), repr(self.tiny))}.{ending}"
 
-    def bits(self, split: str) -> Bits:
+    def bits(self, split: str) -> BinarizedImages:
         """Single digits in black and white: MNIST's, or in a rehearsal the bundled ones."""
-        return Bits(split, of=self.scenes)
+        return BinarizedImages(split, of=self.scenes)
 
 
 def reproduce(claim: Claim, lab: Lab) -> Result:

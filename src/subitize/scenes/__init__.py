@@ -1,6 +1,6 @@
-"""Worlds of scenes: images that know how many objects are in them.
+"""Datasets of scenes: images that know how many objects are in them.
 
-    base       what a scene is, and what any world of scenes answers
+    base       what a scene is, and what any dataset of scenes answers
     digits     scikit-learn's bundled digits: no download, the default
     mnist      the scenes on which the field compares
     sprites    coloured shapes from formulas
@@ -15,8 +15,8 @@
     stack      pictures as they are, one at a time              files      where a data set's files are
 
 `SCENES` lists the families that know their own count; what is listed there is held to the laws of
-`tests/laws/test_scenes.py`. `WORLDS` has besides those that do not. `load` finds a world by its word or by
-the path of a folder.
+`tests/laws/test_scenes.py`. `DATASETS` has besides those that do not. `load` finds a dataset by its name or
+by the path of a folder.
 """
 
 import inspect
@@ -26,7 +26,7 @@ from typing import Any
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean
 from subitize.scenes.base import AbstractScenes, Scene
-from subitize.scenes.bits import Bits
+from subitize.scenes.binarized_images import BinarizedImages
 from subitize.scenes.digits import Digits
 from subitize.scenes.dots import Dots
 from subitize.scenes.folder import Folder
@@ -36,11 +36,11 @@ from subitize.scenes.salient import INDEX, Salient
 from subitize.scenes.sprites import Sprites
 
 __all__ = [
+    "DATASETS",
     "MNIST",
     "SCENES",
-    "WORLDS",
     "AbstractScenes",
-    "Bits",
+    "BinarizedImages",
     "Digits",
     "Dots",
     "Folder",
@@ -52,14 +52,14 @@ __all__ = [
 ]
 
 SCENES = {family.family: family for family in (MNIST, Digits, Sprites, Dots)}
-WORLDS = SCENES | {Omniglot.family: Omniglot, Bits.family: Bits}
+DATASETS = SCENES | {Omniglot.family: Omniglot, BinarizedImages.family: BinarizedImages}
 
 
 def load(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:
-    """A world of scenes by its word (a key of `WORLDS`) or by the path of a folder.
+    """A dataset of scenes by its word (a key of `DATASETS`) or by the path of a folder.
 
     Args:
-        name_or_path: a word in `WORLDS`, which wins over a folder of that name (`./mnist` is the folder).
+        name_or_path: a word in `DATASETS`, which wins over a folder of that name (`./mnist` is the folder).
             A folder with the index of the salient object subitizing set is read as that set.
         split: "train" or "test".
         **options: of that family, such as `counts`, `canvas`, `size`; a family's own defaults otherwise.
@@ -68,7 +68,7 @@ def load(name_or_path: str | Path, split: str = "train", **options: Any) -> Abst
         UsageError: the word is misspelt, or the family has no such option.
         NoInputError: the path does not exist, or its pictures cannot be read.
     """
-    known, path = WORLDS.get(str(name_or_path)), Path(name_or_path)
+    known, path = DATASETS.get(str(name_or_path)), Path(name_or_path)
     if known is None and not path.is_dir():
         raise refusal(str(name_or_path), path)
     of_folder = Salient if (path / INDEX).is_file() else Folder
@@ -98,6 +98,6 @@ def refusal(word: str, path: Path) -> UsageError | NoInputError:
             f"Scenes come from a folder of pictures; there is no folder {word}. Give one that exists."
         )
     return UsageError(
-        f"There are no scenes called '{word}'.{did_you_mean(word, WORLDS)} Use {', '.join(WORLDS)}, "
+        f"There are no scenes called '{word}'.{did_you_mean(word, DATASETS)} Use {', '.join(DATASETS)}, "
         f"or the path of a folder of pictures."
     )

@@ -1,6 +1,6 @@
-"""What is a scene, and what can be asked of any world of scenes?
+"""What is a scene, and what can be asked of any dataset of scenes?
 
-A scene is an image and what is true of it. A world of scenes is a pure function
+A scene is an image and what is true of it. A dataset of scenes is a pure function
 
     scene i of seed s  =  scene(fold_in(key(s), i)),
 
@@ -45,7 +45,7 @@ class Scene(NamedTuple):
 
 
 class AbstractScenes(eqx.Module):
-    """A world of scenes: a pytree whose arrays (digits, pictures) are leaves that live on the device.
+    """A dataset of scenes: a pytree whose arrays (digits, pictures) are leaves that live on the device.
 
     Attributes:
         split: "train" or "test"; the two share no source picture.
@@ -66,7 +66,7 @@ class AbstractScenes(eqx.Module):
 
     @property
     def name(self) -> str:
-        """The word, or the path, by which `subitize.scenes.load` finds this world."""
+        """The word, or the path, by which `subitize.scenes.load` finds this dataset."""
         return self.family
 
     @property
@@ -76,7 +76,7 @@ class AbstractScenes(eqx.Module):
 
     @property
     def fingerprint(self) -> str | None:
-        """SHA-256 of all pictures of a finite set; None of a world that is drawn."""
+        """SHA-256 of all pictures of a finite set; None of a dataset that is drawn."""
         return None
 
     @property
@@ -86,7 +86,7 @@ class AbstractScenes(eqx.Module):
 
     @abc.abstractmethod
     def options(self) -> JSON:
-        """What to write to JSON: `load(scenes.name, split, **scenes.options())` is this world again."""
+        """What to write to JSON: `load(scenes.name, split, **scenes.options())` is this dataset again."""
 
     @abc.abstractmethod
     def scene(self, key: PRNGKeyArray) -> Scene:
@@ -126,17 +126,17 @@ class AbstractScenes(eqx.Module):
 
 @compiled(runs="often")
 def scenes_of(
-    world: AbstractScenes,
+    dataset: AbstractScenes,
     seed: int | np.integer | Int[Array, ""],
     indices: Int[Array | np.ndarray, "batch"],
 ) -> Scene:
     """Scenes by their numbers, compiled for batches of one size."""
     root = jr.key(seed)
     keys = jax.vmap(lambda index: jr.fold_in(root, index))(jnp.asarray(indices))
-    return jax.vmap(scene_of, (None, 0))(world, keys)
+    return jax.vmap(scene_of, (None, 0))(dataset, keys)
 
 
 @jax.jit
-def scene_of(world: AbstractScenes, key: PRNGKeyArray) -> Scene:
+def scene_of(dataset: AbstractScenes, key: PRNGKeyArray) -> Scene:
     """One scene; traced once for batches of every size."""
-    return world.scene(key)
+    return dataset.scene(key)

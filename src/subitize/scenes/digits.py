@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS
 from subitize.scenes.glyphs import draw_glyphs
 from subitize.scenes.layout import Layout, check_layout
@@ -65,7 +65,7 @@ class Digits(AbstractPainted):
         overlap: str = "none",
         channels: int = 1,
     ):
-        check_word("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         self.split = split
         self.layout = check_layout("Digits", counts, canvas, size, jitter, overlap, channels, ink=0.6)
         pictures, classes = bundled()

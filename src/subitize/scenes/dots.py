@@ -28,10 +28,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.errors import UsageError
 from subitize.core.json import JSON
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS, Scene
 from subitize.scenes.layout import Layout, check_canvas, check_counts, is_number
-from subitize.scenes.painting import AbstractPainted, Pieces, blend, colours, on_canvas, place_objects
+from subitize.scenes.painting import AbstractPainted, Layers, blend, colours, on_canvas, place_objects
 from subitize.scenes.sprites import SHAPES, draw
 
 GROUNDS = ("plain", "texture")
@@ -82,8 +82,8 @@ class Dots(AbstractPainted):
         field: Sequence[float] = (0.8, 1.0),
         jitter: float | int = 0.1,
     ):
-        check_word("split", split, SPLITS)
-        check_word("ground", ground, GROUNDS)
+        check_choice("split", split, SPLITS)
+        check_choice("ground", ground, GROUNDS)
         height, width = check_canvas("Dots", canvas)
         self.area, self.field = check_range("area", area), check_range("field", field)
         if channels not in (1, 3):
@@ -119,7 +119,7 @@ class Dots(AbstractPainted):
         across = sides / jnp.sqrt(jnp.array(FILLS, jnp.float32))[labels]
         return jax.vmap(lambda side, label: draw(side, label, self.layout.window))(across, labels), labels
 
-    def pieces(self, key: PRNGKeyArray) -> Pieces:
+    def layers(self, key: PRNGKeyArray) -> Layers:
         """Choose count, area and field, then share the area out and throw."""
         key = self.key(key, "pieces")
         count, area, share, kind, colour, field, place, corner = jr.split(key, 8)
@@ -137,21 +137,21 @@ class Dots(AbstractPainted):
         spare = jnp.array([self.height, self.width], jnp.float32) - side
         first = jnp.floor(jr.uniform(corner, (2,), jnp.float32) * (spare + 1)).astype(jnp.int32)
         corners = first + place_objects(place, ink, room, self.layout.overlap)
-        return Pieces(ink, corners, colours(colour, self), jnp.where(present, labels, -1))
+        return Layers(ink, corners, colours(colour, self), jnp.where(present, labels, -1))
 
     def scene(self, key: PRNGKeyArray) -> Scene:
         """Choose the pieces, then paint them, on a texture if there is one."""
-        pieces = self.pieces(key)
-        scene = self.paint(pieces)
+        layers = self.layers(key)
+        scene = self.paint(layers)
         if self.ground == "plain":
             return scene
-        return scene._replace(image=self.cut_out(pieces, self.key(key, "texture")))
+        return scene._replace(image=self.cut_out(layers, self.key(key, "texture")))
 
-    def cut_out(self, pieces: Pieces, key: PRNGKeyArray) -> Float[Array, "height width channels"]:
+    def cut_out(self, layers: Layers, key: PRNGKeyArray) -> Float[Array, "height width channels"]:
         """The objects as cut-outs of one texture on another."""
         above, behind, level, gap, which = jr.split(key, 5)
-        layers = jax.vmap(on_canvas, (0, 0, None, None))(pieces.ink, pieces.corners, self.height, self.width)
-        covered = blend(layers, jnp.ones((len(layers), 1), jnp.float32))
+        inked = jax.vmap(on_canvas, (0, 0, None, None))(layers.ink, layers.corners, self.height, self.width)
+        covered = blend(inked, jnp.ones((len(inked), 1), jnp.float32))
         low, high = LEVELS
         dark = jr.uniform(level, (), jnp.float32, low, high - APART)
         bright = jr.uniform(gap, (), jnp.float32, dark + APART, high)

@@ -1,4 +1,4 @@
-"""How does anybody's folder of pictures become a world to learn from, with no truth in it?
+"""How does anybody's folder of pictures become a dataset to learn from, with no truth in it?
 
 Each picture is read and brought to the canvas as it will be when it is counted (`subitize.core.preprocess`),
 and kept on the device as bytes. A scene is one of them, drawn uniformly. A picture is held out if
@@ -23,7 +23,7 @@ from subitize.core.errors import NoInputError, UsageError, printable
 from subitize.core.image_io import PictureError, read_picture
 from subitize.core.picture_files import find_pictures
 from subitize.core.preprocess import Preprocessor
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS
 from subitize.scenes.layout import check_canvas
 from subitize.scenes.stack import AbstractStack
@@ -71,7 +71,7 @@ class Folder(AbstractStack):
         fit: str = "resize",
         invert: str = "auto",
     ):
-        check_word("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         if channels not in (1, 3):
             raise UsageError(f"Folder: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
         height, width = check_canvas("Folder", canvas)

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeGuard
 from subitize.core.bounds import LARGEST_SIDE
 from subitize.core.errors import UsageError
 from subitize.core.json import JSON
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 
 OVERLAPS = ("none", "any")
 CUT = 3.0  # standard deviations of the jitter
@@ -89,7 +89,7 @@ def check_layout(
     """
     counts = check_counts(family, counts)
     height, width = check_canvas(family, canvas)
-    check_word("overlap", overlap, OVERLAPS)
+    check_choice("overlap", overlap, OVERLAPS)
     if channels not in (1, 3):
         raise UsageError(f"{family}: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
     if not is_number(size) or size < 4:

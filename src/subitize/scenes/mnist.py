@@ -1,6 +1,6 @@
 """The scenes on which the field compares: nought, one or two MNIST digits on a canvas of 50x50.
 
-Every public Attend-Infer-Repeat is measured on the same world, and its settings are the defaults here:
+Every public Attend-Infer-Repeat is measured on the same dataset, and its settings are the defaults here:
 counts 0, 1, 2 equally often, digits of side 28 / (1.3 + 0.1 N(0, 1)) placed uniformly inside the canvas,
 places redrawn if any summed pixel exceeds 1. Training scenes use the 60,000 training digits only,
 held-out scenes the 10,000 test digits only.
@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from subitize.core.errors import NoInputError
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS
 from subitize.scenes.glyphs import draw_glyphs
 from subitize.scenes.idx import find_idx, read_idx
@@ -65,7 +65,7 @@ class MNIST(AbstractPainted):
         overlap: str = "none",
         channels: int = 1,
     ):
-        check_word("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         self.split = split
         self.layout = check_layout("MNIST", counts, canvas, size, jitter, overlap, channels, ink=0.6)
         pictures, classes = read_digits(split)

@@ -23,7 +23,7 @@ from PIL import Image
 
 from subitize.core.errors import NoInputError, UsageError
 from subitize.core.json import JSON
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS
 from subitize.scenes.files import Download, found
 from subitize.scenes.layout import is_whole
@@ -63,7 +63,7 @@ class Omniglot(AbstractStack):
     family: ClassVar[str] = "omniglot"
 
     def __init__(self, split: str = "train", *, canvas: int = 50):
-        check_word("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         if not is_whole(canvas) or not 16 <= canvas <= DRAWN_ON:
             raise UsageError(f"Omniglot: `canvas` is a side from 16 to {DRAWN_ON} pixels; got {canvas!r}.")
         self.split = split

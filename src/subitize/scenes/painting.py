@@ -35,7 +35,7 @@ MOST_AHEAD = 100_000_000  # values of pixels that are drawn ahead: 400 MB
 INK = 0.1  # fainter pixels belong to no box
 
 
-class Pieces(NamedTuple):
+class Layers(NamedTuple):
     """What a scene is painted from: objects that are absent have neither ink nor label."""
 
     ink: Float[Array, "objects window window"]
@@ -104,7 +104,7 @@ class AbstractPainted(AbstractScenes):
     ) -> tuple[Float[Array, "objects window window"], Int[Array, "objects"]]:
         """Ink of objects of these sides (in pixels) from the window's top left corner, and their labels."""
 
-    def pieces(self, key: PRNGKeyArray) -> Pieces:
+    def layers(self, key: PRNGKeyArray) -> Layers:
         """Choose count, sizes, objects, colours and places, of this split's own stream."""
         if self.split == "test":  # or held-out scenes would have the places and sizes of training scenes
             key = jr.fold_in(key, 1)
@@ -120,17 +120,17 @@ class AbstractPainted(AbstractScenes):
         whole = jnp.ceil(sides - SLACK).astype(jnp.int32)[:, None]
         room = jnp.array([self.height, self.width], jnp.int32) - whole + 1
         corners = place_objects(place, ink, room, self.layout.overlap)
-        return Pieces(ink, corners, colours(colour, self), jnp.where(present, labels, -1))
+        return Layers(ink, corners, colours(colour, self), jnp.where(present, labels, -1))
 
     def scene(self, key: PRNGKeyArray) -> Scene:
-        """Choose the pieces, then paint them."""
-        return self.paint(self.pieces(key))
+        """Choose the layers, then paint them."""
+        return self.paint(self.layers(key))
 
-    def paint(self, pieces: Pieces) -> Scene:
-        """The image that these pieces make, and what is true of it."""
-        ink, corners, colour, labels = pieces
-        layers = jax.vmap(on_canvas, (0, 0, None, None))(ink, corners, self.height, self.width)
-        image = blend(layers, colour)
+    def paint(self, layers: Layers) -> Scene:
+        """The image that these layers make, and what is true of it."""
+        ink, corners, colour, labels = layers
+        inked = jax.vmap(on_canvas, (0, 0, None, None))(ink, corners, self.height, self.width)
+        image = blend(inked, colour)
         boxes = jax.vmap(box)(ink, corners) * (labels >= 0)[:, None]
         return Scene(jnp.clip(image, 0, 1), jnp.sum(labels >= 0, dtype=jnp.int32), boxes, labels)
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Int, UInt8
 from subitize.core.errors import NoInputError, SubitizeError, UsageError, printable
 from subitize.core.json import JSON
 from subitize.core.preprocess import Preprocessor
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS
 from subitize.scenes.folder import read_files
 from subitize.scenes.layout import check_canvas
@@ -83,7 +83,7 @@ class Salient(AbstractStack):
         fit: str = "resize",
         invert: str = "never",
     ):
-        check_word("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         if channels not in (1, 3):
             raise UsageError(f"Salient: `channels` is 1 (grey) or 3 (colour); got {channels!r}.")
         height, width = check_canvas("Salient", canvas)

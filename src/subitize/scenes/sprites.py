@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.base import SPLITS
 from subitize.scenes.layout import Layout, check_layout
 from subitize.scenes.painting import AbstractPainted
@@ -59,7 +59,7 @@ class Sprites(AbstractPainted):
         overlap: str = "none",
         channels: int = 3,
     ):
-        check_word("split", split, SPLITS)
+        check_choice("split", split, SPLITS)
         self.split = split
         self.layout = check_layout("Sprites", counts, canvas, size, jitter, overlap, channels, ink=0.9)
 

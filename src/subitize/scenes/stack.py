@@ -1,6 +1,6 @@
 """What are pictures as they are, one at a time? A stack on the device, of which a scene draws one.
 
-`Drawn` keeps scenes of another world as such a stack: the same ones again and again, with their counts.
+`FixedScenes` keeps scenes of another dataset as such a stack: the same ones again and again.
 """
 
 import hashlib
@@ -111,14 +111,14 @@ def places(
     return orders[numbers // size - first, numbers % size].astype(numbers.dtype)
 
 
-class Drawn(AbstractStack):
-    """A finite stack of scenes of other worlds: 8-bit pictures in a random order, and what is true of them.
+class FixedScenes(AbstractStack):
+    """A finite stack of scenes of other datasets: 8-bit pictures in a random order, and what is true of them.
 
     Args:
-        worlds: and how many scenes of each.
+        datasets: and how many scenes of each.
         seed: of the scenes, from number 0 on, and of their order.
         tell: what is to be known of a batch of scenes; by default their counts.
-        batch: scenes that are drawn at once.
+        batch_size: scenes that are drawn at once.
     """
 
     pictures: UInt8[Array, "pictures height width channels"]
@@ -130,24 +130,24 @@ class Drawn(AbstractStack):
 
     def __init__(
         self,
-        worlds: list[tuple[AbstractScenes, int]],
+        datasets: list[tuple[AbstractScenes, int]],
         seed: int = 0,
         tell: Callable[[Scene], np.ndarray] = lambda scene: np.asarray(scene.count),
-        batch: int = 64,
+        batch_size: int = 64,
     ):
         pictures, known = [], []
-        begins = np.cumsum([0] + [number for _, number in worlds])  # no two worlds share a key
-        for (world, number), begin in zip(worlds, begins, strict=False):
-            for first in range(0, number, batch):
-                scene = jax.tree.map(np.asarray, world.batch(seed, begin + first + np.arange(batch)))
+        begins = np.cumsum([0] + [number for _, number in datasets])  # no two datasets share a key
+        for (dataset, number), begin in zip(datasets, begins, strict=False):
+            for first in range(0, number, batch_size):
+                scene = jax.tree.map(np.asarray, dataset.batch(seed, begin + first + np.arange(batch_size)))
                 last = number - first
                 pictures.append(np.round(255 * scene.image).astype(np.uint8)[:last])
                 known.append(tell(scene)[:last])
         order = np.random.default_rng(seed).permutation(sum(map(len, known)))
         self.pictures = jnp.asarray(np.concatenate(pictures)[order])
         self.known = np.concatenate(known)[order]
-        self.split = worlds[0][0].split
-        self.origin = (*(f"{n} {w.name} {w.split} {w.options()}" for w, n in worlds), f"seed {seed}")
+        self.split = datasets[0][0].split
+        self.origin = (*(f"{n} {w.name} {w.split} {w.options()}" for w, n in datasets), f"seed {seed}")
 
     @property
     def labels(self) -> Array:
@@ -155,5 +155,5 @@ class Drawn(AbstractStack):
         return jnp.asarray(self.known)
 
     def options(self) -> JSON:
-        """From which worlds it was drawn, in words; `load` does not know how to draw it again."""
+        """From which datasets it was drawn, in words; `load` does not know how to draw it again."""
         return {"origin": self.origin}

@@ -7,13 +7,14 @@ counts and to the options that they were made with, and is never used with other
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
 from subitize.core.errors import CheckpointError, printable
 from subitize.core.files import write_atomically
 from subitize.core.sealed import seal, unseal
+from subitize.core.specs import FORMER_OPTIONS
 from subitize.core.typed import typed
-from subitize.core.words import FORMER_OPTIONS
 
 CALIBRATION = "calibration.json"  # in a run folder
 
@@ -65,7 +66,7 @@ def read_calibration(folder: Path, model_sha256: str) -> Calibration | None:
         raise CheckpointError(f"{printable(path)} is of other weights than the run's. {WHAT_TO_DO}")
     options = found.options
     for before, now in FORMER_OPTIONS.items():
-        options = options.replace(f"{before}=", f"{now}=")
+        options = re.sub(rf"\b{before}=", f"{now}=", options)
     return dataclasses.replace(found, options=options)
 
 

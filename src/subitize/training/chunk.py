@@ -31,20 +31,20 @@ class LoopState(NamedTuple):
 class Sampling(NamedTuple):
     """How batches are made of scenes: see `Plan`."""
 
-    batch: int
+    batch_size: int
     replace: bool
     labels: bool
 
     def indices(self, scenes: Examples, seed: Array | int, step: Array | int, length: int) -> Array:
         """Which examples so many steps see, from one step on: [length, batch]."""
-        numbers = step * self.batch + jnp.arange(length * self.batch)
-        return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch)
+        numbers = step * self.batch_size + jnp.arange(length * self.batch_size)
+        return scenes.indices(seed, numbers, replace=self.replace).reshape(length, self.batch_size)
 
     def ahead(self, scenes: Examples, seed: int, step: int, length: int) -> Examples:
         """The scenes of so many steps drawn already, where that saves compiling them into the steps."""
         if not isinstance(scenes, DrawnAhead):
             return scenes
-        return scenes.ahead(seed, np.arange(step * self.batch, (step + length) * self.batch))
+        return scenes.ahead(seed, np.arange(step * self.batch_size, (step + length) * self.batch_size))
 
     def examples(self, scenes: Examples, seed: Array | int, indices: Array) -> Batch:
         """The batch of one step, its labels only for a learner that may see them."""

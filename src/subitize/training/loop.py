@@ -129,7 +129,7 @@ class Training:
 
     def __init__(self, learner: Learner, scenes: Examples, plan: Plan, folder: Path, watch: Callable):
         self.learner, self.scenes, self.plan = learner, scenes, plan
-        self.data = Sampling(plan.batch, plan.replace, plan.labels)
+        self.data = Sampling(plan.batch_size, plan.replace, plan.labels)
         self.saves = folder / CHECKPOINTS
         self.saves.mkdir(parents=True, exist_ok=True)
         self.records = Records(folder, watch)
@@ -158,7 +158,7 @@ class Training:
     def advance(self, inspect: Callable[[PyTree, int], JSON]) -> None:
         """Run one chunk, record it, and act on what it shows."""
         plan, began = self.plan, time.perf_counter()
-        length, attempt = min(plan.chunk, plan.steps - self.step), self.progress.attempt
+        length, attempt = min(plan.steps_per_call, plan.steps - self.step), self.progress.attempt
         scenes = self.data.ahead(self.scenes, plan.seed, self.step, length)
         self.state, means = run_chunk(self.learner, self.data, length, scenes, plan.seed, attempt, self.state)
         if int(self.state.nonfinite) >= MAX_NONFINITE_STEPS:

@@ -7,7 +7,7 @@ from subitize.core.bounds import check_bounds
 from subitize.core.errors import CheckpointError, UsageError
 from subitize.core.typed import typed
 
-DRAWN = ("seed", "batch", "replace", "labels")  # of a plan: what decides what each step sees
+DRAWN = ("seed", "batch_size", "replace", "labels")  # of a plan: what decides what each step sees
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Plan:
 
     Args:
         steps: in all, those before a resume included.
-        batch: images per step.
+        batch_size: images per step.
         seed: of scenes, initial weights and noise.
-        chunk: steps per dispatch, and per row of the record.
+        steps_per_call: steps in one call of the compiled program, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
         replace: whether examples of a finite set are drawn with replacement, or in epochs.
@@ -29,9 +29,9 @@ class Plan:
     """
 
     steps: int
-    batch: int
+    batch_size: int
     seed: int
-    chunk: int
+    steps_per_call: int
     save_every: int
     restarts: int = 0
     replace: bool = True

@@ -23,8 +23,8 @@ from subitize.core.errors import CheckpointError, UsageError, did_you_mean
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.core.sealed import seal, unseal
+from subitize.core.specs import name_and_options, present_names
 from subitize.core.typed import Dataclass, typed
-from subitize.core.words import name_and_options
 from subitize.registry import LEARNERS, name_of, trainable
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ OLD_FIELDS = frozenset(  # of a recipe from before there were sections
     )
 )
 Section = TypeVar("Section", bound=Dataclass)
+T = TypeVar("T")
 MODEL_OF_SCENES, MODEL_OF_FOLDER = "air", "catalogue"  # where nothing else is asked for
 
 
@@ -65,7 +66,7 @@ class Data:
         overlap: whether generated objects may overlap.
         fit: how a picture from a folder is brought to the canvas.
         invert: whether to turn dark-on-bright pictures around.
-        batch: examples per step.
+        batch_size: examples per step.
         epochs: see every picture of a finite set once before any comes again; else they are drawn.
     """
 
@@ -77,7 +78,7 @@ class Data:
     overlap: Literal["none", "any"] | None = None
     fit: Literal["resize", "crop", "pad"] | None = None
     invert: Literal["auto", "always", "never"] | None = None
-    batch: int = 64
+    batch_size: int = 64
     epochs: bool = False
 
     def __post_init__(self):
@@ -120,20 +121,20 @@ class Loop:
     Args:
         steps: training steps.
         seed: of all randomness.
-        chunk: steps per dispatch; also how often progress is recorded.
+        steps_per_call: steps in one call of the compiled program; also how often progress is recorded.
         save_every: steps between checkpoints.
-        look_every: steps between looks at held-out examples, by which progress is followed.
-        look_at: how many held-out examples that is.
+        eval_every: steps between evaluations on held-out examples, by which progress is followed.
+        eval_size: how many held-out examples that is.
         restarts: how often a run that certainly went wrong may start again, with other noise and more slowly.
         keep: which state becomes the weights: the last, or the best by the criterion of the model's monitor.
     """
 
     steps: int = 2000
     seed: int = 0
-    chunk: int = 50
+    steps_per_call: int = 50
     save_every: int = 500
-    look_every: int = 200
-    look_at: int = 500
+    eval_every: int = 200
+    eval_size: int = 500
     restarts: int = 2
     keep: Literal["last", "best"] = "last"
 
@@ -159,10 +160,10 @@ class Recipe:
 
     def __post_init__(self):
         refuse_ambiguous(self.model)
-        if self.loop.steps * self.data.batch + self.loop.look_at > MOST_SCENES:
+        if self.loop.steps * self.data.batch_size + self.loop.eval_size > MOST_SCENES:
             raise UsageError(
                 f"A training numbers its scenes up to {MOST_SCENES:,}; {self.loop.steps:,} `steps` of "
-                f"{self.data.batch:,} are more. Use fewer, or a smaller `batch`."
+                f"{self.data.batch_size:,} are more. Use fewer, or a smaller `batch_size`."
             )
         if check := getattr(self.model, "check", None):
             check(self.data)
@@ -228,8 +229,12 @@ class Recipe:
         from subitize.training.plan import Plan
 
         loop, supervised = self.loop, getattr(self.model, "supervised", False)
-        often = {"chunk": loop.chunk, "save_every": loop.save_every, "restarts": loop.restarts}
-        seen = {"batch": self.data.batch, "replace": not self.data.epochs, "labels": supervised}
+        often = {
+            "steps_per_call": loop.steps_per_call,
+            "save_every": loop.save_every,
+            "restarts": loop.restarts,
+        }
+        seen = {"batch_size": self.data.batch_size, "replace": not self.data.epochs, "labels": supervised}
         return Plan(steps=loop.steps, seed=loop.seed, **often, **seen)
 
     def continued(self, begun: "Recipe") -> "Recipe":
@@ -298,7 +303,7 @@ def with_options(parts: JSON, options: JSON) -> JSON:
     """The sections of a recipe with some options changed, by their names."""
     homes = {each.name: home for home, part in parts.items() for each in dataclasses.fields(part)}
     changes: dict[str, JSON] = {home: {} for home in parts}
-    for name, value in options.items():
+    for name, value in present_names(options, homes).items():
         if name not in homes:
             raise UsageError(
                 f"A recipe of {name_of(parts['model'])} has no option `{name}`.{did_you_mean(name, homes)}"
@@ -323,7 +328,12 @@ def refuse_ambiguous(settings: Trainable) -> None:
 
 def names_in_others() -> dict[str, set[str]]:
     """Names of the options in each section but the model's."""
-    return {section: {each.name for each in dataclasses.fields(kind)} for section, kind in OTHERS.items()}
+    return {section: field_names(kind) for section, kind in OTHERS.items()}
+
+
+def field_names(kind: type) -> set[str]:
+    """Names of the options of a section."""
+    return {each.name for each in dataclasses.fields(kind)}
 
 
 def default_model(scenes: str) -> str:
@@ -335,9 +345,9 @@ def is_folder(scenes: str) -> bool:
     """Whether scenes are the path of a folder; a name that is known wins over a folder so called."""
     if not Path(scenes).is_dir():
         return False
-    from subitize.scenes import WORLDS
+    from subitize.scenes import DATASETS
 
-    return scenes not in WORLDS
+    return scenes not in DATASETS
 
 
 def named_scenes(scenes: str) -> tuple[str, JSON]:
@@ -377,16 +387,22 @@ def learner_of(model: Trainable, data: DataSpec, optimizer: Optimizer, steps: in
     return model.learner(data, optimizer, steps)
 
 
-def typed_recipe(model: JSON, data: object, optimizer: object, loop: object) -> Recipe:
+def typed_recipe(model: JSON, data: JSON, optimizer: JSON, loop: JSON) -> Recipe:
     """A recipe of what JSON holds of its sections."""
-    settings = typed(LEARNERS[model["name"]], {k: v for k, v in model.items() if k != "name"})
-    return Recipe(settings, typed(Data, data), typed(Optimizer, optimizer), typed(Loop, loop))
+    settings = section(LEARNERS[model["name"]], {k: v for k, v in model.items() if k != "name"})
+    return Recipe(settings, section(Data, data), section(Optimizer, optimizer), section(Loop, loop))
+
+
+def section(kind: type[T], options: JSON) -> T:
+    """A section of what JSON holds of it."""
+    return typed(kind, present_names(options, field_names(kind)))
 
 
 def in_sections(fields: JSON) -> JSON:
     """The fields of a recipe from before there were sections, each in its own."""
     kinds = {"model": LEARNERS[fields["model"]]} | OTHERS
-    names = {home: {f.name for f in dataclasses.fields(kind)} & set(fields) for home, kind in kinds.items()}
+    fields = present_names(fields, set().union(*map(field_names, kinds.values())))
+    names = {home: field_names(kind) & set(fields) for home, kind in kinds.items()}
     parts = {home: {name: fields[name] for name in own} for home, own in names.items()}
     return parts | {"model": {"name": fields["model"]} | parts["model"]}
 

@@ -21,7 +21,7 @@ from jaxtyping import PyTree
 from subitize.core.errors import CheckpointError, NoInputError, UsageError
 from subitize.core.interfaces import EDGES, Counter, Inference, Learner, PictureCounter
 from subitize.core.json import JSON
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes import AbstractScenes
 from subitize.training.calibration import Calibration, read_calibration
 from subitize.training.recipe import RECIPE, Recipe, read_recipe
@@ -57,7 +57,7 @@ class Run:
         return tuple(self.diagnostics.get("flags", ()))
 
     def scenes(self, split: str = "test") -> AbstractScenes:
-        """The world it was trained on, or its held-out half."""
+        """The dataset it was trained on, or its held-out half."""
         return self.recipe.scenes(split)
 
     def records(self) -> list[JSON]:
@@ -110,7 +110,7 @@ class Run:
         Raises:
             UsageError: its model has no such rule.
         """
-        check_word("edge", edge, EDGES)
+        check_choice("edge", edge, EDGES)
         if not (isinstance(self.learner, PictureCounter) and dataclasses.is_dataclass(self.learner)):
             raise UsageError(
                 f"A model of '{self.recipe.name}' has no rule for what is cut by the border. Leave `edge` "

@@ -20,6 +20,7 @@ from subitize.core.errors import CheckpointError
 from subitize.core.files import sha256, write_atomically
 from subitize.core.interfaces import Batch, DataSpec, HasParams, Learner, Trainable
 from subitize.core.json import JSON
+from subitize.core.specs import present_names
 from subitize.core.typed import typed
 from subitize.registry import LEARNERS, name_of
 from subitize.training.checkpoint import named_leaves
@@ -111,7 +112,10 @@ def read_weights(path: Path) -> Weights:
             raise CheckpointError(f"{path} was altered after it was written. Copy or train it again.")
         header = json.loads(text)
         header = header if HEADER in metadata else from_settings_of_air(header)
-        settings, data = typed(LEARNERS[header["model"]], header["settings"]), DataSpec(**header["data"])
+        kind, data = LEARNERS[header["model"]], DataSpec(**header["data"])
+        known = {field.name for field in dataclasses.fields(kind)}
+        given = present_names(header["settings"], known)
+        settings = typed(kind, given)
     except CheckpointError:
         raise
     except Exception as error:  # whatever the bytes of a strange file may lead to
@@ -122,8 +126,7 @@ def read_weights(path: Path) -> Weights:
                 f"{path} holds weights that are not finite ({name}), and can do nothing. Train it again."
             )
     arrays = {renamed(name): array for name, array in arrays.items()}
-    given = frozenset(header["settings"])
-    return Weights(settings, given, data, header["diagnostics"], arrays, sha256(path))
+    return Weights(settings, frozenset(given), data, header["diagnostics"], arrays, sha256(path))
 
 
 def renamed(path: str) -> str:
@@ -136,6 +139,7 @@ def renamed(path: str) -> str:
 def from_settings_of_air(settings: JSON) -> JSON:
     """The header of a file from before there was a registry, which held the settings of an AIR."""
     kind = LEARNERS[settings["model"]]
+    settings = present_names(settings, {field.name for field in dataclasses.fields(kind)})
     names = {field.name for field in dataclasses.fields(kind)} & set(settings)
     return {
         "model": settings["model"],

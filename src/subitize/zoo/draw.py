@@ -33,7 +33,7 @@ class DRAWOptions:
     code: int = 20
     read: int = DRAWSettings.read
     write: int = DRAWSettings.write
-    defaults: ClassVar[dict] = {"scenes": "bits(of='digits')", "learning_rate": 1e-3, "clip": 10.0}
+    defaults: ClassVar[dict] = {"scenes": "bits(of='digits')", "learning_rate": 1e-3, "grad_clip_norm": 10.0}
 
     def __post_init__(self):
         check_bounds(self)

@@ -24,7 +24,7 @@ class SBNOptions:
 
     layers: tuple[int, ...] = (200, 200)
     estimator: str = "rebar"
-    defaults: ClassVar[dict] = {"scenes": "bits(of='digits')", "learning_rate": 3e-4, "batch": 24}
+    defaults: ClassVar[dict] = {"scenes": "bits(of='digits')", "learning_rate": 3e-4, "batch_size": 24}
 
     def __post_init__(self):
         check_bounds(self)

@@ -29,7 +29,7 @@ class SubitizingVAEOptions:
     features: int = SubitizingVAESettings.features
     perceptual: float = SubitizingVAESettings.perceptual
     pixel_deviation: float = SubitizingVAESettings.pixel_deviation
-    defaults: ClassVar[dict] = {"learning_rate": 1e-3, "clip": 100.0}
+    defaults: ClassVar[dict] = {"learning_rate": 1e-3, "grad_clip_norm": 100.0}
 
     def __post_init__(self):
         check_bounds(self)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 import tyro
 
 from subitize.core.errors import UsageError, did_you_mean
-from subitize.core.words import FORMER_OPTIONS
+from subitize.core.specs import present_name
 
 Options = TypeVar("Options")
 CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
@@ -73,8 +73,9 @@ def fields(options: Any) -> Iterator[tuple[str, Any]]:
 def renamed(word: str, kinds: dict[str, Any]) -> str:
     """A word whose option, if it is one and the verb has it, has its present name."""
     name, equals, value = word.partition("=")
-    now = FORMER_OPTIONS.get(name.lstrip("-").replace("-", "_"))
-    if now not in kinds or not (name.startswith("--") or (equals and not os.path.exists(word))):
+    given = name.lstrip("-").replace("-", "_")
+    now = present_name(given, kinds)
+    if now == given or not (name.startswith("--") or (equals and not os.path.exists(word))):
         return word
     return f"--{now}{equals}{value}"
 

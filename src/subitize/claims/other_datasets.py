@@ -1,4 +1,4 @@
-"""Does it see what there is in other worlds? Coloured sprites, and the parts of handwritten characters.
+"""Does it see what there is in other datasets? Coloured sprites, and the parts of handwritten characters.
 
 AIR learns to count sprites of four shapes and any colour as it learns to count digits. Of Omniglot's
 characters nobody knows the parts: AIR has windows smaller than a character, may use up to four of them, and
@@ -65,7 +65,7 @@ def parts(lab: Lab) -> Finding:
 
 
 def seen(lab: Lab, options: dict[str, Any], among: int) -> Image.Image:
-    """Some of so many held-out pictures of its world, as the first seed's model sees them."""
+    """Some of so many held-out pictures of its dataset, as the first seed's model sees them."""
 
     def draw() -> Image.Image:
         run = lab.trained(**options, seed=lab.seeds[0])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from subitize.core.errors import UsageError
-from subitize.scenes import Bits, Digits
-from subitize.scenes.bits import PARTS
+from subitize.scenes import BinarizedImages, Digits
+from subitize.scenes.binarized_images import PARTS
 
 
 def test_a_pixel_is_lit_as_often_as_it_is_bright():
-    bits, grey = Bits("train", of="digits").vectors(), np.asarray(Digits("train").pictures)
+    bits, grey = BinarizedImages("train", of="digits").vectors(), np.asarray(Digits("train").pictures)
     assert bits.shape == (len(grey), 784)
     assert set(np.unique(bits)) == {0, 1}
     brightness = grey.reshape(bits.shape) / 255
@@ -21,9 +21,9 @@ def test_a_pixel_is_lit_as_often_as_it_is_bright():
 
 def test_the_bits_are_the_same_every_time_and_the_splits_share_none():
     train, again, test = (
-        Bits("train", of="digits"),
-        Bits("train", of="digits"),
-        Bits("test", of="digits"),
+        BinarizedImages("train", of="digits"),
+        BinarizedImages("train", of="digits"),
+        BinarizedImages("test", of="digits"),
     )
     assert np.array_equal(train.pictures, again.pictures)
     assert len(test.pictures) == len(Digits("test").pictures)
@@ -37,14 +37,14 @@ def test_each_training_digit_of_mnist_is_for_training_or_for_validation():
 
 
 def test_a_scene_is_one_of_the_pictures():
-    world = Bits("test", of="digits")
-    images = world.batch(0, np.arange(5)).image
-    assert images.shape == (5, world.height, world.width, world.channels)
+    dataset = BinarizedImages("test", of="digits")
+    images = dataset.batch(0, np.arange(5)).image
+    assert images.shape == (5, dataset.height, dataset.width, dataset.channels)
     for image in np.asarray(images):
-        assert any(np.array_equal(255 * image, picture) for picture in np.asarray(world.pictures))
+        assert any(np.array_equal(255 * image, picture) for picture in np.asarray(dataset.pictures))
 
 
 @pytest.mark.parametrize("options", [{"of": "letters"}, {"split": "valid", "of": "digits"}, {"split": "all"}])
 def test_what_does_not_exist_is_refused(options):
     with pytest.raises(UsageError):
-        Bits(**options)
+        BinarizedImages(**options)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 
 from subitize.core.json import JSON
-from subitize.core.words import check_word
+from subitize.core.specs import check_choice
 from subitize.scenes.digits import Digits
 from subitize.scenes.mnist import read_digits
 from subitize.scenes.omniglot import Omniglot
@@ -28,13 +28,13 @@ PARTS = {  # for each split a file, and what of it: MNIST's training file is spl
 }
 GREY = {  # pictures [n, 28, 28] of a file, before they are black and white, and their classes if known
     "mnist": lambda file: read_digits(file),
-    "digits": lambda file: (np.asarray((world := Digits(file)).pictures), np.asarray(world.classes)),
+    "digits": lambda file: (np.asarray((dataset := Digits(file)).pictures), np.asarray(dataset.classes)),
     "omniglot": lambda file: (np.asarray(Omniglot(file, canvas=SIDE).pictures[..., 0]), None),
 }
 SEEDS = {"train": 2008, "test": 2009}  # of the bits of either file
 
 
-class Bits(AbstractStack):
+class BinarizedImages(AbstractStack):
     """Single digits or characters in black and white.
 
     Args:
@@ -55,8 +55,8 @@ class Bits(AbstractStack):
     family: ClassVar[str] = "bits"
 
     def __init__(self, split: str = "train", *, of: str = "mnist"):
-        check_word("of", of, tuple(PARTS))
-        check_word("split", split, tuple(PARTS[of]))
+        check_choice("of", of, tuple(PARTS))
+        check_choice("split", split, tuple(PARTS[of]))
         file, part = PARTS[of][split]
         grey, classes = GREY[of](file)
         lit = np.random.default_rng(SEEDS[file]).random(grey.shape) < grey / 255

@@ -1,4 +1,4 @@
-"""The words: every estimator and objective by its name, and the loss that they make of a program."""
+"""Registry: every estimator and objective by its name, and the loss that they make of a program."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import jax
 import optax
 
 from subitize.core.interfaces import Program
-from subitize.core.words import from_spec
+from subitize.core.specs import from_spec
 from subitize.gradients.baselines import Statistic
 from subitize.gradients.estimators.arm import ARM
 from subitize.gradients.estimators.arsm import ARSM
@@ -76,7 +76,7 @@ def expectation(
     Args:
         cost: `cost(model, example, draw)` for one example; returns one real number, or that and a pytree
             to report.
-        policy: how to differentiate each site: a word, an estimator, or a mapping from site names to
+        policy: how to differentiate each site: a spec, an estimator, or a mapping from site names to
             either, with "*" for all finite sites not named. Continuous sites are pathwise by default.
         objective: "mean", "iwae(k=5)", or an objective.
 
@@ -85,7 +85,7 @@ def expectation(
         `loss(model, estimator_state, batch, key) -> (value, info)`.
 
     Raises:
-        UsageError: a word that does not exist. Misfits of policy and program are raised by `init`.
+        UsageError: a spec that does not exist. Misfits of policy and program are raised by `init`.
     """
     check_policy(policy, ESTIMATORS)
     chosen = from_spec(objective, OBJECTIVES, "objective") if isinstance(objective, str) else objective

@@ -3,9 +3,9 @@ from functools import partial
 import pytest
 
 from subitize.cli.count import Count
+from subitize.cli.parse import parse
 from subitize.cli.train import parsed
 from subitize.cli.val import Val
-from subitize.cli.words import parse
 from subitize.core.errors import UsageError
 from subitize.counter.pathway import Pathway
 from subitize.training.recipe import Recipe
@@ -54,8 +54,8 @@ def test_of_an_option_that_is_given_twice_the_last_counts(words):
 
 def test_scenes_are_spelled_as_models_are():
     data = parsed(["--scenes", "dots(ground='texture', canvas=72)"]).recipe.data
-    world = data.load("test")
-    assert (world.height, world.options()["ground"]) == (72, "texture")
+    dataset = data.load("test")
+    assert (dataset.height, dataset.options()["ground"]) == (72, "texture")
     with pytest.raises(UsageError, match="`canvas` of the scenes is given twice"):
         parsed(["--scenes", "dots(canvas=72)", "--canvas", "80"]).recipe.data.load("train")
 
@@ -80,6 +80,14 @@ def test_a_folder_is_learned_by_the_model_that_suits_it(tmp_path, monkeypatch, c
 )
 def test_an_option_may_be_called_by_its_former_name(words):
     assert parse(Val, "val", ["run", *words]).passes == 3
+
+
+def test_options_of_training_may_be_called_by_their_former_names():
+    recipe = parsed(["--look-every", "7", "batch=5", "--sums=0", "--what", "3", "--chunk", "2"]).recipe
+    assert (
+        recipe
+        == parsed(["eval_every=7", "batch_size=5", "sum_scenes=0", "what_dim=3", "steps_per_call=2"]).recipe
+    )
 
 
 def test_paths_may_hold_an_equals_sign(tmp_path, monkeypatch):
