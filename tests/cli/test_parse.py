@@ -83,11 +83,9 @@ def test_an_option_may_be_called_by_its_former_name(words):
 
 
 def test_options_of_training_may_be_called_by_their_former_names():
-    recipe = parsed(["--look-every", "7", "batch=5", "--sums=0", "--what", "3", "--chunk", "2"]).recipe
-    assert (
-        recipe
-        == parsed(["eval_every=7", "batch_size=5", "sum_scenes=0", "what_dim=3", "steps_per_call=2"]).recipe
-    )
+    former = parsed(["--look-every", "7", "batch=5", "--sums=0", "--what", "3", "--chunk", "2"])
+    now = parsed(["eval_every=7", "batch_size=5", "sum_scenes=0", "what_dim=3", "steps_per_call=2"])
+    assert former.recipe == now.recipe
 
 
 def test_paths_may_hold_an_equals_sign(tmp_path, monkeypatch):

@@ -82,8 +82,9 @@ def polygons(labels: np.ndarray) -> dict[int, tuple[float, list[list[float]]]]:
     found = {}
     for number, place in enumerate(ndimage.find_objects(labels.astype(np.int32)), 1):
         if place is not None:
-            mask = np.pad(labels[place] == number, 1)
-            corner = np.array([place[1].start, place[0].start]) - 0.5  # of the pad; pixel i is i … i + 1
+            mask = np.zeros([side.stop - side.start + 2 for side in place], bool)  # with a border around
+            mask[1:-1, 1:-1] = labels[place] == number
+            corner = np.array([place[1].start, place[0].start]) - 0.5  # of the border; pixel i is i … i + 1
             outline = [
                 (line[:, ::-1] + corner).round(1).ravel().tolist() for line in find_contours(mask, 0.5)
             ]

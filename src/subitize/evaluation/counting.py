@@ -91,6 +91,8 @@ def intervals(
         done = open_ & (held.max(1) >= mass - ROUNDING)
         low[done], high[done] = best[done], best[done] + size - 1
         open_ &= ~done
+        if not open_.any():
+            break
     return low, high
 
 

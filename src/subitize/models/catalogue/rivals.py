@@ -22,14 +22,15 @@ def segmented(pixels: np.ndarray) -> np.ndarray:
     found, number = components(pixels, blur=1.0, least=LEAST, largest_hole=HOLE)
     if not number:
         return found
-    areas = ndimage.sum_labels(found > 0, found, range(1, number + 1))
-    found = np.where(np.isin(found, 1 + np.flatnonzero(areas >= SPECK)), found, 0)
+    areas = np.bincount(found.ravel(), minlength=number + 1)
+    found = np.where((areas >= SPECK)[found], found, 0)
     smooth = ndimage.gaussian_filter(depth(found > 0), 1)
     apart = round(APART * DIAMETER / 2)
     peaks = peak_local_max(smooth, min_distance=apart, threshold_abs=0, exclude_border=False)
     without = np.setdiff1d(found[found > 0], found[tuple(peaks.T)])  # another's peak was too near
-    deepest = np.reshape(ndimage.maximum_position(smooth, found, without), (-1, 2))
-    peaks = np.concatenate([peaks[found[tuple(peaks.T)] > 0], deepest]).astype(int)
+    peaks = peaks[found[tuple(peaks.T)] > 0]
+    if len(without):
+        peaks = np.concatenate([peaks, ndimage.maximum_position(smooth, found, without)]).astype(int)
     seeds = np.zeros(pixels.shape, int)
     seeds[tuple(peaks.T)] = 1 + np.arange(len(peaks))
     return watershed(-smooth, seeds, mask=found > 0)
