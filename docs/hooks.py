@@ -3,9 +3,11 @@
 mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in the README.
 """
 
+import html
 import re
+import subprocess
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import cache, wraps
 from math import log
 from pathlib import Path
 from statistics import mean
@@ -146,7 +148,8 @@ def air_raced() -> str:
     head = "| estimator | counted right in the end, every seed | 95 % after | 98 % after |\n|---|---|---|---|"
     text = (
         "Attend, Infer, Repeat on MNIST scenes of 0-2 digits, the estimator of its count swapped and nothing "
-        f"else; held-out scenes, median seconds of one core, from the start of the process ({found.where()})."
+        "else; held-out scenes, median seconds of one core, from the start of the process "
+        f"({measured(found)})."
     )
     return "\n".join([text, "", head, *(row for _, row in sorted(rows))])
 
@@ -265,7 +268,7 @@ def of_folders(found: Result, what: str, columns: Columns) -> str:
     seeds = sorted({run["seed"] for run in found.runs})
     which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Means of seeds {', '.join(map(str, seeds))}"
     head = [what, "", f"| folder | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
-    return "\n".join([*head, *(f"{row} |" for row in rows), "", f"{which}; {found.where()}."])
+    return "\n".join([*head, *(f"{row} |" for row in rows), "", f"{which}; {measured(found)}."])
 
 
 def no_sums() -> str:
@@ -277,7 +280,7 @@ def no_sums() -> str:
             s = found.summary
             shares = f"{s['accuracy_mean']:.1%} | {s['accuracy_worst']:.1%}"
             rows.append(f"| `{learner}` | {shares} | {s['seeds']} | {s['restarts']} |")
-            places.append(found.where())
+            places.append(measured(found))
     return "\n".join([*rows, "", f"{'; '.join(places)}."])
 
 
@@ -291,7 +294,7 @@ def cells(found: Result) -> str:
         for r in found.runs
     ]
     what = "Drawn folders of none to four cells that do not touch, 400 to learn from and 60 to count:"
-    return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
+    return "\n".join([what, "", head, *rows, "", f"{measured(found)}."])
 
 
 @of_result("digits_in_a_folder")
@@ -308,7 +311,7 @@ def digits_in_a_folder(found: Result) -> str:
         for r in found.runs
     ]
     what = "Folders of 2,000 pictures with none to two MNIST digits, and 10,000 others to count:"
-    return "\n".join([what, "", head, *rows, "", f"{found.where()}."])
+    return "\n".join([what, "", head, *rows, "", f"{measured(found)}."])
 
 
 @of_result("first_table")
@@ -318,7 +321,7 @@ def first_table(found: Result) -> str:
     return (
         f"Of {s['pictures']} pictures of {s['megapixels_each']:.1f} megapixels the table was there after "
         f"{s['seconds_from_command_to_table']:.0f} seconds, learning and compiling included. After that it "
-        f"took {s['seconds_a_megapixel_after_that']:.1f} seconds a megapixel ({found.where()})."
+        f"took {s['seconds_a_megapixel_after_that']:.1f} seconds a megapixel ({measured(found)})."
     )
 
 
@@ -329,7 +332,7 @@ def many_pictures(found: Result) -> str:
     return (
         f"One process counted {s['pictures']:,} pictures of 40x40 pixels by `air` in {s['seconds']:,.0f} "
         f"seconds, {s['pictures_a_second']} a second with its start and its tables. It took at most "
-        f"{s['most_gigabytes']:.1f} GB of memory, as did its training ({found.where()})."
+        f"{s['most_gigabytes']:.1f} GB of memory, as did its training ({measured(found)})."
     )
 
 
@@ -339,7 +342,7 @@ def parts(found: Result) -> str:
     s = found.summary
     return (
         f"Of {s['kills']} counts by clusters of one to four workers, one of which was killed at a random "
-        f"moment, {s['identical']} ended with the same bytes as the count of one process ({found.where()})."
+        f"moment, {s['identical']} ended with the same bytes as the count of one process ({measured(found)})."
     )
 
 
@@ -350,7 +353,7 @@ def killed_while_learning(found: Result) -> str:
     return (
         f"Of {s['kills']} counts that learned from their folder and were killed at a random moment, "
         f"{s['identical']} ended with the same bytes. {s['while_learning']} were killed while they learned "
-        f"({found.where()})."
+        f"({measured(found)})."
     )
 
 
@@ -369,7 +372,7 @@ def start(found: Result) -> str:
     trained = [run["now"] for run in found.runs if run["verb"] == "train"]
     reached = sum(run["seconds_to_98"] is not None for run in trained)
     told = (
-        f"Medians of {len(trained)} seeds ({found.where()}). By `fast`, {reached} of them reached 98 %; "
+        f"Medians of {len(trained)} seeds ({measured(found)}). By `fast`, {reached} of them reached 98 %; "
         f"the others ended at {', '.join(f'{100 * low:.1f} %' for low in lows(trained))}."
     )
     return "\n".join([head, *lines, "", told])
@@ -385,7 +388,7 @@ def install_sizes(found: Result) -> str:
     """What installations bring along."""
     head = "| by pip alone, on Linux | packages | MB |\n|---|--:|--:|"
     rows = [f"| {name} | {s['packages']} | {s['megabytes']:,} |" for name, s in found.summary.items()]
-    return "\n".join([head, *rows, "", f"{found.where()}."])
+    return "\n".join([head, *rows, "", f"{measured(found)}."])
 
 
 def covariates() -> str:
@@ -399,13 +402,49 @@ def covariates() -> str:
         for name, r in found.summary.items()
     ]
     head = "| covariate | β | mean of the estimates | variance | by the formula |\n|---|---|---|---|---|"
-    return "\n".join([head, *rows, "", f"{found.where()}. ln 2 = {log(2):.5f}."])
+    return "\n".join([head, *rows, "", f"{measured(found)}. ln 2 = {log(2):.5f}."])
 
 
 def result(name: str) -> Result | None:
     """A committed result, None if that benchmark or experiment has not been run."""
     paths = [folder / f"{name}.json" for folder in (RESULTS, EXPERIMENTS)]
     return next((Result.read(path) for path in paths if path.exists()), None)
+
+
+def measured(found: Result) -> str:
+    """When a result was measured; by which command, where and of which commit is shown under the pointer."""
+    sittings = found.sittings or (found.provenance,)
+    days = dict.fromkeys(made["date"] for made in sittings)
+    older = any(changed_since(made["commit"], code_of(found.name)) for made in sittings)
+    told = html.escape(found.where().replace("`", ""))
+    since = "; its code has changed since" if older else ""
+    return f'<abbr title="{told}">measured {", ".join(days)}</abbr>{since}'
+
+
+def code_of(name: str) -> tuple[str, ...]:
+    """The rooms of the code that a result speaks of."""
+    return next((rooms for begin, rooms in CODE.items() if name.startswith(begin)), COUNTERS)
+
+
+COUNTERS = ("models", "gradients", "scenes", "training", "counter", "evaluation")
+GLANCE = ("models/catalogue", "counter", "evaluation")
+CODE = {  # by how the name of a result begins; of others that of all counters
+    **dict.fromkeys(("fields", "cells", "first_table", "parts", "count_survives"), GLANCE),
+    **dict.fromkeys(("belief_net", "gradient", "toy", "control"), ("gradients", "core/distributions")),
+    "survives_kills": ("training",),
+    "bit_flips": ("training", "core"),
+    "install_size": ("../../pyproject.toml",),
+}
+
+
+@cache
+def changed_since(commit: str | None, rooms: tuple[str, ...]) -> bool:
+    """Whether these rooms are no longer as at a commit; not known, and so no, where there is no history."""
+    if commit is None:
+        return False
+    paths = [f"src/subitize/{room}" for room in rooms]
+    asked = ["git", "-C", str(ROOT), "diff", "--quiet", commit, "--", *paths]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 1
 
 
 def highlights() -> str:
@@ -512,7 +551,7 @@ def numbers() -> str:
     sections = []
     for path in sorted([*RESULTS.glob("*.json"), *EXPERIMENTS.glob("*.json")]):
         found = Result.read(path)
-        sections += [f"## {path.stem.replace('_', ' ').capitalize()}", found.where() + "."]
+        sections += [f"## {path.stem.replace('_', ' ').capitalize()}", measured(found) + "."]
         if found.note:
             sections.append(found.note)
         sections.append(table(found.summary))

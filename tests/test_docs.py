@@ -1,14 +1,18 @@
 """The docs say only what the code and the committed results say."""
 
+import dataclasses
 import importlib.util
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+
+from subitize.core.results import Result
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -28,6 +32,26 @@ def test_the_readme_carries_the_committed_numbers(hooks):
     readme = README.read_text()
     assert hooks.README_BLOCK.search(readme)
     assert hooks.renewed(readme) == readme, "run `python docs/hooks.py`"
+
+
+def test_a_result_that_is_older_than_its_code_says_so(hooks, tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    code = tmp_path / "src" / "subitize" / "training" / "loop.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("1")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    made = {"commit": commit.strip(), "command": "c <1>", "device": "cpu", "cpu": "x", "date": "2026-11-30"}
+    found = Result("survives_kills", made, {})
+    monkeypatch.setattr(hooks, "ROOT", tmp_path)
+    assert hooks.measured(found) == (
+        f'<abbr title="c &lt;1&gt;, cpu x, 2026-11-30; {commit[:7]}">measured 2026-11-30</abbr>'
+    )
+    code.write_text("2")
+    hooks.changed_since.cache_clear()
+    assert hooks.measured(found).endswith("; its code has changed since")
+    assert not hooks.measured(dataclasses.replace(found, name="belief_net_race")).endswith("since")
 
 
 def test_every_mark_in_the_docs_is_filled(hooks):
