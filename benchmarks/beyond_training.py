@@ -50,7 +50,7 @@ def counted(shown: str, seed: int, pictures: int, *, tiny: bool) -> dict[str, An
         )
         tables = {}
         for passes in (PASSES, 1):
-            counter = run.extended(MOST, passes)
+            counter = run.for_inference(MOST, passes)
             truth, seen = [], []
             for n in COUNTS[shown][: 3 if tiny else None]:  # small canvases have no room for more
                 held_out = scenes.load(dataset, "test", counts=(n,))

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from subitize import claims, scenes
-from subitize.claims import CLAIMS, datasets, generalisation, painting
+from subitize.claims import CLAIMS, generalisation, other_datasets, painting
 from subitize.claims.generalisation import unseen
 from subitize.claims.open_ended import within
 from subitize.cli import main
@@ -292,7 +292,7 @@ def test_scenes_of_a_count_are_held_out_and_have_a_seed_of_their_own():
 class Nobody(NamedTuple):
     """A learner of nothing, whose attention network can take any number of steps."""
 
-    extends: bool = True
+    any_length: bool = True
 
     def init(self, key, batch, *, learning_rate_scale=1.0):
         return ()
@@ -308,7 +308,7 @@ class Asked(Lab):
         self.made.append(options)
         return Run(self.out, Recipe.of(), Nobody(), SimpleNamespace(attention=Nobody()), "")
 
-    def extended(self, run, max_objects, passes):
+    def for_inference(self, run, max_objects, passes):
         self.made.append((max_objects, passes))
         return run
 
@@ -324,7 +324,7 @@ def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_the
     training, extended = lab.made
     assert extended == (9, passes)
     assert training["max_objects"] == 4
-    assert training.get("sums") == (0 if way == "eslami2016" else None), "the paper's learns from no sums"
+    assert training.get("sum_scenes") == (0 if way == "eslami2016" else None), "the paper's learns from no sums"
 
 
 def test_other_options_are_trained_anew(tmp_path, monkeypatch):
@@ -379,9 +379,9 @@ def test_of_a_character_as_much_is_explained_as_is_missing_from_what_is_lit(tmp_
         def trained(self, **options):
             return Half(self.out, Recipe.of(), Nobody(), size, "")
 
-    monkeypatch.setattr(datasets, "pictures", lambda run, number: (images, None))
-    monkeypatch.setattr(datasets, "seen", lambda *_: Image.new("L", (4, 4)))
-    found = datasets.parts(Trained(tmp_path, (0,)))
+    monkeypatch.setattr(other_datasets, "pictures", lambda run, number: (images, None))
+    monkeypatch.setattr(other_datasets, "seen", lambda *_: Image.new("L", (4, 4)))
+    found = other_datasets.parts(Trained(tmp_path, (0,)))
     assert found.values["explained"] == pytest.approx([75.0])
     assert found.details["parts"] == [[0, 1, 0, 1, 0]]
 

@@ -23,7 +23,7 @@ def air(word):
     settings = AIRSettings(
         model=word, height=20, width=20, recurrent=8, head=8, encoder=8, decoder=8, object_size=8.0
     )
-    return AIR(settings, key=jr.key(0)).extended(STEPS, 1)
+    return AIR(settings, key=jr.key(0)).for_inference(STEPS, 1)
 
 
 def counter(goes_on):
@@ -60,14 +60,14 @@ def test_a_course_is_the_roll_out_of_the_model(word):
     taken = course_of_all(model, IMAGES)
     assert np.allclose(taken.go_on, jax.nn.sigmoid(steps.continue_logit), atol=1e-6)
     assert np.allclose(taken.centres, (1 + steps.where[..., 1:]) * 10, atol=1e-4)
-    assert np.allclose(taken.latest, np.concatenate([steps.where, steps.what], -1), atol=1e-5)
+    assert np.allclose(taken.previous, np.concatenate([steps.where, steps.what], -1), atol=1e-5)
 
 
 def test_its_own_memory_is_no_patch():
     model = air("eslami2016")
     model = eqx.tree_at(lambda m: m.attention, model, jax.tree.map(lambda leaf: 4 * leaf, model.attention))
     own = course_of_all(model, IMAGES)
-    assert np.ptp(own.latest, axis=1).max() > 0.1, "what was seen last says something"
+    assert np.ptp(own.previous, axis=1).max() > 0.1, "what was seen last says something"
     for step in (2, 3, 4):
         donor = jax.tree.map(lambda leaf, step=step: leaf[:, step - 2], own.state)
         assert np.allclose(patched_all(model, IMAGES, own, donor, step), own.go_on[:, step - 1], atol=1e-6)
@@ -108,7 +108,7 @@ def test_no_scene_is_seen_with_its_own_memory(monkeypatch, tmp_path):
         donors.append(donor)
         return np.zeros(len(images))
 
-    opened = SimpleNamespace(extended=lambda steps: SimpleNamespace(model=None))
+    opened = SimpleNamespace(for_inference=lambda steps: SimpleNamespace(model=None))
     monkeypatch.setattr(memory, "counter_of", lambda *_: SimpleNamespace(run=lambda lab, seed: opened))
     monkeypatch.setattr(memory, "course_of_all", course)
     monkeypatch.setattr(memory, "patched_all", patched)

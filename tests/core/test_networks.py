@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from subitize.core.networks import MLP, Linear, Rendering, deviation, leaky, lstm, patches
+from subitize.core.networks import MLP, Linear, Rendering, leaky, lstm, patches, positive_scale
 
 
 def with_biases(network):
@@ -60,5 +60,5 @@ def test_an_lstm_keeps_most_of_its_cell_unless_it_is_told_to_forget():
 
 
 def test_a_deviation_is_one_at_zero_and_never_vanishes():
-    assert np.isclose(deviation(jnp.array(0.0)), 1, atol=2e-3)
-    assert np.isclose(deviation(jnp.array(-1e3)), 1e-3)
+    assert np.isclose(positive_scale(jnp.array(0.0)), 1, atol=2e-3)
+    assert np.isclose(positive_scale(jnp.array(-1e3)), 1e-3)

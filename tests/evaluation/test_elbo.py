@@ -24,14 +24,14 @@ def by_hand(model, image, key):
 
 def divergences(model, image, steps):
     """KL_t of q(where) and q(what) from their priors, asked again of both networks along a roll-out."""
-    state, canvas, latest, found = model.attention.begin(image, Means()), 0 * image, jnp.zeros(23), []
+    state, canvas, previous, found = model.attention.begin(image, Means()), 0 * image, jnp.zeros(23), []
     for where, what, patch in zip(steps.where, steps.what, steps.patch, strict=True):
-        attention, state = model.attention.attend(len(found), state, image, canvas, latest)
+        attention, state = model.attention.attend(len(found), state, image, canvas, previous)
         seen = model.recognise(image, model.window(where))
         loc = jnp.append(attention.where.loc, seen.loc)  # both in standard units of the prior
         scale = jnp.append(attention.where.scale, seen.scale)
         found.append(0.5 * jnp.sum(scale**2 + loc**2 - 1 - 2 * jnp.log(scale)))
-        canvas, latest = canvas + patch, jnp.append(where, what)
+        canvas, previous = canvas + patch, jnp.append(where, what)
     return found
 
 

@@ -100,7 +100,7 @@ def of_training(pictures):
 
 
 class FakeAttention(NamedTuple):
-    extends: bool = True
+    any_length: bool = True
 
 
 class Witness(AIR):
@@ -114,7 +114,7 @@ class Witness(AIR):
         self.attention = FakeAttention()
         self.known = known
 
-    def extended(self, max_objects=None, passes=1):
+    def for_inference(self, max_objects=None, passes=1):
         return self
 
     def infer(self, image):

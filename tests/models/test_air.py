@@ -15,7 +15,7 @@ from subitize.core.counts import Geometric
 from subitize.core.distributions import Stopping
 from subitize.core.draws import Means, Samples
 from subitize.gradients import expectation
-from subitize.models.air import AIR, AIRSettings, Evidence, negative_elbo
+from subitize.models.air import AIR, AIRSettings, ElboTerms, negative_elbo
 from subitize.models.attention import pooled
 from subitize.models.inference import infer
 from subitize.models.sums import (
@@ -53,13 +53,13 @@ def rolled_out(key):
 def posteriors(steps):
     """q(where) and q(what) at each step, asked again of both networks: means and deviations."""
     prior, state, canvas = SURE.prior_where(), SURE.attention.begin(IMAGE, Means()), jnp.zeros_like(IMAGE)
-    latest, found = jnp.zeros(3 + SMALL.what_dim), []
+    previous, found = jnp.zeros(3 + SMALL.what_dim), []
     for t in range(3):
-        attention, state = SURE.attention.attend(t, state, IMAGE, canvas, latest)
+        attention, state = SURE.attention.attend(t, state, IMAGE, canvas, previous)
         where, what = attention.where, SURE.recognise(IMAGE, SURE.window(steps.where[t]))
         loc, scale = prior.loc + prior.scale * where.loc, prior.scale * where.scale
         found.append(((loc, scale), (what.loc, what.scale)))
-        canvas, latest = canvas + steps.patch[t], jnp.append(steps.where[t], steps.what[t])
+        canvas, previous = canvas + steps.patch[t], jnp.append(steps.where[t], steps.what[t])
     return found
 
 
@@ -126,7 +126,7 @@ def test_before_training_objects_are_dim():
 
 
 def test_the_evidence_is_linear_in_the_count_and_right():
-    evidence = Evidence.of(SURE, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
+    evidence = ElboTerms.of(SURE, IMAGE, LOG_PRIOR, rolled_out(jr.key(2)))
     q, wanted = by_hand(jr.key(2))
     found = [evidence.elbo_at(q, code)["elbo"] for code in q.support()]
     assert np.allclose(found, wanted)

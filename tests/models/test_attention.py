@@ -49,7 +49,7 @@ def attend(network, *seen):
     return network.attend(*seen)
 
 
-EXTENDING = [word for word, network in ATTENTION_NETWORKS.items() if network.extends]
+EXTENDING = [word for word, network in ATTENTION_NETWORKS.items() if network.any_length]
 
 
 @pytest.mark.parametrize("word", ATTENTION_NETWORKS)
@@ -66,26 +66,26 @@ def test_every_weight_of_an_attention_network_is_trained(word):
 @pytest.mark.parametrize("steps", [1, 5])
 def test_a_model_that_takes_more_steps_takes_the_same_ones_first(word, steps):
     model = model_of(word)
-    before, after = (roll_out(m, IMAGE, Means()) for m in (model, model.extended(steps)))
+    before, after = (roll_out(m, IMAGE, Means()) for m in (model, model.for_inference(steps)))
     shared = min(3, steps)
     for a, b in zip(map(np.asarray, before), map(np.asarray, after), strict=True):
         np.testing.assert_allclose(a[:shared], b[:shared], atol=1e-12)
-    assert len(infer(model.extended(steps), IMAGE).posterior) == steps + 1
+    assert len(infer(model.for_inference(steps), IMAGE).posterior) == steps + 1
 
 
 def test_a_model_that_knows_its_steps_takes_no_others():
     with pytest.raises(UsageError, match="takes no others"):
-        model_of("air").extended(5)
-    assert model_of("air").extended(3).settings.max_objects == 3
+        model_of("air").for_inference(5)
+    assert model_of("air").for_inference(3).settings.max_objects == 3
     model = model_of("air")
-    assert model.extended() is model
+    assert model.for_inference() is model
 
 
 def test_more_objects_than_memory_holds_are_refused():
     with pytest.raises(UsageError, match="at most 15625"):
-        model_of("dair").extended(15626)
+        model_of("dair").for_inference(15626)
     with pytest.raises(UsageError, match="at least 1"):
-        model_of("dair").extended(0)
+        model_of("dair").for_inference(0)
 
 
 def test_dair_remembers_nothing():
@@ -227,7 +227,7 @@ def test_a_grid_of_places_spans_the_canvas_row_by_row(row, column, place):
 def test_eslami2016_hears_what_was_found_before():
     network = model_of("eslami2016").attention
     state = begin(network, IMAGE, Means())
-    a, b = (attend(network, 1, state, IMAGE, 0 * IMAGE, latest)[0] for latest in (NOTHING, NOTHING + 1))
+    a, b = (attend(network, 1, state, IMAGE, 0 * IMAGE, previous)[0] for previous in (NOTHING, NOTHING + 1))
     assert not np.isclose(a.continue_logit, b.continue_logit)
     c = attend(network, 1, state, IMAGE, IMAGE, NOTHING)[0]
     assert eqx.tree_equal(a, c), "it does not see its canvas"
@@ -245,7 +245,7 @@ def unrolled(model, image):
 @pytest.mark.parametrize("word", ["dair", "eslami2016"])
 def test_looking_on_is_the_roll_out_as_far_as_it_goes(word, monkeypatch):
     monkeypatch.setattr("subitize.models.rollout.UNLIKELY", 0.0)
-    model = model_of(word).extended(5)
+    model = model_of(word).for_inference(5)
     posterior, steps, canvas = unrolled(model, IMAGE)
     seen = infer(model, IMAGE)
     assert np.allclose(seen.posterior, posterior, atol=1e-6)
@@ -256,7 +256,7 @@ def test_looking_on_is_the_roll_out_as_far_as_it_goes(word, monkeypatch):
 
 def test_nobody_looks_for_what_is_unlikely(monkeypatch):
     """The first step from which one more object has a probability below the bar is the last to count."""
-    model = model_of("dair").extended(12)
+    model = model_of("dair").for_inference(12)
     posterior = np.asarray(unrolled(model, IMAGE)[0])
     beyond = 1 - np.cumsum(posterior)  # of more than n objects
     for bar in (0.3, 0.01):

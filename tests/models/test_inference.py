@@ -13,7 +13,7 @@ import pytest
 from subitize.core.distributions import Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.errors import UsageError
-from subitize.models.air import AIR, ATTENTION_NETWORKS, Evidence
+from subitize.models.air import AIR, ATTENTION_NETWORKS, ElboTerms
 from subitize.models.inference import infer, infer_per_object, summed_up, without_the_others
 from subitize.models.refinement import (
     best_of_k_step,
@@ -114,7 +114,7 @@ def test_who_looks_again_never_explains_less():
     assert scores[-1] > scores[0] + 1
     for times in (2, 3):
         found, wanted = (
-            jitted_infer(dair().extended(passes=times), IMAGE),
+            jitted_infer(dair().for_inference(passes=times), IMAGE),
             summed_up(model, results[times - 1]),
         )
         np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-3)
@@ -231,7 +231,7 @@ def test_the_evidence_is_that_of_its_count():
     found = mean_rollout(model)
     n = int(jnp.argmax(found.posterior))
     steps = model.roll_out(IMAGE, Means())
-    whole = Evidence.of(model, IMAGE, model.log_prior(), steps)
+    whole = ElboTerms.of(model, IMAGE, model.log_prior(), steps)
     constant = IMAGE.size * (np.log(SMALL.pixel_deviation) + 0.5 * np.log(2 * np.pi))
     wanted = whole.log_likelihood[n] - steps.cost[:n].sum() + whole.log_prior[n] + constant
     assert np.isclose(jitted_evidence(model, IMAGE, found), wanted)
@@ -239,9 +239,9 @@ def test_the_evidence_is_that_of_its_count():
 
 def test_only_a_stochastic_network_looks_again():
     with pytest.raises(UsageError, match="would find the same"):
-        model_of().extended(passes=2)
+        model_of().for_inference(passes=2)
     with pytest.raises(UsageError, match="at least one pass"):
-        dair().extended(passes=0)
+        dair().for_inference(passes=0)
 
 
 @pytest.mark.parametrize("word", ATTENTION_NETWORKS)

@@ -103,7 +103,7 @@ def dair(lab: Lab, seed: int) -> Watcher:
 def dair_once(lab: Lab, seed: int) -> Watcher:
     """DAIR, with one pass."""
     model = DAIR.run(lab, seed).model
-    return Watcher(counted, model.extended(model.settings.max_objects, 1))
+    return Watcher(counted, model.for_inference(model.settings.max_objects, 1))
 
 
 def told_apart(lab: Lab, seed: int) -> Watcher:

@@ -43,7 +43,7 @@ class Course(NamedTuple):
 
     go_on: Float[Array, " steps"]  # probability of one more object
     centres: Float[Array, "steps 2"]  # x, y of the windows, in pixels
-    latest: Float[Array, "steps latents"]  # where and what, as the next step sees them
+    previous: Float[Array, "steps latents"]  # where and what, as the next step sees them
     state: PyTree  # after the step, of the attention network
 
 
@@ -75,7 +75,7 @@ def answered(lab: Lab, way: str, seed: int) -> dict[str, Any]:
         second, third: whether it goes on at that step with another scene's memory; "2 after 1" is a scene of
             two seen with the memory of a scene of one. Only of the one that has a memory.
     """
-    model = counter_of(way, TRAINED_ON).run(lab, seed).extended(STEPS).model
+    model = counter_of(way, TRAINED_ON).run(lab, seed).for_inference(STEPS).model
     scenes = {n: scenes_of(lab.scenes, n, lab.some(PICTURES)) for n in SEEN}
     courses = {n: course_of_all(model, scene.image) for n, scene in scenes.items()}
     answers: dict[str, Any] = {
@@ -123,7 +123,7 @@ def course(model: AIR, image: Float[Array, "height width channels"]) -> Course:
         step, progress = model.advance(t, progress, image, Means())
         window = model.window(step.where)
         centre = jnp.stack([window.x, window.y])
-        steps.append(Course(jax.nn.sigmoid(step.continue_logit), centre, progress.latest, progress.state))
+        steps.append(Course(jax.nn.sigmoid(step.continue_logit), centre, progress.previous, progress.state))
     return jax.tree.map(lambda *x: jnp.stack(x), *steps)
 
 
@@ -131,22 +131,22 @@ def patched_all(model: AIR, images: Array, own: Course, donor: PyTree, step: int
     """`patched` in each of the images."""
     batches = [slice(i, i + BATCH) for i in range(0, len(images), BATCH)]
     own = own._replace(state=jax.tree.map(lambda leaf: leaf[:, step - 2], own.state))
-    given = (own.latest[:, step - 2], own.state, donor)
+    given = (own.previous[:, step - 2], own.state, donor)
     parts = [patched(model, images[i], *jax.tree.map(lambda leaf, i=i: leaf[i], given)) for i in batches]
     return np.concatenate(parts)
 
 
 @jax.jit
-def patched(model: AIR, images: Array, latest: Array, own: PyTree, donor: PyTree) -> Float[Array, "batch"]:
+def patched(model: AIR, images: Array, previous: Array, own: PyTree, donor: PyTree) -> Float[Array, "batch"]:
     """Probability of going on where output and cell are the donor's, and what the image gives its own."""
 
-    def one(image, latest, own, donor):
+    def one(image, previous, own, donor):
         seen, _, _ = own
         _, output, cell = donor
-        attention, _ = model.attention.attend(0, (seen, output, cell), image, jnp.zeros_like(image), latest)
+        attention, _ = model.attention.attend(0, (seen, output, cell), image, jnp.zeros_like(image), previous)
         return jax.nn.sigmoid(attention.continue_logit)  # it asks neither the step's number nor the canvas
 
-    return jax.vmap(one)(images, latest, own, donor)
+    return jax.vmap(one)(images, previous, own, donor)
 
 
 def attended(centres: np.ndarray | Array, boxes: np.ndarray | Array) -> np.ndarray:

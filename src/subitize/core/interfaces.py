@@ -218,7 +218,7 @@ class Counter(Protocol):
         """What is seen in images [n, height, width, channels]."""
         ...
 
-    def extended(self, params: PyTree, max_objects: int | None, passes: int) -> PyTree:
+    def for_inference(self, params: PyTree, max_objects: int | None, passes: int) -> PyTree:
         """Weights that take another number of steps, or make more than one pass."""
         ...
 

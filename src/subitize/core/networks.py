@@ -195,7 +195,7 @@ def leaky(x: Array) -> Array:
     return jnp.maximum(x, 0.1 * x)
 
 
-def deviation(x: Array) -> Array:
+def positive_scale(x: Array) -> Array:
     """A standard deviation from a network's output; one where the output is zero."""
     return jax.nn.softplus(x + 0.5413249) + SMALLEST_DEVIATION
 

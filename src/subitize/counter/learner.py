@@ -27,9 +27,9 @@ class AIRLearner(GenerativeLearner):
         """What is seen in images [n, height, width, channels]."""
         return infer(params, images)
 
-    def extended(self, params: AIR, max_objects: int | None, passes: int) -> AIR:
+    def for_inference(self, params: AIR, max_objects: int | None, passes: int) -> AIR:
         """The model, taking up to another number of steps, or looking more than once."""
-        return params.extended(max_objects, passes)
+        return params.for_inference(max_objects, passes)
 
     def score(self, params: AIR, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """The bound and its parts, the count summed out, averaged over a batch."""

@@ -16,7 +16,7 @@ from subitize.scenes import AbstractScenes
 BRIGHT = 0.3  # share of the brightest pixel that counts as ink
 FAINT = 0.1  # a picture with no pixel above this is blank
 MARGIN = 1.15  # window over ink
-MOST_CELLS = 2e9  # in all canvases of a step: several times eight gigabytes
+MAX_CANVAS_VALUES = 2e9  # in all canvases of a step: several times eight gigabytes
 BLACK = 0.02  # a darker ground is black
 SPECK = 3  # pixels: blobs no larger are noise
 MEASURED = 512  # scenes by which the size of objects is measured
@@ -61,11 +61,12 @@ def check_sizes(object_size: float | None, max_objects: int, batch: int, dataset
             f"`object_size` is the side of a window on a canvas of {canvas} pixels; got {object_size:g}. "
             "Use a smaller one, or leave it out: then it is measured."
         )
-    cells = batch * max_objects * dataset.height * dataset.width * dataset.channels
-    if cells > MOST_CELLS:
+    values = batch * max_objects * dataset.height * dataset.width * dataset.channels
+    if values > MAX_CANVAS_VALUES:
         raise UsageError(
             f"A step keeps `batch` times `max_objects` canvases in memory; {batch:,} times {max_objects} of "
-            f"{canvas} pixels hold {cells:.2g} numbers, more than {MOST_CELLS:.2g}. Make one of them smaller."
+            f"{canvas} pixels hold {values:.2g} numbers, more than {MAX_CANVAS_VALUES:.2g}. "
+            "Make one of them smaller."
         )
 
 

@@ -1,20 +1,24 @@
-"""Expectation: a loss you can just differentiate, whatever it leaves to chance.
+"""Expectation: a loss that can just be differentiated, though its sample sites may be discrete.
 
-A program `cost(model, example, draw)` sees one example, draws what is random by name, and returns a cost
-(or a cost and something to report). `expectation(cost, policy)` makes of it a loss over batches with
+A program `cost(model, example, draw)` sees one example, draws from sample sites by name, and returns a cost,
+or a cost and auxiliary output `info`. `expectation(cost, policy)` makes of it a loss over batches with
 
-    value                       an unbiased estimate of E[F(cost)], F the objective,
+    value                       an unbiased estimate of E[F(cost)],
     gradient w.r.t. the model   an unbiased estimate of the gradient of E[F(cost)],
     gradient w.r.t. the state   trains baselines and control variates,
+
+where F is the objective: it makes one number of the costs of several particles, as in IWAE,
 
 so that one ordinary `jax.value_and_grad` does everything. It differentiates the surrogate
 
     Σ_k stop(w_k) cost_k + Σ_sites (<φ, stop(g)> - stop(<φ, g>)),
 
-whose value is the estimate and whose gradient is the direct gradient of the costs, with each site's value
-held fixed, plus (∂φ/∂θ)ᵀ g from the local gradient g of each site (see `estimator`). The sampled value
-and its alternatives run side by side, as lanes under one `vmap`. With several sites the lanes add: each
-site varies alone around one base draw, and the sites' estimates of the value are averaged.
+where φ are the parameters of a site's distribution, θ those of the model, and w_k the weight of lane k. Its
+value is the estimate. Its gradient is that of the costs with each site's value held fixed, plus (∂φ/∂θ)ᵀ g,
+where g is the estimator's gradient with respect to φ (see `estimators.base`). A lane is one evaluation of the
+program; all run under one `vmap`. Besides the sampled value an estimator may ask for other values of its
+site, such as the antithetic one or all there are. Only one site at a time leaves its sampled value, so the
+number of lanes is the sum over sites and not the product. The sites' estimates of the value are averaged.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,11 +39,11 @@ from subitize.gradients.objectives import AbstractObjective
 from subitize.gradients.policy import Policy, assign
 
 
-class Outcome(NamedTuple):
-    """What one example, or one site of it, yields."""
+class SurrogateTerms(NamedTuple):
+    """The terms of the surrogate of one example, or of one of its sites."""
 
     value: Float[Array, ""]
-    zero: Float[Array, ""]  # value zero, gradient (∂φ/∂θ)ᵀ g
+    gradient_term: Float[Array, ""]  # value zero, gradient (∂φ/∂θ)ᵀ g
     loss: Float[Array, ""]  # of the estimators' state
     info: PyTree
 
@@ -47,8 +51,8 @@ class Outcome(NamedTuple):
 class Runs(NamedTuple):
     """All runs of the program on one example: leading axes [particles, lanes]."""
 
-    live: Float[Array, "particles lanes"]  # objective with particle k on lane l, to be differentiated
-    objective_values: Float[Array, "particles lanes"]  # the same numbers, with the other particles held fixed
+    differentiable: Float[Array, "particles lanes"]  # F with particle k on lane l
+    objective_values: Float[Array, "particles lanes"]  # the same numbers, other particles under stop-gradient
     costs: Float[Array, "particles lanes"]
     value_grads: dict[str, Array]  # ∂objective_values/∂value, for sites whose estimators ask
     records: dict[str, Record]
@@ -58,8 +62,8 @@ class Runs(NamedTuple):
 class Expectation(eqx.Module):
     """The loss E[F(cost)]; see `subitize.gradients.expectation`.
 
-    Its first derivatives are right; those of its derivatives are not, since what an estimator makes of the
-    costs is held fixed. As a function it equals only itself.
+    First derivatives are right. Higher ones are not, since the output of an estimator is under a
+    stop-gradient. It is compared and hashed by identity.
     """
 
     cost: Program = eqx.field(static=True)
@@ -108,15 +112,15 @@ class Expectation(eqx.Module):
         lanes = lay_out(estimators, estimator_state, dists, self.objective.k)
 
         def estimator_loss(estimator_state):
-            one = jax.vmap(
-                lambda example, noise: self._outcome(model, estimator_state, direct, lanes, example, noise)
+            per_example = jax.vmap(
+                lambda example, noise: self._terms(model, estimator_state, direct, lanes, example, noise)
             )
-            outcome = one(batch, noise)
-            return outcome.loss.mean(), outcome
+            terms = per_example(batch, noise)
+            return terms.loss.mean(), terms
 
-        gradient, outcome = jax.grad(estimator_loss, has_aux=True)(jax.lax.stop_gradient(estimator_state))
-        value = jnp.mean(outcome.value + outcome.zero)
-        return value + zero_with_gradient(estimator_state, gradient), outcome.info
+        gradient, terms = jax.grad(estimator_loss, has_aux=True)(jax.lax.stop_gradient(estimator_state))
+        value = jnp.mean(terms.value + terms.gradient_term)
+        return value + zero_with_gradient(estimator_state, gradient), terms.info
 
     def sites(
         self, model: PyTree, example: PyTree
@@ -137,21 +141,23 @@ class Expectation(eqx.Module):
         lanes = lay_out(estimators, estimator_state, dists, self.objective.k)
         return self.objective.k * (len(next(iter(lanes.values())).row) if lanes else 1)
 
-    def _outcome(self, model, estimator_state, direct, sites: Mapping[str, Lanes], example, noise) -> Outcome:
-        """Run one example and let every site's estimator judge it."""
+    def _terms(
+        self, model, estimator_state, direct, sites: Mapping[str, Lanes], example, noise
+    ) -> SurrogateTerms:
+        """Run one example, and apply the estimator of every site."""
         runs = self._runs(model, estimator_state, direct, sites, example, noise)
         if not sites:
             nothing = jnp.zeros(())
             info = jax.tree.map(lambda x: x[:, 0].mean(0), runs.info)
-            return Outcome(runs.live[:, 0].mean(), nothing, nothing, info)
-        outcomes = [
+            return SurrogateTerms(runs.differentiable[:, 0].mean(), nothing, nothing, info)
+        terms = [
             one_site(name, lanes, estimator_state[name], runs, example, self.objective)
             for name, lanes in sites.items()
         ]
-        stacked = jax.tree.map(lambda *x: jnp.stack(x), *outcomes)
-        return Outcome(
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *terms)
+        return SurrogateTerms(
             value=stacked.value.mean(),
-            zero=stacked.zero.sum(),
+            gradient_term=stacked.gradient_term.sum(),
             loss=stacked.loss.sum(),
             info=jax.tree.map(lambda x: x.mean(0), stacked.info),
         )
@@ -180,7 +186,8 @@ class Expectation(eqx.Module):
                 costs, info, records = jax.vmap(over_lanes, in_axes=(0, None, 0))(
                     particles, jnp.arange(total), perturbations
                 )
-            return swapped(self.objective, costs, jax.lax.stop_gradient(costs)), (costs, info, records)
+            held = jax.lax.stop_gradient(costs)
+            return objective_replacing(self.objective, costs, held), (costs, info, records)
 
         if perturbations:
             objective_values, pull, (costs, info, records) = jax.vjp(
@@ -191,12 +198,17 @@ class Expectation(eqx.Module):
             objective_values, (costs, info, records) = objective_of(perturbations)
             value_grads = {}
         return Runs(
-            swapped(self.objective, costs, costs), objective_values, costs, value_grads, records, info
+            objective_replacing(self.objective, costs, costs),
+            objective_values,
+            costs,
+            value_grads,
+            records,
+            info,
         )
 
 
 def discover(cost: Program, model: PyTree, example: PyTree) -> Discovery:
-    """The random sites of a program, found by an abstract trace: nothing is computed.
+    """The sample sites of a program, found by an abstract trace: nothing is computed.
 
     Raises:
         SiteError: a site is drawn where every step, or every lane, would get the same noise.
@@ -209,11 +221,11 @@ def discover(cost: Program, model: PyTree, example: PyTree) -> Discovery:
 
     constants = jax.make_jaxpr(trace)(model, example).consts
     if any(value is constant for value in found["sites"].values for constant in constants):
-        raise SiteError(LEAK)  # a value that is known inside of a transformed function only
+        raise SiteError(TRACER_LEAK)  # a value that is known inside of a transformed function only
     return found["sites"]
 
 
-LEAK = (
+TRACER_LEAK = (
     "A value drawn inside a transformed function (scan, vmap, cond) would have to leave it. "
     "Inside a loop write draw.at(step)(name, dist); inside vmap draw the whole array at one site outside."
 )
@@ -226,35 +238,39 @@ def one_site(
     runs: Runs,
     example: PyTree,
     objective: AbstractObjective,
-) -> Outcome:
-    """What one site's estimator makes of the runs, over all particles."""
-    dist, noise, table = jax.tree.map(lambda x: x[:, lanes.own[0]], runs.records[name])
+) -> SurrogateTerms:
+    """The terms of one site by its estimator, over all particles."""
+    dist, noise, values = jax.tree.map(lambda x: x[:, lanes.own[0]], runs.records[name])
     particles = runs.costs.shape[0]
 
-    def estimate(k, dist, noise, table, objective_values, value_grads):
+    def estimate(k, dist, noise, values, objective_values, value_grads):
         others = runs.costs[jnp.arange(particles - 1) + (jnp.arange(particles - 1) >= k), 0]
         held = jax.lax.stop_gradient(dist)
-        site = Site(held, noise, table[lanes.rows], objective_values, value_grads, example, others, objective)
+        site = Site(
+            held, noise, values[lanes.rows], objective_values, value_grads, example, others, objective
+        )
         return lanes.estimator.estimate(estimator_state, site)
 
     value_grads = runs.value_grads[name][:, lanes.own] if name in runs.value_grads else None
     objective_values = runs.objective_values[:, lanes.own]
-    found = jax.vmap(estimate)(jnp.arange(particles), dist, noise, table, objective_values, value_grads)
+    found = jax.vmap(estimate)(jnp.arange(particles), dist, noise, values, objective_values, value_grads)
     weights = jax.lax.stop_gradient(found.weights) / particles
-    return Outcome(
-        value=jnp.sum(weights * runs.live[:, lanes.own]),
-        zero=zero_with_gradient(dist, found.gradient),
+    return SurrogateTerms(
+        value=jnp.sum(weights * runs.differentiable[:, lanes.own]),
+        gradient_term=zero_with_gradient(dist, found.gradient),
         loss=jnp.mean(found.loss),
         info=jax.tree.map(lambda x: jnp.tensordot(weights, x[:, lanes.own], 2), runs.info),
     )
 
 
-def swapped(objective: AbstractObjective, costs: Array, others: Array) -> Float[Array, "particles lanes"]:
-    """The objective with particle k on lane l and every other particle on its base lane."""
+def objective_replacing(
+    objective: AbstractObjective, costs: Array, others: Array
+) -> Float[Array, "particles lanes"]:
+    """F with particle k on lane l and every other particle on its base lane."""
     if costs.shape[0] == 1:
         return jax.vmap(jax.vmap(lambda cost: objective(cost[None])))(costs)
-    one = lambda k, cost: objective(others[:, 0].at[k].set(cost))  # noqa: E731
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0)))(jnp.arange(costs.shape[0]), costs)
+    replaced = lambda k, cost: objective(others[:, 0].at[k].set(cost))  # noqa: E731
+    return jax.vmap(jax.vmap(replaced, in_axes=(None, 0)))(jnp.arange(costs.shape[0]), costs)
 
 
 def scalar_and_info(result: PyTree) -> tuple[Array, PyTree]:

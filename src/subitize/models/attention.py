@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from subitize.core.distributions import Normal
 from subitize.core.interfaces import Draw
-from subitize.core.networks import Features, Linear, deviation, lstm
+from subitize.core.networks import Features, Linear, lstm, positive_scale
 from subitize.models.settings import AIRSettings
 
 SHARPNESS = 3.0  # of the choice among places
@@ -35,11 +35,11 @@ class AttentionOutput(NamedTuple):
 class AbstractAttention(eqx.Module):
     """From step to step through one image.
 
-    `extends` says whether it may take more steps than it was trained for, `stochastic` whether it attends to
+    `any_length` says whether it may take more steps than in training, `stochastic` whether it attends to
     objects in an order that differs from pass to pass.
     """
 
-    extends: ClassVar[bool]
+    any_length: ClassVar[bool]
     stochastic: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -52,7 +52,7 @@ class AbstractAttention(eqx.Module):
 
     @abc.abstractmethod
     def attend(
-        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, previous: Array
     ) -> tuple[AttentionOutput, PyTree]:
         """One step.
 
@@ -61,7 +61,7 @@ class AbstractAttention(eqx.Module):
             state: what the step before left.
             image: the whole.
             canvas: what has been painted so far; no gradient goes there.
-            latest: `where` and `what` of the step before, as one vector; zeros at first.
+            previous: `where` and `what` of the step before, as one vector; zeros at first.
         """
 
 
@@ -82,7 +82,7 @@ class RecurrentAttention(AbstractAttention):
     where: Linear  # -> logit of going on, and q(where) around
     places: Linear  # -> the place chosen on a grid
     settings: AIRSettings = eqx.field(static=True)
-    extends: ClassVar[bool] = False
+    any_length: ClassVar[bool] = False
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         s = self.settings = settings
@@ -105,7 +105,7 @@ class RecurrentAttention(AbstractAttention):
         return self.see_features(features), self.count(features), nothing, nothing
 
     def attend(
-        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, previous: Array
     ) -> tuple[AttentionOutput, PyTree]:
         """One step of the recurrent network."""
         seen, more, output, cell = state
@@ -114,7 +114,7 @@ class RecurrentAttention(AbstractAttention):
         attention = jax.nn.relu(self.head(output))
         continue_logit, loc, scale = jnp.split(self.where(attention), [1, 4])
         place = grid_mean(jax.nn.softmax(SHARPNESS * self.places(attention)), self.settings.places)
-        where = Normal(loc + jnp.append(0.0, place), deviation(scale))
+        where = Normal(loc + jnp.append(0.0, place), positive_scale(scale))
         return AttentionOutput(continue_logit[0] + more[step], where), (seen, more, output, cell)
 
 
@@ -132,7 +132,7 @@ class Eslami2016Attention(AbstractAttention):
     head: Linear
     where: Linear
     settings: AIRSettings = eqx.field(static=True)
-    extends: ClassVar[bool] = True
+    any_length: ClassVar[bool] = True
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
         s, gates = settings, 4 * settings.recurrent
@@ -149,13 +149,13 @@ class Eslami2016Attention(AbstractAttention):
         return self.see(image.ravel()), nothing, nothing
 
     def attend(
-        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, previous: Array
     ) -> tuple[AttentionOutput, PyTree]:
         """One step of the recurrent network."""
         seen, output, cell = state
-        output, cell = lstm(seen + self.hear(latest) + self.remember(output), cell)
+        output, cell = lstm(seen + self.hear(previous) + self.remember(output), cell)
         continue_logit, loc, scale = jnp.split(self.where(jax.nn.relu(self.head(output))), [1, 4])
-        return AttentionOutput(continue_logit[0], Normal(loc, deviation(scale))), (seen, output, cell)
+        return AttentionOutput(continue_logit[0], Normal(loc, positive_scale(scale))), (seen, output, cell)
 
 
 def grid_mean(weights: Float[Array, " cells"], places: int) -> Float[Array, "2"]:

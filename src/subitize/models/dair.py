@@ -36,7 +36,7 @@ from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from subitize.core.distributions import Normal
 from subitize.core.interfaces import Draw
-from subitize.core.networks import Linear, convolve, deviation
+from subitize.core.networks import Linear, convolve, positive_scale
 from subitize.models.attention import SHARPNESS, AbstractAttention, AttentionOutput
 from subitize.models.settings import AIRSettings
 
@@ -55,7 +55,7 @@ class DifferenceAttention(AbstractAttention):
     order: Float[Array, "rows columns"]  # ō: of places that deserve the same
     head: Linear  # of each cell: its priority, going on, and q(where) around the cell
     settings: AIRSettings = eqx.field(static=True)
-    extends: ClassVar[bool] = True
+    any_length: ClassVar[bool] = True
     stochastic: ClassVar[bool] = True
 
     def __init__(self, settings: AIRSettings, keys: Key[Array, " keys"]):
@@ -75,7 +75,7 @@ class DifferenceAttention(AbstractAttention):
         return draw("order", Normal(self.order, jnp.full_like(self.order, self.settings.restlessness)))
 
     def attend(
-        self, step: int | Array, state: PyTree, image: Array, canvas: Array, latest: Array
+        self, step: int | Array, state: PyTree, image: Array, canvas: Array, previous: Array
     ) -> tuple[AttentionOutput, PyTree]:
         """Attend to the cell that deserves it most; `state` is the order of places."""
         cells = jnp.concatenate([image - canvas, canvas], -1)
@@ -92,7 +92,7 @@ class DifferenceAttention(AbstractAttention):
         attended = lambda said: jnp.sum(weights * said, (-2, -1))  # noqa: E731
         centre_x, centre_y = self.centres(*soft.shape)
         loc = jnp.stack([size, x + centre_x, y + centre_y])
-        where = Normal(attended(loc), deviation(attended(jnp.stack(scale))))
+        where = Normal(attended(loc), positive_scale(attended(jnp.stack(scale))))
         return AttentionOutput(jnp.sum(chosen * continue_logit), where), state
 
     def centres(self, rows: int, columns: int) -> tuple[Array, Array]:

@@ -30,7 +30,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.draws import Means, Samples
 from subitize.core.interfaces import Draw
-from subitize.core.networks import Linear, deviation, log_odds, lstm
+from subitize.core.networks import Linear, log_odds, lstm, positive_scale
 
 POINTING = 5  # numbers that place a grid of filters: x, y, variance, stride, intensity
 
@@ -149,7 +149,7 @@ class DRAW(eqx.Module):
         output, cell = state.encoder
         lstm_state = lstm(self.encoder(jnp.concatenate([reading, output])), cell)
         loc, scale = jnp.split(self.code(lstm_state[0]), 2)
-        return Normal(loc, deviation(scale)), state._replace(encoder=lstm_state), filters.window
+        return Normal(loc, positive_scale(scale)), state._replace(encoder=lstm_state), filters.window
 
     def paint(self, state: DRAWState, code: Float[Array, " code"]) -> tuple[DRAWState, Array]:
         """One step of the decoder: the new state, and the window written to."""

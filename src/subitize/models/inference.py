@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.draws import Means, Samples
 from subitize.core.interfaces import Inference
-from subitize.models.air import AIR, Progress, Step
+from subitize.models.air import AIR, Carry, Step
 from subitize.models.refinement import OPTIONS as REFINEMENT
 from subitize.models.refinement import refine
 from subitize.models.rollout import UNLIKELY, Rollout, Shifted, mean_step, rollout
@@ -50,7 +50,7 @@ def infer_per_object(air: AIR, image: Float[Array, "height width channels"], key
     inferences are draws of what a picture may be, and tell more of it than the one at the means.
     """
 
-    def advance(t: Array | int, progress: Progress) -> tuple[Step, Progress]:
+    def advance(t: Array | int, progress: Carry) -> tuple[Step, Carry]:
         return air.advance(t, progress, image, Shifted(jr.normal(jr.fold_in(key, t), (3,))))
 
     found = rollout(air, image, air.begin(image, Samples(key)), advance)

@@ -24,7 +24,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.draws import Samples
-from subitize.models.air import AIR, Progress, Step
+from subitize.models.air import AIR, Carry, Step
 from subitize.models.rollout import Advance, Rollout, Shifted, continue_rollout, evidence
 
 # Deviations of the windows that are drawn, as a multiple of those of q(where). When every pass began with
@@ -91,7 +91,7 @@ def rotate_first(found: Rollout) -> Rollout:
 def best_of_k_step(air: AIR, image: Array, key: PRNGKeyArray) -> Advance:
     """Steps whose windows are drawn about their means: the best of some, of which one is the mean itself."""
 
-    def advance(t: Array | int, progress: Progress) -> tuple[Step, Progress]:
+    def advance(t: Array | int, progress: Carry) -> tuple[Step, Carry]:
         shifts = BOLDNESS * jr.normal(jr.fold_in(key, t), (TRIES, 3)).at[0].set(0.0)
         tried = jax.vmap(lambda shift: air.advance(t, progress, image, Shifted(shift)))(shifts)
         costs = tried[0].error / (2 * air.settings.pixel_deviation**2) + tried[0].cost

@@ -26,10 +26,10 @@ from jaxtyping import Array, Float, Int
 
 from subitize.core.distributions import AbstractDistribution, Normal, Stopping
 from subitize.core.draws import Means
-from subitize.models.air import AIR, Progress, Step
+from subitize.models.air import AIR, Carry, Step
 
 UNLIKELY = 1e-3  # probability of one more object, below which nobody looks for it
-Advance = Callable[[Int[Array, ""] | int, Progress], tuple[Step, Progress]]  # (its number, what was left)
+Advance = Callable[[Int[Array, ""] | int, Carry], tuple[Step, Carry]]  # (its number, what was left)
 
 
 class Objects(NamedTuple):
@@ -67,7 +67,7 @@ class Rollout(NamedTuple):
 class RolloutCarry(NamedTuple):
     """A roll-out under way, with as many steps as it takes."""
 
-    progress: Progress  # what the last step left to the next
+    progress: Carry  # what the last step left to the next
     more: Float[Array, ""]  # probability with which the step before went on
     found: Rollout  # the posterior's entry at `taken` is the probability of at least so many objects
 
@@ -93,22 +93,22 @@ def mean_step(air: AIR, image: Array) -> Advance:
 
 
 def rollout(
-    air: AIR, image: Float[Array, "height width channels"], beginning: Progress, advance: Advance
+    air: AIR, image: Float[Array, "height width channels"], beginning: Carry, advance: Advance
 ) -> Rollout:
-    """One roll-out of as many steps as there can be, from the `Progress` before the first."""
-    way = continue_rollout if air.attention.extends else take_all_steps
+    """One roll-out of as many steps as there can be, from the `Carry` before the first."""
+    way = continue_rollout if air.attention.any_length else take_all_steps
     return way(air, image, beginning, advance)
 
 
-def take_all_steps(air: AIR, image: Array, beginning: Progress, advance: Advance) -> Rollout:
+def take_all_steps(air: AIR, image: Array, beginning: Carry, advance: Advance) -> Rollout:
     """Take all N steps, each as if its object were there."""
-    steps = air.roll_on(beginning, advance)
+    steps = air.scan_steps(beginning, advance)
     most = jnp.asarray(air.settings.max_objects)
     return Rollout(Stopping(steps.continue_logit).probs(), Objects.of(steps), most)
 
 
 def continue_rollout(
-    air: AIR, image: Array, beginning: Progress, advance: Advance, found: Rollout | None = None
+    air: AIR, image: Array, beginning: Carry, advance: Advance, found: Rollout | None = None
 ) -> Rollout:
     """Take one step after the other for as long as there may be one more object, but at most N.
 

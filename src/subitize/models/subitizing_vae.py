@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import Normal
 from subitize.core.interfaces import Draw
-from subitize.core.networks import Features, Linear, Rendering, convolve, deviation, log_odds
+from subitize.core.networks import Features, Linear, Rendering, convolve, log_odds, positive_scale
 
 JUDGE_SEED = 0  # every model is judged by the same network
 FAINT = 1e-2  # ε
@@ -101,7 +101,7 @@ class SubitizingVAE(eqx.Module):
     def posterior(self, image: Float[Array, "height width channels"]) -> Normal:
         """q(z | x)."""
         loc, scale = jnp.split(self.code(self.features(image - 0.5)), 2)
-        return Normal(loc, deviation(scale))
+        return Normal(loc, positive_scale(scale))
 
     def render(self, code: Float[Array, " code"]) -> Float[Array, "height width channels"]:
         """x̂(z), in 0 … 1."""

@@ -28,7 +28,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from subitize.core.distributions import Stopping
 from subitize.core.interfaces import Draw
-from subitize.models.air import AIR, Evidence
+from subitize.models.air import AIR, ElboTerms
 
 FORCE = 0.25  # share of a real scene's weight with which a sum scene's bound counts
 CANDIDATES = 20  # the most certain ones of a batch, from which summands are drawn
@@ -75,7 +75,7 @@ def sum_scene_loss(model: AIR, example: TrainingExample, draw: Draw) -> tuple[Ar
     """The program: the negative bound of a real scene, or what a sum scene teaches; in nats."""
     steps = model.roll_out(example.image, draw)
     q = Stopping(example.sharpness * steps.continue_logit)
-    evidence = Evidence.of(model, example.image, model.log_prior() + example.prior_shift, steps)
+    evidence = ElboTerms.of(model, example.image, model.log_prior() + example.prior_shift, steps)
     parts = evidence.elbo_at(q, draw("count", q))
     log_probs = q.log_probs()
     cost = -example.real * parts["elbo"]

@@ -54,7 +54,9 @@ class CounterSpec(NamedTuple):
     def run(self, lab: Lab, seed: int) -> Run:
         """The trained model, for as many objects and passes as it shall."""
         run = lab.trained(**self.training, seed=seed)
-        return lab.extended(run, self.max_objects, self.passes) if run.model.attention.extends else run
+        return (
+            lab.for_inference(run, self.max_objects, self.passes) if run.model.attention.any_length else run
+        )
 
 
 def counter_of(way: str, counts: tuple[int, ...]) -> CounterSpec:

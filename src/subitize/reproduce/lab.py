@@ -79,10 +79,10 @@ class Lab:
         """How many of n pictures to measure on."""
         return min(n, 16) if self.tiny else n
 
-    def extended(self, run: Run, max_objects: int, passes: int) -> Run:
+    def for_inference(self, run: Run, max_objects: int, passes: int) -> Run:
         """A run that looks for so many objects, so often; in a rehearsal for fewer, and seldom."""
         few = REHEARSED if self.tiny else (max_objects, passes)
-        return run.extended(min(max_objects, few[0]), min(passes, few[1]))
+        return run.for_inference(min(max_objects, few[0]), min(passes, few[1]))
 
     def trained(self, **options: Any) -> Run:
         """The run of a recipe: trained now, trained to its end, or opened."""

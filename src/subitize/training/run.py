@@ -96,13 +96,13 @@ class Run:
         """
         return self.counter.infer(self.model, images)
 
-    def extended(self, max_objects: int | None = None, passes: int = 1) -> "Run":
+    def for_inference(self, max_objects: int | None = None, passes: int = 1) -> "Run":
         """The same run, whose model takes up to another number of steps, or makes more than one pass.
 
         Raises:
-            UsageError: the model cannot do that; see `AIR.extended`.
+            UsageError: the model cannot do that; see `AIR.for_inference`.
         """
-        return dataclasses.replace(self, model=self.counter.extended(self.model, max_objects, passes))
+        return dataclasses.replace(self, model=self.counter.for_inference(self.model, max_objects, passes))
 
     def with_edge(self, edge: str) -> "Run":
         """The same run, with another rule for what is cut by the border: count, half or skip.
@@ -148,7 +148,7 @@ def open_run(path: str | Path, max_objects: int | None = None, passes: int = 1) 
     calibration = read_calibration(path, weights.digest)
     params = weights.params(learner)
     run = Run(path, recipe, learner, params, weights.digest, weights.diagnostics, calibration)
-    return run if max_objects is None and passes == 1 else run.extended(max_objects, passes)
+    return run if max_objects is None and passes == 1 else run.for_inference(max_objects, passes)
 
 
 def agrees(weights: Weights, recipe: Recipe) -> bool:
