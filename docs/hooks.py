@@ -6,6 +6,7 @@ mkdocs calls `on_page_markdown`; `python docs/hooks.py` renews the numbers in th
 import html
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from math import log
@@ -265,8 +266,7 @@ def of_folders(found: Result, what: str, columns: Columns) -> str:
         )
         for folder, row in found.summary.items()
     ]
-    seeds = sorted({run["seed"] for run in found.runs})
-    which = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Means of seeds {', '.join(map(str, seeds))}"
+    which = "One seed" if numbers_of_seeds(found) == "1" else f"Means of {numbers_of_seeds(found)} seeds"
     head = [what, "", f"| folder | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
     return "\n".join([*head, *(f"{row} |" for row in rows), "", f"{which}; {measured(found)}."])
 
@@ -478,8 +478,14 @@ def folders_counted(found: Result) -> str:
     return (
         "**It counts folders that nobody labelled.** Relative error of the count on synthetic pictures of 50 "
         "to 200 objects, by data set, and in brackets that of watershed and Laplacian of Gaussian: "
-        f"{each}. Means of {len({run['seed'] for run in found.runs})} seeds."
+        f"{each}. Means of {numbers_of_seeds(found)} seeds."
     )
+
+
+def numbers_of_seeds(found: Result) -> str:
+    """How many seeds the means of folders are of, from the least to the most."""
+    seeds = Counter(run["folder"] for run in found.runs).values()
+    return " to ".join(map(str, sorted({min(seeds), max(seeds)})))
 
 
 @highlight("count_accuracy")

@@ -324,7 +324,9 @@ def test_counters_may_find_one_more_than_they_are_shown_and_look_as_often_as_the
     training, extended = lab.made
     assert extended == (9, passes)
     assert training["max_objects"] == 4
-    assert training.get("sum_scenes") == (0 if way == "eslami2016" else None), "the paper's learns from no sums"
+    assert training.get("sum_scenes") == (0 if way == "eslami2016" else None), (
+        "the paper's learns from no sums"
+    )
 
 
 def test_other_options_are_trained_anew(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from subitize.training.recipe import Recipe
 
 def test_a_preset_sets_options_and_what_is_given_wins():
     fast, usual = Recipe.of("air", preset="fast"), Recipe.of("air")
-    assert {"steps", "eval_every"} == set(fast.changed_from(usual))
+    assert {"steps", "eval_every", "lr_hold_fraction"} == set(fast.changed_from(usual))
     assert fast.loop.steps < usual.loop.steps
     assert Recipe.of("air", preset="fast", steps=700).loop.steps == 700
 

@@ -58,11 +58,13 @@ class Result:
         return [run[name] for run in self.runs]
 
     def where(self) -> str:
-        """The command, and hardware, days and commits of all that was measured, for people."""
+        """The commands, and hardware, days and commits of all that was measured, for people."""
         sittings = self.sittings or (self.provenance,)
         places = dict.fromkeys(f"{made['device']} {made['cpu']}, {made['date']}" for made in sittings)
         commits = dict.fromkeys(map(code_of, sittings))
-        return f"`{self.provenance['command']}`, {'; '.join([*places, ', '.join(commits)])}"
+        own = self.provenance["command"]
+        commands = dict.fromkeys(f"`{made.get('command', own)}`" for made in sittings)
+        return f"{', '.join(commands)}, {'; '.join([*places, ', '.join(commits)])}"
 
 
 def code_of(made: JSON) -> str:

@@ -66,7 +66,7 @@ class AIROptions:
     objective: str = "mean"
     attention: ClassVar[str] = "air"  # which network leads from object to object
     left_to_derive: ClassVar[tuple[str | None, ...]] = (None, AUTO)
-    presets: ClassVar[dict[str, dict]] = {"fast": {"steps": 600, "eval_every": 100}}  # its rate falls by then
+    presets: ClassVar[dict[str, dict]] = {"fast": {"steps": 600, "eval_every": 100, "lr_hold_fraction": 0.3}}
 
     def __post_init__(self):
         check_bounds(self)
