@@ -58,7 +58,7 @@ def arguments(description: str | None, **defaults: Any) -> argparse.Namespace:
 
 def black_and_white(of: str = "mnist", *, tiny: bool) -> dict[str, Any]:
     """Pictures as bits [pictures, 784], for training and test; if tiny the bundled digits."""
-    from subitize.scenes.binarized_images import BinarizedImages
+    from subitize.scenes.single_images import BinarizedImages
 
     return {
         split: BinarizedImages(split, of="digits" if tiny else of).vectors() for split in ("train", "test")

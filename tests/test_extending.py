@@ -31,7 +31,7 @@ PAGE = (ROOT / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r'```python title="([^"]+)"\n(.*?)```', PAGE, re.DOTALL)
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
 FILES = [title for title, _ in BLOCKS if title.endswith(".py")]
-VAE = "vae(latents=3, hidden=16)"
+VAE = "my_vae(latents=3, hidden=16)"
 TINY = {"steps": 60, "steps_per_call": 10, "save_every": 20, "batch_size": 16, "learning_rate": 0.003}
 WORDS = ("train", "--model", VAE, *(f"{name}={value}" for name, value in TINY.items()))
 KILLED = f"""
@@ -110,8 +110,8 @@ def listed(monkeypatch):
 
 @pytest.fixture
 def vae(added, listed, single_precision):
-    listed("vae")
-    return added("src/subitize/zoo/vae.py")
+    listed("my_vae")
+    return added("src/subitize/zoo/my_vae.py")
 
 
 @pytest.fixture
@@ -138,8 +138,8 @@ def checkout(folder: Path) -> Path:
     package = shutil.copytree(
         ROOT / "src" / "subitize", folder / "subitize", ignore=shutil.ignore_patterns("__pycache__")
     )
-    (package / "zoo" / "vae.py").write_text(block("src/subitize/zoo/vae.py"))
-    (line,) = (code for title, code in BLOCKS if title.endswith("in HOMES") and '"vae"' in code)
+    (package / "zoo" / "my_vae.py").write_text(block("src/subitize/zoo/my_vae.py"))
+    (line,) = (code for title, code in BLOCKS if title.endswith("in HOMES") and '"my_vae"' in code)
     registry = package / "registry.py"
     registry.write_text(registry.read_text().replace("HOMES = {\n", f"HOMES = {{\n{line}"))
     return folder
@@ -175,7 +175,7 @@ def test_a_vae_of_one_file_and_one_line_is_trained_killed_resumed_and_sampled(va
     assert (tmp_path / "others.png").read_bytes() != (tmp_path / "samples.png").read_bytes()
     code, out, _ = said("show", cut)
     assert code == 0
-    assert "recipe of vae" in out
+    assert "recipe of my_vae" in out
     assert "* latents          3" in out
     assert (cut / "pictures" / "samples.png").exists()
 
@@ -186,14 +186,14 @@ KEY = jax.random.key(0)
 def test_settings_are_options_and_the_model_is_shown_among_all(vae, said):
     code, out, _ = said("show")
     assert code == 0
-    assert "\n  vae             A variational autoencoder (Kingma and Welling 2014).\n" in out
-    assert parsed(["--model", "vae", "--latents", "8"]).recipe == Recipe.of("vae(latents=8)")
-    assert Recipe.of("vae").data.scenes == "bits(of='digits')"
+    assert "\n  my_vae          A variational autoencoder (Kingma and Welling 2014).\n" in out
+    assert parsed(["--model", "my_vae", "--latents", "8"]).recipe == Recipe.of("my_vae(latents=8)")
+    assert Recipe.of("my_vae").data.scenes == "bits(of='digits')"
 
 
 def test_help_says_what_the_settings_say(vae, capsys):
     with pytest.raises(SystemExit) as end:
-        main(["train", "--model", "vae", "--help"])
+        main(["train", "--model", "my_vae", "--help"])
     assert not end.value.code
     out = capsys.readouterr().out
     assert "--latents INT" in out
@@ -203,21 +203,21 @@ def test_help_says_what_the_settings_say(vae, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "vea"], "Did you mean 'vae'?"),
+        (["--model", "my_vea"], "Did you mean 'my_vae'?"),
         (
-            ["--model", "vae(latentz=8)"],
+            ["--model", "my_vae(latentz=8)"],
             "has no option `latentz`. Did you mean 'latents'? It takes: latents, hidden.",
         ),
-        (["--model", "vae", "--latentz", "8"], "Did you mean '--latents'?"),
-        (["--model", "vae(latents='8')"], "`latents` is int; got '8'"),
-        (["--model", "vae(8)"], "named options"),
-        (["--model", "vae", "--latents", "0"], "`latents` is from 1 to 1,024"),
-        (["--model", "rbm(hidden=0)"], "`hidden` is from 1"),
+        (["--model", "my_vae", "--latentz", "8"], "Did you mean '--latents'?"),
+        (["--model", "my_vae(latents='8')"], "`latents` is int; got '8'"),
+        (["--model", "my_vae(8)"], "named options"),
+        (["--model", "my_vae", "--latents", "0"], "`latents` is from 1 to 1,024"),
+        (["--model", "my_rbm(hidden=0)"], "`hidden` is from 1"),
     ],
 )
 def test_a_slip_in_the_options_of_a_model_is_said(words, message, vae, added, listed, said):
-    added("src/subitize/zoo/rbm.py")
-    listed("rbm")
+    added("src/subitize/zoo/my_rbm.py")
+    listed("my_rbm")
     code, _, error = said("train", *words)
     assert (code, message in error) == (2, True), error
 
@@ -235,8 +235,8 @@ def test_the_commands_of_the_page_can_be_read(listed, pasted, vae):
 def test_a_boltzmann_machine_learns_by_fit_without_a_loss(
     added, listed, single_precision, tmp_path, monkeypatch
 ):
-    rbm = added("src/subitize/zoo/rbm.py")
-    listed("rbm")
+    rbm = added("src/subitize/zoo/my_rbm.py")
+    listed("my_rbm")
     monkeypatch.chdir(tmp_path)
     found = {}
     exec(compile(block("train_rbm.py"), "train_rbm.py", "exec"), found)
@@ -251,7 +251,7 @@ def test_a_boltzmann_machine_learns_by_fit_without_a_loss(
     samples = jax.jit(learner.sample, static_argnums=2)(learner.params(state), KEY, 30)
     mean = np.asarray(dataset.pictures).mean(0) / 255
     assert np.corrcoef(samples.mean(0).ravel(), mean.ravel())[0, 1] > 0.7, "its samples are of digits"
-    recipe = Recipe.of("rbm(hidden=5)")
+    recipe = Recipe.of("my_rbm(hidden=5)")
     assert isinstance(recipe.learner(dataset.spec), rbm.RBM)
     assert Recipe.from_json(recipe.to_json()) == recipe
 

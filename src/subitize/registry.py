@@ -28,6 +28,9 @@ HOMES = {
     "draw": "subitize.zoo.draw:DRAWOptions",
     "subitizing_vae": "subitize.zoo.subitizing_vae:SubitizingVAEOptions",
     "sbn": "subitize.zoo.sbn:SBNOptions",
+    "gan": "subitize.zoo.gan:GANOptions",
+    "glo": "subitize.zoo.glo:GLOOptions",
+    "rbm": "subitize.zoo.rbm:RBMOptions",
     "count_classifier": "subitize.zoo.count_classifier:CountClassifierOptions",
 }
 FORMER_NAMES = {"published": "eslami2016"}  # of models, which old runs and commands may use

@@ -36,6 +36,9 @@ SMALL = {
     "draw": "draw(glimpses=2, hidden=4, code=2)",
     "subitizing_vae": "subitizing_vae(code=2, features=4)",
     "sbn": "sbn(layers=(4, 3))",
+    "gan": "gan(latent_dim=2, features=4)",
+    "glo": "glo(latent_dim=2, features=4)",
+    "rbm": "rbm(hidden=4, burn_in=3)",
     "count_classifier": "count_classifier(max_objects=2, features=4)",
 }
 SCENES = {"scenes": "sprites", "counts": (0, 1), "canvas": 20, "size": 8.0, "channels": 1, "batch_size": 3}
@@ -50,7 +53,8 @@ def single_precision():
 
 
 def recipe_of(name: str) -> Recipe:
-    scenes = {"scenes": str(fields()), "batch_size": 3} if name == "catalogue" else SCENES
+    own = {"catalogue": lambda: str(fields()), "glo": lambda: "images(of='digits')"}
+    scenes = {"scenes": own[name](), "batch_size": 3} if name in own else SCENES
     return Recipe.of(SMALL[name], **scenes, **FAST)
 
 

@@ -9,7 +9,7 @@ SENTENCES = {
     "no such word": (
         {"name_or_path": "digit"},
         "There are no scenes called 'digit'. Did you mean 'digits'? Use mnist, digits, sprites, "
-        "dots, omniglot, bits, or the path of a folder of pictures.",
+        "dots, omniglot, bits, images, or the path of a folder of pictures.",
     ),
     "no such option": (
         {"name_or_path": "sprites", "count": (1, 2)},

@@ -69,6 +69,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "lr_hold_fraction": SHARE,
         "final_rate": SHARE,
         "grad_clip_norm": Bound(1e-6, 1e9, "the norm of a gradient"),
+        "b1": Bound(0, 0.999, "a weight of the past"),
     },
     "AIROptions": {
         "max_objects": OBJECTS,
@@ -95,6 +96,18 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "pixel_deviation": PIXEL_DEVIATION,
     },
     "SBNOptions": {"layers": UNITS},
+    "GANOptions": {"latent_dim": CODE, "features": UNITS, "ema": Bound(0, 0.99999, "a weight of the past")},
+    "GLOOptions": {
+        "latent_dim": CODE,
+        "features": UNITS,
+        "latent_lr_factor": Bound(1e-3, 1e6, "times the learning rate"),
+    },
+    "RBMOptions": {
+        "hidden": UNITS,
+        "k": Bound(1, 10_000, "in Gibbs steps per update"),
+        "burn_in": Bound(1, 1_000_000, "in Gibbs steps before a sample"),
+        "weight_decay": Bound(0, 1, "a rate"),
+    },
     "CountClassifierOptions": {"max_objects": OBJECTS, "features": UNITS},
     "Val": {
         "max_objects": LOOKED_FOR,

@@ -20,12 +20,14 @@ class Optimizer:
         lr_hold_fraction: share of the steps at the full learning rate.
         final_rate: last learning rate, as a share of the first.
         grad_clip_norm: largest norm of a gradient.
+        b1: of Adam, the weight of the past in its running mean of gradients.
     """
 
     learning_rate: float = 2e-3
     lr_hold_fraction: float = 0.1
     final_rate: float = 0.02
     grad_clip_norm: float = 30.0
+    b1: float = 0.9
 
     def __post_init__(self):
         check_bounds(self)
@@ -38,4 +40,4 @@ class Optimizer:
         rate = optax.linear_schedule(
             self.learning_rate, self.final_rate * self.learning_rate, steps - held, transition_begin=held
         )
-        return optax.chain(optax.clip_by_global_norm(self.grad_clip_norm), optax.adam(rate))
+        return optax.chain(optax.clip_by_global_norm(self.grad_clip_norm), optax.adam(rate, b1=self.b1))

@@ -41,7 +41,7 @@ def program_of(toy: Toy) -> Callable[[PRNGKeyArray], Program]:
 
 def belief_net(key: PRNGKeyArray) -> Program:
     """Two layers of coins under binarised MNIST."""
-    from subitize.scenes.binarized_images import BinarizedImages
+    from subitize.scenes.single_images import BinarizedImages
 
     digits = BinarizedImages("train").vectors()
     means = digits.mean(0, dtype=jnp.float32)

@@ -9,6 +9,7 @@
     folder     a folder of somebody's pictures, with no truth in it
     salient    photographs with the number of what strikes the eye, for those who have that set
     bits       single digits or characters in black and white, on which likelihoods are compared
+    images     the same in grey
 
     layout     counts, canvas, sizes: what can be asked for     painting   throwing objects onto a canvas
     glyphs     a stored digit at any side                       idx        MNIST's files
@@ -26,13 +27,13 @@ from typing import Any
 
 from subitize.core.errors import NoInputError, UsageError, did_you_mean
 from subitize.scenes.base import AbstractScenes, Scene
-from subitize.scenes.binarized_images import BinarizedImages
 from subitize.scenes.digits import Digits
 from subitize.scenes.dots import Dots
 from subitize.scenes.folder import Folder
 from subitize.scenes.mnist import MNIST
 from subitize.scenes.omniglot import Omniglot
 from subitize.scenes.salient import INDEX, Salient
+from subitize.scenes.single_images import BinarizedImages, GreyImages
 from subitize.scenes.sprites import Sprites
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Digits",
     "Dots",
     "Folder",
+    "GreyImages",
     "Omniglot",
     "Salient",
     "Scene",
@@ -52,7 +54,11 @@ __all__ = [
 ]
 
 SCENES = {family.family: family for family in (MNIST, Digits, Sprites, Dots)}
-DATASETS = SCENES | {Omniglot.family: Omniglot, BinarizedImages.family: BinarizedImages}
+DATASETS = SCENES | {
+    Omniglot.family: Omniglot,
+    BinarizedImages.family: BinarizedImages,
+    GreyImages.family: GreyImages,
+}
 
 
 def load(name_or_path: str | Path, split: str = "train", **options: Any) -> AbstractScenes:

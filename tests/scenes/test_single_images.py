@@ -5,7 +5,7 @@ import pytest
 
 from subitize.core.errors import UsageError
 from subitize.scenes import BinarizedImages, Digits
-from subitize.scenes.binarized_images import PARTS
+from subitize.scenes.single_images import PARTS
 
 
 def test_a_pixel_is_lit_as_often_as_it_is_bright():
