@@ -28,6 +28,8 @@ HOMES = {
     "draw": "subitize.zoo.draw:DRAWOptions",
     "subitizing_vae": "subitize.zoo.subitizing_vae:SubitizingVAEOptions",
     "sbn": "subitize.zoo.sbn:SBNOptions",
+    "vae": "subitize.zoo.vae:VAEOptions",
+    "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",
     "glo": "subitize.zoo.glo:GLOOptions",
     "rbm": "subitize.zoo.rbm:RBMOptions",

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from subitize.core.specs import FORMER_OPTIONS
 from subitize.training.recipe import OLD_FIELDS
 
 FIXED = ("count_accuracy", "confusion", "elbo", "iou", "coverage_90", "calibration_error", "n", "seed")
@@ -106,7 +107,9 @@ def old(recipe, **changed):
     """As it was written before recipes had sections and digests."""
     content = json.loads(recipe)
     sections = (content[name] for name in ("model", "data", "optimizer", "loop"))
-    fields = {name: value for section in sections for name, value in section.items() if name in OLD_FIELDS}
+    former = {now: then for then, now in FORMER_OPTIONS.items()}
+    every = {former.get(name, name): value for section in sections for name, value in section.items()}
+    fields = {name: value for name, value in every.items() if name in OLD_FIELDS}
     return json.dumps(fields | {"model": content["model"]["name"]} | changed).encode()
 
 

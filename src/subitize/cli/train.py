@@ -121,12 +121,13 @@ def last_words(run: Run) -> list[str]:
     """What it does on examples that it has never seen: accuracy for each true count, or its own scores."""
     from subitize.core.interfaces import Counter, Scorer
     from subitize.evaluation.held_out import evaluate, scores
+    from subitize.evaluation.likelihood import likelihood_in_words
 
     if not isinstance(run.learner, Counter):
         found = scores(run, LOOKED_AT) if isinstance(run.learner, Scorer) else {}
-        return ["held out: " + ", ".join(f"{name} {value:.4g}" for name, value in found.items())] * bool(
-            found
-        )
+        told, rest = likelihood_in_words(found)
+        numbers = [told] * bool(told) + [f"{name} {value:.4g}" for name, value in rest.items()]
+        return [f"held out: {', '.join(numbers)}"] * bool(found)
     found = evaluate(run, LOOKED_AT, elbo=False)
     if found["count_accuracy"] is None:
         return [f"held out: {found['mean_count']:.2f} objects per picture; nobody knows the truth"]

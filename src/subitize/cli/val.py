@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
         found |= {"run": str(run.path.absolute()), "model_sha256": run.digest}
         print(json.dumps(found, allow_nan=False))
     else:
-        lines = table(found) if counts else [line(name, value, "") for name, value in found.items()]
+        lines = table(found) if counts else plain(found)
         print("\n".join([f"run: {run.path.absolute()}", *lines]))
     return 0
 
@@ -77,6 +77,14 @@ def table(found: dict[str, Any]) -> list[str]:
         lines.append(line("calibration error", found["calibration_error"], ""))
     lines += [line("mean interval size", found["interval_size"], "counts")]
     return [*lines, line("bound", found["elbo"], "nats")]
+
+
+def plain(found: dict[str, Any]) -> list[str]:
+    """The likelihood if there is one, and each number, on a line of its own."""
+    from subitize.evaluation.likelihood import likelihood_in_words
+
+    told, rest = likelihood_in_words(found)
+    return [f"  {told}"] * bool(told) + [line(name, value, "") for name, value in rest.items()]
 
 
 def line(name: str, value: float | None, unit: str = "%") -> str:

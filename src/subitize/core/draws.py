@@ -8,7 +8,7 @@ import zlib
 
 import equinox as eqx
 import jax.random as jr
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.distributions import AbstractDistribution, Normal
 
@@ -50,3 +50,13 @@ def site_key(key: PRNGKeyArray, name: str, step: Array | int | None = None) -> P
     if step is None or isinstance(step, int):
         return jr.fold_in(key, zlib.crc32(f"{name}@{step}".encode()))
     return jr.fold_in(jr.fold_in(key, zlib.crc32(name.encode())), step)
+
+
+def bernoulli(key: PRNGKeyArray, p: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Zeros and ones with these probabilities of one, as real numbers."""
+    return (jr.uniform(key, p.shape, p.dtype) < p).astype(p.dtype)
+
+
+def binarized(images: Float[Array, "batch ..."], key: PRNGKeyArray) -> Float[Array, "batch pixels"]:
+    """Pictures as vectors of zeros and ones, grey pixels drawn with their brightness as probability."""
+    return bernoulli(key, images.reshape(len(images), -1))

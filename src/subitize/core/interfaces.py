@@ -18,7 +18,7 @@ so that nothing in it knows how its randomness will be differentiated (`subitize
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
@@ -96,6 +96,31 @@ class Answer(NamedTuple):
     reasons: tuple[str, ...] = ()
     rivals: Mapping[str, int] = MappingProxyType({})
     labels: np.ndarray | None = None
+
+
+class Likelihood(NamedTuple):
+    """An estimate of log p(x) of each of some pictures, which says what kind of estimate it is.
+
+    Attributes:
+        value: of each picture, in nats, summed over its pixels.
+        error: standard error of what all values share, such as log Z, in nats; zero if there is nothing.
+        kind: how it was found, such as "iwae, 1,000 samples".
+        direction: exact; lower or upper, if its mean is a bound of log p; or stochastic, if it is neither.
+    """
+
+    value: Float[Array, " n"]
+    error: Float[Array, ""]
+    kind: str
+    direction: Literal["exact", "lower", "upper", "stochastic"]
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """A learner of pictures of zeros and ones that can estimate their likelihood."""
+
+    def log_likelihood(self, params: PyTree, images: Float[Array, "n ..."], key: PRNGKeyArray) -> Likelihood:
+        """Log p of each picture of zeros and ones."""
+        ...
 
 
 @runtime_checkable

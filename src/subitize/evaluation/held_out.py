@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from subitize.core.errors import CheckpointError, UsageError
-from subitize.core.interfaces import Scorer
+from subitize.core.interfaces import HasLikelihood, Scorer
 from subitize.core.json import JSON
 from subitize.core.preprocess import brightness
 from subitize.evaluation.counting import counting, intervals
 from subitize.evaluation.elbo import elbo as mean_elbo
+from subitize.evaluation.likelihood import negative_log_likelihood
 from subitize.evaluation.localisation import ink_boxes, localisation
 from subitize.scenes import AbstractScenes, Scene
 from subitize.scenes.stack import AbstractStack
@@ -66,8 +67,8 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> JS
     }
 
 
-def scores(run: Run, n: int = 2000, seed: int = 0) -> dict[str, float]:
-    """What a model that is a `Scorer` says of held-out examples: means over n of them.
+def scores(run: Run, n: int = 2000, seed: int = 0) -> JSON:
+    """What a model that is a `Scorer` says of held-out examples: means over n of them, and their likelihood.
 
     Raises:
         UsageError: it is none.
@@ -77,6 +78,9 @@ def scores(run: Run, n: int = 2000, seed: int = 0) -> dict[str, float]:
         raise UsageError(f"The model '{run.recipe.name}' has no score to measure on held-out examples.")
     numbers = scenes.indices(seed, jnp.arange(n), replace=False)
     score, totals = jax.jit(learner.score), {}
+    if isinstance(learner, HasLikelihood):
+        images = np.asarray(scenes.examples(seed, numbers).image)
+        totals |= negative_log_likelihood(learner, run.model, images, jax.random.key(seed))
     for start in range(0, n, CHUNK):
         batch = scenes.examples(seed, numbers[start : start + CHUNK])
         found = score(run.model, batch, jax.random.fold_in(jax.random.key(seed), start))

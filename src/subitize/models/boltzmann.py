@@ -21,6 +21,7 @@ from jax.nn import sigmoid, softplus
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from subitize.core.draws import bernoulli
 from subitize.core.networks import log_odds
 
 MOST_ENUMERATED = 20  # units of the smaller layer over which log Z is summed exactly
@@ -38,10 +39,11 @@ class RBM(eqx.Module):
     W: Float[Array, "visible hidden"]
     b: Float[Array, " visible"]
     c: Float[Array, " hidden"]
+    base: Float[Array, " visible"]  # biases of the machine from which annealing begins; never trained
 
     def __init__(self, mean: Float[Array, " visible"], hidden: int, *, key: PRNGKeyArray):
         self.W = 0.01 * jr.normal(key, (len(mean), hidden))
-        self.b = log_odds(mean)
+        self.b = self.base = log_odds(mean)
         self.c = jnp.zeros(hidden)
 
     def free_energy(self, v: Float[Array, "... visible"]) -> Float[Array, "..."]:
@@ -88,11 +90,6 @@ class LogPartition(NamedTuple):
     value: Float[Array, ""]
     bound: Float[Array, ""]
     error: Float[Array, ""]
-
-
-def bernoulli(key: PRNGKeyArray, p: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Zeros and ones with these probabilities of one, as real numbers."""
-    return (jr.uniform(key, p.shape, p.dtype) < p).astype(p.dtype)
 
 
 def log_partition_exactly(rbm: RBM) -> Float[Array, ""]:

@@ -23,9 +23,12 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.bounds import check_bounds
-from subitize.core.interfaces import Batch, DataSpec, Metrics
+from subitize.core.draws import bernoulli, binarized
+from subitize.core.interfaces import Batch, DataSpec, Likelihood, Metrics
 from subitize.core.optimizer import Optimizer
-from subitize.models.boltzmann import RBM, bernoulli
+from subitize.models.boltzmann import RBM, log_partition
+
+TEMPERATURES, CHAINS = 10_000, 100  # of the estimate of log Z
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,12 @@ class RBMLearner:
         """The state before the first step; persistent chains begin at the first batch."""
         rbm: PyTree = self.init_params(key, batch)
         scale = jnp.asarray(learning_rate_scale, batch.image.dtype)
-        return RBMState(rbm, vectors(batch.image, key), self.optimizer.init(rbm), scale)
+        return RBMState(rbm, binarized(batch.image, key), self.optimizer.init(rbm), scale)
 
     def step(self, state: RBMState, batch: Batch, key: PRNGKeyArray) -> tuple[RBMState, Metrics]:
         """The state after one update; the loss is F(v) - F(v'), which falls below zero where it learned."""
         keys = jr.split(key)
-        v = vectors(batch.image, keys[0])
+        v = binarized(batch.image, keys[0])
         begin = v if self.options.chains == "data" else state.chains
         chains, _ = state.rbm.gibbs(begin, self.options.k, keys[1])
 
@@ -120,14 +123,16 @@ class RBMLearner:
         _, means = params.gibbs(noise, self.options.burn_in, keys[1])
         return means.reshape(n, *self.shape)
 
+    def log_likelihood(self, params: RBM, images: Float[Array, "n ..."], key: PRNGKeyArray) -> Likelihood:
+        """Log p of each picture of zeros and ones, with log Z by annealed importance sampling."""
+        found = log_partition(params, params.base, key, temperatures=TEMPERATURES, chains=CHAINS)
+        value = -params.free_energy(images.reshape(len(images), -1)) - found.value
+        kind = f"ais, {CHAINS} chains, {TEMPERATURES:,} temperatures"
+        return Likelihood(value, found.error, kind, "stochastic")
+
     def score(self, params: RBM, batch: Batch, key: PRNGKeyArray) -> Metrics:
         """Squared error after one Gibbs step, and the free energy, which is log p but for log Z, in nats."""
-        v = vectors(batch.image, key)
+        v = binarized(batch.image, key)
         _, means = params.gibbs_step(v, key)
         error = jnp.sum((v - means) ** 2, 1).mean()
         return {"loss": error, "free_energy": params.free_energy(v).mean()}
-
-
-def vectors(images: Float[Array, "batch ..."], key: PRNGKeyArray) -> Float[Array, "batch visible"]:
-    """Pictures as vectors of zeros and ones, grey ones drawn with their brightness as probability."""
-    return bernoulli(key, images.reshape(len(images), -1))

@@ -1,0 +1,37 @@
+"""Importance sampling of log p(x): a lower bound that tightens with the number of samples.
+
+    log p(x)  ≥  E[log 1/k Σ_i w_i],    w_i = p(x, z_i) / q(z_i | x),    z_i ~ q(z | x)
+
+Burda, Grosse and Salakhutdinov (2016), "Importance weighted autoencoders", equation 8.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.nn import logsumexp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+AT_ONCE = 50  # samples of one picture beside each other
+
+
+def importance_weighted(
+    log_weight: Callable[[PRNGKeyArray], Float[Array, ""]], key: PRNGKeyArray, k: int
+) -> Float[Array, ""]:
+    """Log 1/k Σ_i w_i of one picture, by so many samples, some at once, in nats.
+
+    Args:
+        log_weight: log w_i, of a key.
+        key: for the samples.
+        k: how many; rounded up to a multiple of those at once if there are more.
+    """
+    at_once = min(k, AT_ONCE)
+    rounds = -(-k // at_once)
+
+    def more(total, i):
+        weights = jax.vmap(log_weight)(jr.split(jr.fold_in(key, i), at_once))
+        return jnp.logaddexp(total, logsumexp(weights)), None
+
+    total, _ = jax.lax.scan(more, jnp.array(-jnp.inf), jnp.arange(rounds))
+    return total - jnp.log(float(rounds * at_once))
