@@ -28,6 +28,7 @@ HOMES = {
     "draw": "subitize.zoo.draw:DRAWOptions",
     "subitizing_vae": "subitize.zoo.subitizing_vae:SubitizingVAEOptions",
     "sbn": "subitize.zoo.sbn:SBNOptions",
+    "dae": "subitize.zoo.dae:DAEOptions",
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",

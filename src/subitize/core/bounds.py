@@ -51,6 +51,7 @@ LOOP = {
 }
 BATCH = Bound(1, 16_384, "in examples per step")
 UNITS = Bound(1, 16_384, "in units of a network")
+BURN_IN = Bound(1, 1_000_000, "in steps of a chain before a sample")
 CODE = Bound(1, 1024, "in dimensions of a code")
 PIXEL_DEVIATION = Bound(1e-3, 1e3, "in units of brightness")
 
@@ -96,6 +97,12 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "pixel_deviation": PIXEL_DEVIATION,
     },
     "SBNOptions": {"layers": UNITS},
+    "DAEOptions": {
+        "hidden": UNITS,
+        "corruption": SHARE,
+        "walkback": Bound(1, 100, "in steps of the training chain"),
+        "burn_in": BURN_IN,
+    },
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},
     "GANOptions": {"latent_dim": CODE, "features": UNITS, "ema": Bound(0, 0.99999, "a weight of the past")},
@@ -107,7 +114,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
     "RBMOptions": {
         "hidden": UNITS,
         "k": Bound(1, 10_000, "in Gibbs steps per update"),
-        "burn_in": Bound(1, 1_000_000, "in Gibbs steps before a sample"),
+        "burn_in": BURN_IN,
         "weight_decay": Bound(0, 1, "a rate"),
     },
     "CountClassifierOptions": {"max_objects": OBJECTS, "features": UNITS},
