@@ -50,6 +50,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         parts,
         killed_while_learning,
         start,
+        zoo,
         install_sizes,
     )
     for make in (*CLAIM_TABLES, *others):
@@ -90,6 +91,24 @@ def estimators() -> str:
         says = ((build.__doc__ or type(estimator).__doc__) or "").splitlines()[0].rstrip(".")
         kept = "yes" if estimator.unbiased else "no"
         rows.append(f"| `{word}` | {says} | {kept} | {estimator.reference} | {takes} |")
+    return "\n".join(rows)
+
+
+def zoo() -> str:
+    """A row for each generative model: its sentence, and what its learner can do."""
+    from subitize.core.interfaces import DataSpec, HasLikelihood, Sampler
+    from subitize.core.optimizer import Optimizer
+    from subitize.registry import HOMES, LEARNERS
+
+    rows = ["| model | | draws | likelihood | labels | presets |", "|---|---|---|---|---|---|"]
+    for name in (name for name, home in HOMES.items() if home.startswith("subitize.zoo.")):
+        settings = LEARNERS[name]()
+        learner = settings.learner(DataSpec(28, 28, 1, size=1, classes=10), Optimizer(), 1)
+        can = (isinstance(learner, Sampler), isinstance(learner, HasLikelihood))
+        told = ["yes" if each else "" for each in (*can, getattr(settings, "supervised", False))]
+        presets = ", ".join(f"`{preset}`" for preset in getattr(settings, "presets", {}))
+        sentence = (settings.__doc__ or "").splitlines()[0]
+        rows.append(f"| `{name}` | {sentence} | {' | '.join(told)} | {presets} |")
     return "\n".join(rows)
 
 

@@ -29,6 +29,7 @@ HOMES = {
     "subitizing_vae": "subitize.zoo.subitizing_vae:SubitizingVAEOptions",
     "sbn": "subitize.zoo.sbn:SBNOptions",
     "dae": "subitize.zoo.dae:DAEOptions",
+    "gsn": "subitize.zoo.gsn:GSNOptions",
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",

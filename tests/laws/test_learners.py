@@ -37,6 +37,7 @@ SMALL = {
     "subitizing_vae": "subitizing_vae(code=2, features=4)",
     "sbn": "sbn(layers=(4, 3))",
     "dae": "dae(hidden=4, burn_in=3)",
+    "gsn": "gsn(hidden=(4, 3), updates=2, burn_in=3)",
     "vae": "vae(latent_dim=2, hidden=(4,))",
     "iwae": "iwae(k=2, latent_dims=(3, 2), hidden=(4, 3))",
     "gan": "gan(latent_dim=2, features=4)",

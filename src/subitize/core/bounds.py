@@ -103,6 +103,13 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "walkback": Bound(1, 100, "in steps of the training chain"),
         "burn_in": BURN_IN,
     },
+    "GSNOptions": {
+        "hidden": UNITS,
+        "corruption": SHARE,
+        "noise": Bound(0, 100, "a standard deviation"),
+        "updates": Bound(1, 100, "in updates of the training chain"),
+        "burn_in": BURN_IN,
+    },
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},
     "GANOptions": {"latent_dim": CODE, "features": UNITS, "ema": Bound(0, 0.99999, "a weight of the past")},

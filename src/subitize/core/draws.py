@@ -7,6 +7,7 @@ They have the face of the draw that `subitize.gradients` hands to a program, `dr
 import zlib
 
 import equinox as eqx
+import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -60,3 +61,10 @@ def bernoulli(key: PRNGKeyArray, p: Float[Array, "..."]) -> Float[Array, "..."]:
 def binarized(images: Float[Array, "batch ..."], key: PRNGKeyArray) -> Float[Array, "batch pixels"]:
     """Pictures as vectors of zeros and ones, grey pixels drawn with their brightness as probability."""
     return bernoulli(key, images.reshape(len(images), -1))
+
+
+def salt_and_pepper(x: Float[Array, "..."], share: float, key: PRNGKeyArray) -> Float[Array, "..."]:
+    """The values of x, a share of them replaced by zero or one, each as likely."""
+    keys = jr.split(key)
+    replaced = bernoulli(keys[0], jnp.full(x.shape, share, x.dtype))
+    return jnp.where(replaced > 0, bernoulli(keys[1], jnp.full(x.shape, 0.5, x.dtype)), x)

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.bounds import check_bounds
 from subitize.core.distributions import Bernoulli
-from subitize.core.draws import bernoulli, binarized
+from subitize.core.draws import bernoulli, binarized, salt_and_pepper
 from subitize.core.interfaces import Batch, DataSpec, Draw
 from subitize.core.networks import log_odds
 from subitize.core.optimizer import Optimizer
@@ -96,9 +96,7 @@ class DAE(eqx.Module):
 
     def corrupt(self, x: Float[Array, "... pixels"], key: PRNGKeyArray) -> Float[Array, "... pixels"]:
         """Salt and pepper on a share of the pixels."""
-        keys = jr.split(key)
-        replaced = bernoulli(keys[0], jnp.full(x.shape, self.corruption))
-        return jnp.where(replaced > 0, bernoulli(keys[1], jnp.full(x.shape, 0.5)), x)
+        return salt_and_pepper(x, self.corruption, key)
 
     def reconstruct(self, corrupted: Float[Array, "... pixels"]) -> Float[Array, "... pixels"]:
         """Log-odds of the clean pixels."""
