@@ -5,6 +5,7 @@
     count      count what is in your own pictures          -> counts.csv, objects.csv, overlays/
     verify     count some pictures of a count by eye       -> intervals that hold, a corrected total
     sample     sample scenes from a run                    -> a picture
+    compare    compare runs of generative models           -> a table, a picture
     show       what a run is, or what there is to choose   -> text, a picture
     bench      compare gradient estimators                 -> a table, a picture
     reproduce  put a claim of the papers to the test       -> a verdict, a table, a picture
@@ -33,7 +34,7 @@ from subitize.core.errors import NO_ROOM, DiskFullError, SubitizeError, UsageErr
 # thresholds a tenth of the start is spent on visiting them.
 SELDOM = 100_000, 50, 50
 NO_BACKEND = "Unable to initialize backend"  # so JAX begins what it says of a device that is not there
-VERBS = ("train", "val", "count", "verify", "sample", "show", "bench", "reproduce")
+VERBS = ("train", "val", "count", "verify", "sample", "compare", "show", "bench", "reproduce")
 
 HELP = """\
 usage: subitize VERB [OPTIONS]
@@ -46,6 +47,7 @@ Count what is in pictures, learned from pictures alone: Attend, Infer, Repeat.
   verify     check a count by eye, and learn     subitize verify DIR --truth truth.csv
              how far its intervals hold
   sample     sample scenes from a run            subitize sample RUN --out samples.png
+  compare    likelihoods and samples of runs     subitize compare RUN RUN --out DIR
   show       what a run is, and a picture of it  subitize show RUN
              without a run: scenes, estimators, objectives and priors to choose from
   bench      compare gradient estimators         subitize bench gradients --on coins sbn air

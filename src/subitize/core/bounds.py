@@ -133,6 +133,11 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
     },
     "Count": {"max_objects": LOOKED_FOR, "passes": PASSES},
     "Sample": {"n": Bound(1, 10_000, "in scenes on one picture"), "seed": SEED},
+    "Compare": {
+        "n": Bound(1, 100, "in images of each run"),
+        "scenes_n": Bound(1, 10_000, "in pictures"),
+        "seed": SEED,
+    },
     "Bench": {
         "draws": Bound(2, 1_000_000, "in draws of the gradient"),
         "burn_in": Bound(0, 1_000_000, "in steps"),

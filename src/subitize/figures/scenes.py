@@ -91,10 +91,13 @@ def with_windows(shown: Image.Image, factor: float | int, boxes: np.ndarray) -> 
 
 
 def sample_grid(
-    images: Float[np.ndarray, "n height width channels"], counts: np.ndarray | None = None, side: int = 120
+    images: Float[np.ndarray, "n height width channels"],
+    counts: np.ndarray | None = None,
+    side: int = 120,
+    columns: int | None = None,
 ) -> Image.Image:
     """A grid of images, as near to a square as their number allows, each with its count below."""
-    columns = math.ceil(math.sqrt(len(images)))
+    columns = columns or math.ceil(math.sqrt(len(images)))
     rows, below = -(-len(images) // columns), 0 if counts is None else 20
     tiles = [tile(image, side)[0] for image in images]
     wide, high = max(t.width for t in tiles), max(t.height for t in tiles) + below

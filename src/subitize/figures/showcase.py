@@ -56,20 +56,21 @@ def scene_samples(run: Run, prior: AbstractCountPrior, n: int = 16, seed: int = 
     return sample_grid(np.asarray(images), np.asarray(counts))
 
 
-def samples(run: Run, n: int = 16, seed: int = 0) -> Image.Image:
+def samples(run: Run, n: int = 16, seed: int = 0, columns: int | None = None) -> Image.Image:
     """A grid of n images that a run's model makes up.
 
     Args:
         run: of a model that is a `Sampler`.
         n: how many.
         seed: of the images.
+        columns: of the grid; about as many as rows if None.
     """
     learner = run.learner
     if not isinstance(learner, Sampler):
         raise UsageError(f"The model '{run.recipe.name}' makes no images up.")
     draw = compiled(runs="once", static_argnums=2)(learner.sample)
     images = draw(run.model, jax.random.key(seed), n)
-    return sample_grid(np.asarray(images))
+    return sample_grid(np.asarray(images), columns=columns)
 
 
 def title_of(name: str) -> str:

@@ -48,6 +48,7 @@ class GANOptions:
     defaults: ClassVar[dict] = {
         "scenes": "images(of='digits')", "learning_rate": 2e-4, "b1": 0.5, "lr_hold_fraction": 0.5,
     }  # fmt: skip
+    presets: ClassVar[dict[str, dict]] = {"cpu": {"scenes": "images(of='mnist')", "steps": 20_000}}
 
     def __post_init__(self):
         check_bounds(self)

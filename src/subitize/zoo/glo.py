@@ -47,6 +47,7 @@ class GLOOptions:
     defaults: ClassVar[dict] = {
         "scenes": "images(of='digits')", "learning_rate": 1e-3, "epochs": True, "batch_size": 128,
     }  # fmt: skip
+    presets: ClassVar[dict[str, dict]] = {"cpu": {"scenes": "images(of='mnist')", "steps": 10_000}}
 
     def __post_init__(self):
         check_bounds(self)

@@ -52,6 +52,9 @@ class RBMOptions:
         "scenes": "bits(of='digits', dynamic=True)", "learning_rate": 3e-3, "lr_hold_fraction": 0.3,
         "batch_size": 100,
     }  # fmt: skip
+    presets: ClassVar[dict[str, dict]] = {
+        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 20_000, "k": 5, "weight_decay": 2e-4},
+    }
 
     def __post_init__(self):
         check_bounds(self)
