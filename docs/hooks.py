@@ -51,6 +51,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         killed_while_learning,
         start,
         zoo,
+        contrastive_divergence,
         install_sizes,
     )
     for make in (*CLAIM_TABLES, *others):
@@ -110,6 +111,25 @@ def zoo() -> str:
         sentence = (settings.__doc__ or "").splitlines()[0]
         rows.append(f"| `{name}` | {sentence} | {' | '.join(told)} | {presets} |")
     return "\n".join(rows)
+
+
+def contrastive_divergence() -> str:
+    """How far updates are from the exact gradient at the end of a training."""
+    found = result("contrastive_divergence")
+    if found is None:
+        return "Not yet run: `python experiments/contrastive_divergence.py`."
+    ways = {name: s for name, s in found.summary.items() if "cosine" in s}
+    rows = [
+        f"| {name} | {s['cosine']:.3f} | {s['bias']:.3f} | {s['divergence']:.3f} |" for name, s in ways.items()
+    ]
+    updates = max(s["updates"] for s in ways.values())
+    head = f"| after {updates:,} updates | cosine | bias | KL(p_0 \\| p), nats |\n|---|--:|--:|--:|"
+    curl = found.summary["asymmetry_of_the_jacobian"]
+    told = (
+        f"The Jacobian of CD-1 is not symmetric: ‖J - Jᵀ‖ / ‖J + Jᵀ‖ is {curl['CD-1']:.2g} at the end of its "
+        f"training. That of the exact gradient is {curl['exact']:.0e}, which is rounding ({measured(found)})."
+    )
+    return "\n".join([head, *rows, "", told])
 
 
 def mathematics() -> str:
@@ -452,6 +472,7 @@ CODE = {  # by how the name of a result begins; of others that of all counters
     **dict.fromkeys(("belief_net", "gradient", "toy", "control"), ("gradients", "core/distributions")),
     "survives_kills": ("training",),
     "bit_flips": ("training", "core"),
+    "contrastive": ("models",),
     "install_size": ("../../pyproject.toml",),
 }
 

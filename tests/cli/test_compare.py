@@ -17,7 +17,7 @@ def runs(tmp_path_factory):
     """Runs of a model with a likelihood, and of one without."""
     folder = tmp_path_factory.mktemp("runs")
     with jax.enable_x64(False):
-        for spec in ("vae(latent_dim=2, hidden=(4,))", "gan(latent_dim=2, features=4)"):
+        for spec in ("vae(latent_dim=2, hidden=(4,))", "gan(latent_dim=2, hidden=(4,))"):
             train(Recipe.of(spec, **TINY), folder / spec.split("(")[0])
     return folder
 

@@ -40,7 +40,7 @@ SMALL = {
     "gsn": "gsn(hidden=(4, 3), updates=2, burn_in=3)",
     "vae": "vae(latent_dim=2, hidden=(4,))",
     "iwae": "iwae(k=2, latent_dims=(3, 2), hidden=(4, 3))",
-    "gan": "gan(latent_dim=2, features=4)",
+    "gan": "gan(latent_dim=2, hidden=(4,))",
     "glo": "glo(latent_dim=2, features=4)",
     "rbm": "rbm(hidden=4, burn_in=3)",
     "count_classifier": "count_classifier(max_objects=2, features=4)",

@@ -10,31 +10,51 @@ import optax
 from subitize.core.interfaces import Batch
 from subitize.core.networks import MLP
 from subitize.gradients.adversarial import AdversarialLearner
-from subitize.zoo.gan import discriminator_loss, generator_loss
+from subitize.zoo.gan import (
+    Discriminator,
+    GANOptions,
+    Generator,
+    discriminator_loss,
+    generator_loss,
+    played_by_discriminator,
+)
 
 
 def test_where_generated_and_real_are_alike_nothing_moves_the_discriminator():
     """At D = 1/2 its loss is log 2, and its gradient vanishes if both are distributed alike."""
-    images = jr.uniform(jr.key(0), (64, 5))
-    undecided = jax.tree.map(jnp.zeros_like, MLP((5, 1), key=jr.key(1)))
-    log_odds = lambda network: lambda x: network(x)[0]  # noqa: E731
-    value, gradient = jax.value_and_grad(
-        lambda network: discriminator_loss(log_odds(network), images, images)[0]
-    )(undecided)
+    images = jr.uniform(jr.key(0), (64, 2, 3, 1))
+    undecided = jax.tree.map(jnp.zeros_like, Discriminator(6, (4,), key=jr.key(1)))
+
+    def loss(discriminator):
+        log_odds = jax.vmap(discriminator)(images)
+        return discriminator_loss(log_odds, log_odds)
+
+    value, gradient = jax.value_and_grad(loss)(undecided)
     np.testing.assert_allclose(value, np.log(2), rtol=1e-6)
     np.testing.assert_allclose(optax.tree.norm(gradient), 0, atol=1e-6)
-    loss, metrics = generator_loss(log_odds(undecided), images)
-    np.testing.assert_allclose(loss, np.log(2), rtol=1e-6)
-    assert metrics["fake_probability"] == 0.5
+    np.testing.assert_allclose(generator_loss(jax.vmap(undecided)(images)), np.log(2), rtol=1e-6)
 
 
 def test_the_best_discriminator_knows_the_density_ratio():
     """D* = p / (p + q), of real images that are 1 in 3/4 and generated ones in 1/4 of cases."""
-    real, fake = jnp.array([1.0, 1, 1, 0])[:, None], jnp.array([1.0, 0, 0, 0])[:, None]
+    real, fake = jnp.array([1, 1, 1, 0]), jnp.array([1, 0, 0, 0])
     best = jnp.log(jnp.array([1 / 3, 3.0]))  # log-odds of an image of 0, and of 1
-    loss = lambda table: discriminator_loss(lambda x: table[x[0].astype(int)], real, fake)[0]  # noqa: E731
+    loss = lambda table: discriminator_loss(table[real], table[fake])  # noqa: E731
     np.testing.assert_allclose(jax.grad(loss)(best), 0, atol=1e-6)
     assert loss(best) < min(loss(best + jnp.array(d)) for d in ([0.1, 0], [0, 0.1], [-0.1, 0], [0, -0.1]))
+
+
+def test_the_penalty_is_the_mean_squared_gradient_at_real_images():
+    """Of a linear discriminator that is its weights, whatever the image."""
+    options = GANOptions(latent_dim=2, hidden=())
+    images = jr.uniform(jr.key(0), (5, 2, 3, 1))
+    batch, generator = Batch(images, jnp.arange(5)), Generator(images.mean(0), options, key=jr.key(1))
+    linear = Discriminator(6, (), key=jr.key(2))
+    with_it, without = (
+        played_by_discriminator(generator, linear, batch, jr.key(3), r1=r1)[0] for r1 in (3.0, 0.0)
+    )
+    weights = jax.tree.leaves(linear)[0]
+    np.testing.assert_allclose(with_it - without, 1.5 * (weights**2).sum(), rtol=1e-4)
 
 
 class Ring(eqx.Module):
@@ -52,13 +72,16 @@ def test_a_ring_of_eight_gaussians_is_covered():
         MLP((2, 64, 64, 1), key=jr.fold_in(key, 1)),
     )
     made = lambda g, n, key: jax.vmap(g)(jr.normal(key, (n, 8)))  # noqa: E731
+    odds = lambda d, x: jax.vmap(d)(x)[:, 0]  # noqa: E731
     learner = AdversarialLearner(
         build=build,
-        generator_loss=lambda g, d, batch, key: generator_loss(
-            lambda x: d(x)[0], made(g, len(batch.image), key)
+        generator_loss=lambda g, d, batch, key: (
+            generator_loss(odds(d, made(g, len(batch.image), key))),
+            {},
         ),
-        discriminator_loss=lambda g, d, batch, key: discriminator_loss(
-            lambda x: d(x)[0], batch.image, made(g, len(batch.image), key)
+        discriminator_loss=lambda g, d, batch, key: (
+            discriminator_loss(odds(d, batch.image), odds(d, made(g, len(batch.image), key))),
+            {},
         ),
         optimizer=optax.adam(1e-3, b1=0.5),
         draw_image=lambda g, key: made(g, 1, key)[0],

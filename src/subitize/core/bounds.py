@@ -112,7 +112,12 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
     },
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},
-    "GANOptions": {"latent_dim": CODE, "features": UNITS, "ema": Bound(0, 0.99999, "a weight of the past")},
+    "GANOptions": {
+        "latent_dim": CODE,
+        "hidden": UNITS,
+        "r1": Bound(0, 1e6, "a weight"),
+        "ema": Bound(0, 0.99999, "a weight of the past"),
+    },
     "GLOOptions": {
         "latent_dim": CODE,
         "features": UNITS,
