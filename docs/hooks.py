@@ -120,7 +120,8 @@ def contrastive_divergence() -> str:
         return "Not yet run: `python experiments/contrastive_divergence.py`."
     ways = {name: s for name, s in found.summary.items() if "cosine" in s}
     rows = [
-        f"| {name} | {s['cosine']:.3f} | {s['bias']:.3f} | {s['divergence']:.3f} |" for name, s in ways.items()
+        f"| {name} | {s['cosine']:.3f} | {s['bias']:.3f} | {s['divergence']:.3f} |"
+        for name, s in ways.items()
     ]
     updates = max(s["updates"] for s in ways.values())
     head = f"| after {updates:,} updates | cosine | bias | KL(p_0 \\| p), nats |\n|---|--:|--:|--:|"

@@ -148,9 +148,7 @@ def main() -> None:
         curves[way] = rows
         runs.append({"way": way, "rows": rows[:: max(1, len(rows) // 20)]})
         last = rbm if way == "CD-1" else last
-    summary: dict[str, Any] = {
-        way: {f"last_{k}": v for k, v in rows[-1].items()} for way, rows in curves.items()
-    }
+    summary: dict[str, Any] = {way: rows[-1] for way, rows in curves.items()}
     summary["asymmetry_of_the_jacobian"] = curl(last, p_0)
     publish(args.out, "contrastive_divergence", summary, runs)
     drawn(curves).save(picture_path(args.out, "contrastive_divergence"))

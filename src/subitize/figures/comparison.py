@@ -14,7 +14,16 @@ from subitize.figures.showcase import samples
 from subitize.figures.style import stacked, titled
 from subitize.training.run import Run
 
-COLUMNS: tuple[str, ...] = ("run", "model", "scenes", "steps", "nll", "nll_error", "nll_kind", "nll_direction")
+COLUMNS: tuple[str, ...] = (
+    "run",
+    "model",
+    "scenes",
+    "steps",
+    "nll",
+    "nll_error",
+    "nll_kind",
+    "nll_direction",
+)
 
 
 def compared(run: Run, name: str, n: int, seed: int) -> JSON:
