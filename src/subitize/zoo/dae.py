@@ -23,12 +23,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.bounds import check_bounds
 from subitize.core.distributions import Bernoulli
-from subitize.core.draws import bernoulli, binarized, salt_and_pepper
+from subitize.core.draws import bernoulli, salt_and_pepper
 from subitize.core.interfaces import Batch, DataSpec, Draw
 from subitize.core.networks import log_odds
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
-from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.gradients.chain_learner import ChainLearner
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,17 @@ class DAEOptions:
     def __post_init__(self):
         check_bounds(self)
 
-    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> "DAELearner":
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> ChainLearner:
         """A learner whose reconstruction begins with the mean picture of its first batch."""
-
-        def examples(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-            keys = jr.split(key)
-            return binarized(batch.image, keys[0]), jr.split(keys[1], len(batch.image))
-
-        return DAELearner(
+        return ChainLearner(
             build=lambda key, batch: DAE(self, batch, key=key),
             loss=expectation(walkback_loss),
             optimizer=optimizer.transformation(steps),
             learning_rate=optimizer.learning_rate,
-            transform=BatchTransform(lambda batch: (), examples, lambda *_: ()),
+            start=lambda dae, noise, key: (noise, noise),
+            chain_step=lambda dae, state, key: dae.chain_step(state[1], key),
+            means=lambda state: jax.nn.sigmoid(state[0]),
+            burn_in=self.burn_in,
             shape=(data.height, data.width, data.channels),
         )
 
@@ -85,14 +83,13 @@ class DAE(eqx.Module):
     c: Float[Array, " pixels"]
     corruption: float = eqx.field(static=True)
     walkback: int = eqx.field(static=True)
-    burn_in: int = eqx.field(static=True)
 
     def __init__(self, options: DAEOptions, batch: Batch, *, key: PRNGKeyArray):
         mean = batch.image.reshape(len(batch.image), -1).mean(0)
         limit = (6 / (len(mean) + options.hidden)) ** 0.5  # Glorot and Bengio 2010
         self.W = jr.uniform(key, (len(mean), options.hidden), minval=-limit, maxval=limit)
         self.b, self.c = jnp.zeros(options.hidden), log_odds(mean)
-        self.corruption, self.walkback, self.burn_in = options.corruption, options.walkback, options.burn_in
+        self.corruption, self.walkback = options.corruption, options.walkback
 
     def corrupt(self, x: Float[Array, "... pixels"], key: PRNGKeyArray) -> Float[Array, "... pixels"]:
         """Salt and pepper on a share of the pixels."""
@@ -119,24 +116,3 @@ def walkback_loss(dae: DAE, example: tuple[Array, PRNGKeyArray], draw: Draw) -> 
         logits, v = dae.chain_step(jax.lax.stop_gradient(v), jr.fold_in(key, n))
         total -= Bernoulli(logits).log_prob(x)
     return total / dae.walkback
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class DAELearner(GradientLearner):
-    """A gradient learner whose model draws by its chain, and denoises.
-
-    Args:
-        shape: height, width and channels of a picture.
-    """
-
-    shape: tuple[int, int, int]
-
-    def sample(self, params: DAE, key: PRNGKeyArray, n: int) -> Float[Array, "n height width channels"]:
-        """Means of N pictures, each at the end of a chain of its own that began with noise."""
-        noise = bernoulli(key, jnp.full((n, len(params.c)), 0.5))
-
-        def step(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            return params.chain_step(carry[1], jr.fold_in(key, i))
-
-        logits, _ = jax.lax.fori_loop(0, params.burn_in, step, (noise, noise))
-        return jax.nn.sigmoid(logits).reshape(n, *self.shape)

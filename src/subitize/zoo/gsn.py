@@ -24,12 +24,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.bounds import check_bounds
 from subitize.core.distributions import Bernoulli
-from subitize.core.draws import bernoulli, binarized, salt_and_pepper
+from subitize.core.draws import bernoulli, salt_and_pepper
 from subitize.core.interfaces import Batch, DataSpec, Draw
 from subitize.core.networks import log_odds
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
-from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.gradients.chain_learner import ChainLearner
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,17 @@ class GSNOptions:
     def __post_init__(self):
         check_bounds(self)
 
-    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> "GSNLearner":
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> ChainLearner:
         """A learner whose reconstruction begins with the mean picture of its first batch."""
-
-        def examples(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-            keys = jr.split(key)
-            return binarized(batch.image, keys[0]), jr.split(keys[1], len(batch.image))
-
-        return GSNLearner(
+        return ChainLearner(
             build=lambda key, batch: GSN(self, batch, key=key),
             loss=expectation(walkback_loss),
             optimizer=optimizer.transformation(steps),
             learning_rate=optimizer.learning_rate,
-            transform=BatchTransform(lambda batch: (), examples, lambda *_: ()),
+            start=lambda gsn, noise, key: gsn.start(noise, key),
+            chain_step=lambda gsn, state, key: gsn.update(state, key),
+            means=lambda state: jax.nn.sigmoid(state.logits),
+            burn_in=self.burn_in,
             shape=(data.height, data.width, data.channels),
         )
 
@@ -142,22 +140,3 @@ def walkback_loss(gsn: GSN, example: tuple[Array, PRNGKeyArray], draw: Draw) -> 
         state = gsn.update(state, jr.fold_in(key, n + 1))
         total -= Bernoulli(state.logits).log_prob(x)
     return total
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GSNLearner(GradientLearner):
-    """A gradient learner whose model draws by its chain.
-
-    Args:
-        shape: height, width and channels of a picture.
-    """
-
-    shape: tuple[int, int, int]
-
-    def sample(self, params: GSN, key: PRNGKeyArray, n: int) -> Float[Array, "n height width channels"]:
-        """Means of N pictures, each at the end of a chain of its own that began with noise."""
-        noise = bernoulli(key, jnp.full((n, len(params.b[0])), 0.5))
-        start = params.start(noise, jr.fold_in(key, 1))
-        step = lambda i, state: params.update(state, jr.fold_in(key, i + 2))  # noqa: E731
-        last = jax.lax.fori_loop(0, params.options.burn_in, step, start)
-        return jax.nn.sigmoid(last.logits).reshape(n, *self.shape)
