@@ -35,6 +35,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "processes" not in item.keywords)
 
 
+MOST_MAPPINGS = 40_000  # of a process's memory; Linux allows 65,530, and each compiled program takes some
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Forget compiled programs between modules before there are too many: then the process would crash."""
+    if nextitem is not None and nextitem.path != item.path and mappings() > MOST_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()
+
+
+def mappings() -> int:
+    """Mappings of this process's memory; 0 where the system does not tell."""
+    try:
+        return Path("/proc/self/maps").read_text().count("\n")
+    except OSError:
+        return 0
+
+
 @pytest.fixture
 def finished(tmp_path: Path) -> Callable[..., Path]:
     """Write a finished count with its own model, from names, counts and intervals; a count of None failed."""

@@ -10,7 +10,7 @@ SOURCES = Path(__file__).parents[1] / "src"
 FLOORS = (  # a room imports from itself and from lower floors; two on one floor know nothing of each other
     ("core",),
     ("registry",),
-    ("scenes", "gradients", "models"),
+    ("scenes", "gradients", "models", "equivalences"),
     ("training",),
     ("counter", "zoo"),
     ("evaluation",),
