@@ -35,6 +35,8 @@ HOMES = {
     "gan": "subitize.zoo.gan:GANOptions",
     "glo": "subitize.zoo.glo:GLOOptions",
     "rbm": "subitize.zoo.rbm:RBMOptions",
+    "boltzmann_machine": "subitize.zoo.boltzmann_machine:BoltzmannMachineOptions",
+    "hopfield": "subitize.zoo.hopfield:HopfieldOptions",
     "count_classifier": "subitize.zoo.count_classifier:CountClassifierOptions",
 }
 FORMER_NAMES = {"published": "eslami2016"}  # of models, which old runs and commands may use

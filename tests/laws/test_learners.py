@@ -42,6 +42,8 @@ SMALL = {
     "iwae": "iwae(k=2, latent_dims=(3, 2), hidden=(4, 3))",
     "gan": "gan(latent_dim=2, hidden=(4,))",
     "glo": "glo(latent_dim=2, features=4)",
+    "boltzmann_machine": "boltzmann_machine(hidden=2, burn_in=2)",
+    "hopfield": "hopfield(rule='hebb', patterns=8, sweeps=1)",
     "rbm": "rbm(hidden=4, burn_in=3)",
     "count_classifier": "count_classifier(max_objects=2, features=4)",
 }
