@@ -56,11 +56,14 @@ def test_the_limit_of_small_steps_differs_by_less_than_0_204():
 
 
 def test_weights_of_one_penalty_are_close_and_not_equal(data):
-    lr = 0.5 / np.linalg.eigvalsh(data[0].T @ data[0])[-1]
-    sides = early_stopping_and_ridge(*data, lr, 40)
-    least_squares = np.linalg.lstsq(*data, rcond=None)[0]
-    distance = np.linalg.norm(sides.left - sides.right)
-    assert 1e-3 < distance < 0.206 * np.linalg.norm(least_squares)
+    e, V = np.linalg.eigh(data[0].T @ data[0])
+    lr, t = 0.5 / e[-1], 40
+    sides = early_stopping_and_ridge(*data, lr, t)
+    full = V.T @ np.linalg.lstsq(*data, rcond=None)[0]
+    np.testing.assert_allclose(V.T @ sides.right, ridge_factors(e, 1 / (lr * t)) * full, rtol=1e-8)
+    shares = V.T @ (sides.left - sides.right) / full
+    assert np.all((shares > 0) & (shares < 0.206))
+    assert shares.max() > 0.05
 
 
 def test_many_steps_reach_least_squares(data):

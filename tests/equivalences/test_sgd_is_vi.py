@@ -24,7 +24,7 @@ def c():
 
 @pytest.mark.parametrize(("lr", "B"), [(0.1, 4), (0.5, 2)])
 def test_simulated_iterates_have_the_covariance_of_the_equation(c, lr, B):
-    chains = 20_000
+    chains = 10_000
     sides = simulation_and_lyapunov(A, c, lr, B, chains=chains, steps=int(15 / lr))
     S = sides.right
     error = np.sqrt((np.outer(S.diagonal(), S.diagonal()) + S**2) / chains)  # of a Gaussian's covariance

@@ -6,12 +6,13 @@
         = argmin_w ‖y - X w‖² + Σ_i penalty_i (Vᵀw)_i²,
     penalty_i = e_i (1 - lr e_i)^t / (1 - (1 - lr e_i)^t)  →  1 / (lr t)  as lr e_i t → 0
 
-So one ridge penalty of 1 / (lr t) comes close. In the limit of small steps the factors on the weights are
-1 - exp(-u) and u / (1 + u), with u = lr e t. They differ by less than 0.204, whatever u is.
+So one ridge penalty of 1 / (lr t) comes close. Let u = lr e t. In the limit of small steps, early stopping
+multiplies weights by 1 - exp(-u), and ridge regression by u / (1 + u). These differ by less than 0.204.
 
 What it does not say: that early stopping is the mode under a prior that one could have had before the data.
-Penalties depend on XᵀX and on t, so the prior N(0, noise_scale² / penalty_i) does too. Penalties fall faster
-than any ridge penalty as e_i grows. If lr e_i > 1 and t is odd, then penalty_i is negative: no prior has it.
+Penalties depend on XᵀX and on t, so the prior N(0, noise_scale² / penalty_i) does too. They fall as e_i
+grows, while a ridge penalty is the same for all. If lr e_i > 1 and t is odd, then penalty_i is negative. No
+prior has that.
 
 Sources: Santos (1996), "Equivalence of regularization and truncated iteration for general ill-posed
 problems". Ali, Kolter and Tibshirani (2019), "A continuous-time view of early stopping for least squares".

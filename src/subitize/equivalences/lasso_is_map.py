@@ -8,7 +8,7 @@
     w_j ~ N(0, prior_scale²):       mode = argmin_w ‖y - X w‖² + alpha ‖w‖²,
                                     alpha = noise_scale² / prior_scale²
 
-The two values of alpha follow the objectives of scikit-learn, of which only the first divides by n.
+Both values of alpha are those of scikit-learn. Of its objectives only that of the lasso divides by n.
 
 What it does not say: that a Laplace prior believes in zeros. Only the mode is sparse. The posterior gives
 w_j = 0 no probability, and its mean has no zero. A Gaussian posterior has its mean at its mode, so ridge

@@ -9,7 +9,7 @@ The exact posterior of z is Gaussian with a covariance that does not depend on x
 diagonal. So q can be exact, and the bound is tight.
 
 scikit-learn divides the sample covariance by n - 1, and the maximum of the likelihood needs n. So
-`PCA.score` is below the maximum, by (d / 2) (log(n / (n - 1)) - 1 / n), which is about d / (4 n²).
+`PCA.score` is below the maximum. It lacks (d / 2) (log(n / (n - 1)) - 1 / n), which is about d / (4 n²).
 
 What it does not say: that the encoder is the projection of PCA. V shrinks, since the prior pulls z to zero.
 Columns of W have the length √(eigenvalue - noise_variance), so directions below the noise vanish. Signs and

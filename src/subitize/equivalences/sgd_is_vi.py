@@ -12,9 +12,9 @@ continuous time, tr(A S) = lr tr(C) / (2 B). So KL(N(0, S) ‖ posterior) is lea
     lr = 2 (B / N) D / tr(C),  D the number of weights.
 
 What it does not say: that the iterates are draws from the posterior. At the best rate the divergence is zero
-only if C is a multiple of I. Where C = A, as at the optimum of a well specified likelihood, S is a multiple
-of I whatever the posterior's shape. In steps, the best rate differs from the formula by a relative
-amount of order lr A. It can be smaller or larger.
+only if C is a multiple of I. A well specified likelihood has C = A at its optimum, for large N. Then S is
+a multiple of I, whatever the posterior's shape. In steps, the best rate differs from the formula by a
+relative amount of order lr A. It can be smaller or larger.
 
 Source: Mandt, Hoffman and Blei (2017), "Stochastic gradient descent as approximate Bayesian inference",
 sections 3.2 and 4.1. It writes S for the batch size B, and Σ for the covariance S.
