@@ -148,7 +148,7 @@ def fixed(monkeypatch, **work):
         for word, w in work.items()
     ]
     monkeypatch.setattr(
-        Profiler, "__call__", lambda self, *_: [row for row in rows if row.estimator in self.words]
+        Profiler, "__call__", lambda self, *_: [row for row in rows if row.estimator in self.specs]
     )
 
 

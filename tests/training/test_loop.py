@@ -449,7 +449,7 @@ def test_without_a_criterion_the_best_is_the_last(tmp_path):
     ("other", "said"),
     [
         ({"seed": 4}, "with another seed"),
-        ({"batch_size": 3, "labels": True}, "with another batch and labels"),
+        ({"batch_size": 3, "labels": True}, "with another batch_size and labels"),
         ({"steps": 30}, "that has made 40 steps already"),
     ],
 )
