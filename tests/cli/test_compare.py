@@ -30,7 +30,7 @@ def test_a_table_and_a_sheet_of_samples_are_written(runs, said, tmp_path):
     assert (vae["model"], vae["nll_kind"], vae["nll_direction"]) == ("vae", "iwae, 1,000 samples", "upper")
     assert 100 < float(vae["nll"]) < 1000
     assert (gan["nll"], gan["nll_kind"]) == ("", "none: the model has no likelihood")
-    assert "nats (upper; iwae, 1,000 samples)" in out
+    assert "nats (upper bound; iwae, 1,000 samples)" in out
     with Image.open(tmp_path / "samples.png") as sheet:
         assert sheet.width > 3 * 100
     code, _, error = said("compare", runs / "vae", "--out", tmp_path)

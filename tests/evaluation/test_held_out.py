@@ -1,11 +1,13 @@
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from subitize.evaluation.held_out import evaluate, held_out
+from subitize.evaluation.held_out import evaluate, held_out, scores
 from subitize.scenes import BinarizedImages
+from subitize.training import Recipe, train
 
 
 def test_every_number_is_there_and_reproducible(untrained):
@@ -47,3 +49,11 @@ def test_of_a_stack_each_picture_is_held_out_once_and_in_order(n, seen, monkeypa
     dataset = BinarizedImages("test", of="digits")
     images = np.concatenate([scene.image for scene in held_out(dataset, n, seed=0)])
     np.testing.assert_array_equal(images, np.asarray(dataset.pictures[:seen]) / 255)
+
+
+def test_a_finite_set_is_scored_once_however_many_are_asked_for(tmp_path):
+    """A picture that came twice would make the standard error of a likelihood too small."""
+    with jax.enable_x64(False):
+        run = train(Recipe.of("vae(latent_dim=1, hidden=(2,))", steps=1, steps_per_call=1), tmp_path / "run")
+        all_of_them, more = (scores(run, n) for n in (297, 100_000))
+    assert more == all_of_them

@@ -21,7 +21,7 @@ from subitize.models.boltzmann_machine import (
     moments_exactly,
 )
 from subitize.models.hopfield import Hopfield, hebb
-from subitize.zoo.boltzmann_machine import BoltzmannMachineLearner, BoltzmannMachineOptions
+from subitize.zoo.boltzmann_machine import BoltzmannMachineOptions, boltzmann_machine_learner
 
 UNITS = 6
 
@@ -177,7 +177,7 @@ def trained(data: np.ndarray, k: int, steps: int) -> BoltzmannMachine:
     """A machine that learned from draws of a distribution over all states of its units."""
     n = int(np.log2(len(data)))
     schedule = optax.cosine_decay_schedule(0.02, steps)
-    learner = BoltzmannMachineLearner(BoltzmannMachineOptions(k=k), (1, n, 1), optax.adam(schedule))
+    learner = boltzmann_machine_learner(BoltzmannMachineOptions(k=k), (1, n, 1), optax.adam(schedule))
     s, p = jnp.asarray(states(n), jnp.float32), jnp.asarray(data, jnp.float32)
 
     def drawn(key):
@@ -230,7 +230,7 @@ def test_chains_at_the_machines_distribution_give_the_gradient_of_the_bound(visi
     """At its fixed point mean field is a maximum of the bound, so the gradient holds μ fixed."""
     machine = random_machine(visible=visible, seed=6)
     options = BoltzmannMachineOptions(hidden=UNITS - visible)
-    learner = BoltzmannMachineLearner(options, (1, visible, 1), optax.sgd(1.0))
+    learner = boltzmann_machine_learner(options, (1, visible, 1), optax.sgd(1.0))
     v = jnp.asarray(np.random.default_rng(1).integers(0, 2, (50, visible)), jnp.float32)
     batch = Batch(v.reshape(50, 1, visible, 1), jnp.arange(50))
     state = learner.init(jr.key(0), batch)._replace(machine=machine, chains=drawn_from(machine, 80_000))

@@ -69,7 +69,7 @@ def test_a_laplacian_pyramid_weighs_coarse_levels_less_and_sees_a_shift_of_brigh
     x = jr.uniform(jr.key(0), (8, 8, 1))
     assert laplacian(x, x) == 0
     np.testing.assert_allclose(
-        laplacian(x + 0.25, x), 4.0**-2 * 0.25 * 2 * 2, rtol=1e-5
+        laplacian(x + 0.25, x), 4.0**-2 * 0.25 * 2 * 2, rtol=1e-4
     )  # in the last level alone
     assert laplacian(x.at[3, 3].add(1.0), x) > 1.0
 

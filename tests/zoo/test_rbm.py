@@ -11,7 +11,7 @@ import pytest
 from subitize.core.draws import bernoulli
 from subitize.core.interfaces import Batch
 from subitize.models.boltzmann import RBM, log_partition, log_partition_exactly
-from subitize.zoo.rbm import RBMLearner, RBMOptions
+from subitize.zoo.rbm import RBMOptions, rbm_learner
 
 VISIBLE, HIDDEN = 6, 4
 
@@ -84,11 +84,13 @@ def exact_gradient(rbm, v):
 
 def learned_gradient(rbm, v, chains, k, key):
     """By the learner: gradient descent with a rate of one moves the machine by it."""
-    learner = RBMLearner(RBMOptions(hidden=HIDDEN, k=k, chains="persistent"), (1, VISIBLE, 1), optax.sgd(1.0))
+    learner = rbm_learner(
+        RBMOptions(hidden=HIDDEN, k=k, chains="persistent"), (1, VISIBLE, 1), optax.sgd(1.0)
+    )
     batch = Batch(v.reshape(len(v), 1, VISIBLE, 1), jnp.arange(len(v)))
-    state = learner.init(key, batch)._replace(rbm=rbm, chains=chains)
+    state = learner.init(key, batch)._replace(machine=rbm, chains=chains)
     after, _ = learner.step(state, batch, key)
-    return jax.tree.map(lambda a, b: a - b, rbm, after.rbm)
+    return jax.tree.map(lambda a, b: a - b, rbm, after.machine)
 
 
 def test_chains_at_the_machines_distribution_give_the_exact_gradient(rbm):
@@ -114,7 +116,7 @@ def test_a_small_machine_learns_the_distribution_of_its_data():
     patterns = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
     away = np.abs(states(6)[:, None] - patterns).sum(-1)
     p = (0.15**away * 0.85 ** (6 - away)).mean(1)
-    learner = RBMLearner(
+    learner = rbm_learner(
         RBMOptions(hidden=3, k=5), (1, 6, 1), optax.adam(optax.cosine_decay_schedule(0.02, 3000))
     )
 
@@ -124,7 +126,7 @@ def test_a_small_machine_learns_the_distribution_of_its_data():
 
     first = Batch(jnp.full((100, 1, 6, 1), 0.5), jnp.arange(100))
     train = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys)[0])
-    rbm = train(learner.init(jr.key(0), first), jr.split(jr.key(1), 3000)).rbm
+    rbm = train(learner.init(jr.key(0), first), jr.split(jr.key(1), 3000)).machine
     log_p = -rbm.free_energy(jnp.asarray(states(6))) - log_partition_exactly(rbm)
     divergence = float(p @ (np.log(p) - log_p))
     independent = 6 * np.log(2) + p @ np.log(p)  # of six independent units
@@ -137,8 +139,8 @@ def test_persistent_chains_go_on_and_others_begin_at_the_data(rbm):
     frozen = []
     for chains in ("data", "persistent"):
         options = RBMOptions(hidden=HIDDEN, k=1, chains=chains)
-        learner = RBMLearner(options, (1, VISIBLE, 1), optax.sgd(0.0))
-        state = learner.init(jr.key(0), batch)._replace(rbm=rbm)
+        learner = rbm_learner(options, (1, VISIBLE, 1), optax.sgd(0.0))
+        state = learner.init(jr.key(0), batch)._replace(machine=rbm)
         strange = state._replace(chains=1 - state.chains)
         a, b = (learner.step(s, batch, jr.key(4))[0].chains for s in (state, strange))
         frozen.append(bool((a == b).all()))

@@ -49,6 +49,7 @@ def main(words: Sequence[str]) -> int:
     for path in (table, picture):
         if path.exists():
             raise UsageError(f"{path} exists; nothing is overwritten. Give another --out.")
+    from subitize.evaluation.likelihood import likelihood_in_words
     from subitize.figures.comparison import as_csv, compared, sheet
     from subitize.training import open_run
 
@@ -58,13 +59,6 @@ def main(words: Sequence[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     write_atomically(table, as_csv(rows).encode())
     shown.save(picture)
-    print("\n".join([*map(line, rows), f"table: {table.absolute()}", f"picture: {picture.absolute()}"]))
+    lines = [f"{row['run']} ({row['model']}): {likelihood_in_words(row)[0]}" for row in rows]
+    print("\n".join([*lines, f"table: {table.absolute()}", f"picture: {picture.absolute()}"]))
     return 0
-
-
-def line(row: dict) -> str:
-    """A row for people: the number never without its kind."""
-    if row["nll"] is None:
-        return f"{row['run']} ({row['model']}): -log p {row['nll_kind']}"
-    value = f"{row['nll']:.2f} ± {row['nll_error']:.2f} nats"
-    return f"{row['run']} ({row['model']}): -log p {value} ({row['nll_direction']}; {row['nll_kind']})"

@@ -70,12 +70,15 @@ def evaluate(run: Run, n: int = 2000, seed: int = 0, *, elbo: bool = True) -> JS
 def scores(run: Run, n: int = 2000, seed: int = 0) -> JSON:
     """What a model that is a `Scorer` says of held-out examples: means over n of them, and their likelihood.
 
+    A finite set gives at most as many as it holds out: one that came twice would make errors look small.
+
     Raises:
         UsageError: it is none.
     """
     learner, scenes = run.learner, run.scenes("test")
     if not isinstance(learner, Scorer):
         raise UsageError(f"The model '{run.recipe.name}' has no score to measure on held-out examples.")
+    n = min(n, scenes.spec.size or n)
     numbers = scenes.indices(seed, jnp.arange(n), replace=False)
     score, totals = jax.jit(learner.score), {}
     if isinstance(learner, HasLikelihood):

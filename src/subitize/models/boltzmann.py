@@ -5,13 +5,9 @@ A restricted Boltzmann machine has visible units v and hidden units h, both of z
     E(v, h) = -b·v - c·h - v·W h,     p(v, h) = exp(-E(v, h)) / Z,
     F(v)    = -log Σ_h exp(-E(v, h)) = -b·v - Σ_j softplus(c_j + (v W)_j),    p(v) = exp(-F(v)) / Z.
 
-`log_partition` estimates log Z by annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008)
-along F_β(v) = -((1 - β) b_0 + β b)·v - Σ_j softplus(β (c + v W)_j), from the machine without hidden units
-whose visible biases b_0 are given. Forward, the mean of the weights is Z, so the mean of their logarithm is a
-stochastic lower bound of log Z; backward, from samples of the machine, it is an upper bound.
+`log_partition` anneals (`subitize.models.annealing`) along F_β(v) = -((1 - β) b_0 + β b)·v
+- Σ_j softplus(β (c + v W)_j), from the machine without hidden units whose visible biases b_0 are given.
 """
-
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -23,6 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.draws import bernoulli
 from subitize.core.networks import log_odds
+from subitize.models.annealing import LogPartition, annealed_importance_sampling
 
 MOST_ENUMERATED = 20  # units of the smaller layer over which log Z is summed exactly
 
@@ -78,20 +75,6 @@ class RBM(eqx.Module):
         return jax.lax.fori_loop(0, steps, sweep, (v, v))
 
 
-class LogPartition(NamedTuple):
-    """Estimates of log Z by annealed importance sampling.
-
-    Attributes:
-        value: log of the mean weight forward, minus log of the mean inverse weight backward; nats.
-        bound: mean of the logarithm of the weights: below log Z on average forward, above it backward.
-        error: standard error of `value`, from the spread of the weights; nats.
-    """
-
-    value: Float[Array, ""]
-    bound: Float[Array, ""]
-    error: Float[Array, ""]
-
-
 def log_partition_exactly(rbm: RBM) -> Float[Array, ""]:
     """Log Z by a sum over all states of the smaller layer, of at most `MOST_ENUMERATED` units."""
     turned = rbm.W.shape[0] < rbm.W.shape[1]
@@ -126,31 +109,23 @@ def log_partition(
         chains: that are run beside each other.
         samples: of the machine, from which to anneal backward; forward, from the base, if None.
     """
-    backward = samples is not None
-    betas = jnp.linspace(1.0, 0.0, temperatures) if backward else jnp.linspace(0.0, 1.0, temperatures)
-    v = samples if backward else bernoulli(key, jnp.broadcast_to(sigmoid(base), (chains, len(base))))
+    drawn = bernoulli(key, jnp.broadcast_to(sigmoid(base), (chains, len(base))))
 
-    def free_energy(beta, v):
+    def free_energy(beta: Array, v: Array) -> Array:
         fields = (1 - beta) * base + beta * rbm.b
         return -v @ fields - softplus(beta * (rbm.c + v @ rbm.W)).sum(-1)
 
-    def anneal(carry, step):
-        v, log_weight = carry
-        before, beta, i = step
-        log_weight = log_weight + free_energy(before, v) - free_energy(beta, v)
-        keys = jr.split(jr.fold_in(key, i))
+    def transition(beta: Array, v: Array, key: PRNGKeyArray) -> Array:
+        keys = jr.split(key)
         h = bernoulli(keys[0], sigmoid(beta * (rbm.c + v @ rbm.W)))
-        v = bernoulli(keys[1], sigmoid((1 - beta) * base + beta * (rbm.b + h @ rbm.W.T)))
-        return (v, log_weight), None
+        return bernoulli(keys[1], sigmoid((1 - beta) * base + beta * (rbm.b + h @ rbm.W.T)))
 
-    steps = betas[:-1], betas[1:], 1 + jnp.arange(temperatures - 1)
-    (_, log_weight), _ = jax.lax.scan(anneal, (v, jnp.zeros(len(v))), steps)
-    base_log_z = softplus(base).sum() + len(rbm.c) * jnp.log(2.0)
-    sign = -1.0 if backward else 1.0
-    mean = logsumexp(log_weight) - jnp.log(len(v))
-    relative = jnp.exp(log_weight - mean)
-    return LogPartition(
-        base_log_z + sign * mean,
-        base_log_z + sign * log_weight.mean(),
-        relative.std() / jnp.sqrt(len(v)),
+    return annealed_importance_sampling(
+        free_energy,
+        transition,
+        drawn if samples is None else samples,
+        softplus(base).sum() + len(rbm.c) * jnp.log(2.0),
+        key,
+        temperatures=temperatures,
+        backward=samples is not None,
     )

@@ -10,11 +10,11 @@ approximates p(h | v) by independent units with means μ = σ(W_hv v + W_hh μ +
 
     log p(v) ≥ -E(v, μ) + H(μ) - log Z,     H(μ) = -Σ_j μ_j log μ_j + (1 - μ_j) log(1 - μ_j).
 
-`log_partition` anneals from independent units with biases b_0 (Neal 2001), along the machines with weights βW
-and biases (1 - β) b_0 + βb.
+`log_partition` anneals (`subitize.models.annealing`) from independent units with biases b_0, along the
+machines with weights βW and biases (1 - β) b_0 + βb.
 
-Ackley, Hinton and Sejnowski (1985), "A learning algorithm for Boltzmann machines". Neal (2001), "Annealed
-importance sampling". Salakhutdinov and Hinton (2009), "Deep Boltzmann machines".
+Ackley, Hinton and Sejnowski (1985), "A learning algorithm for Boltzmann machines". Salakhutdinov and Hinton
+(2009), "Deep Boltzmann machines".
 """
 
 from typing import NamedTuple
@@ -29,7 +29,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.draws import bernoulli
 from subitize.core.networks import log_odds
-from subitize.models.boltzmann import MOST_ENUMERATED, LogPartition
+from subitize.models.annealing import LogPartition, annealed_importance_sampling
+from subitize.models.boltzmann import MOST_ENUMERATED
 from subitize.models.hopfield import Hopfield, without_diagonal
 
 MEAN_FIELD_STEPS, DAMPING = 25, 0.5  # undamped, mean field can alternate between two states
@@ -188,27 +189,13 @@ def log_partition(
         chains: that are run beside each other.
         samples: of the machine, from which to anneal backward; forward, from the base, if None.
     """
-    backward = samples is not None
-    betas = jnp.linspace(1.0, 0.0, temperatures) if backward else jnp.linspace(0.0, 1.0, temperatures)
     base = jnp.broadcast_to(sigmoid(machine.base), (chains, len(machine.b)))
-    s = samples if backward else bernoulli(key, base)
-
-    def anneal(carry, step):
-        s, log_weight = carry
-        before, beta, i = step
-        here = machine.annealed(beta)
-        log_weight = log_weight + machine.annealed(before).energy(s) - here.energy(s)
-        s, _ = here.sweep(s, jr.fold_in(key, i))
-        return (s, log_weight), None
-
-    steps = betas[:-1], betas[1:], 1 + jnp.arange(temperatures - 1)
-    (_, log_weight), _ = jax.lax.scan(anneal, (s, jnp.zeros(len(s), s.dtype)), steps)
-    base_log_z = softplus(machine.base).sum()
-    sign = -1.0 if backward else 1.0
-    mean = logsumexp(log_weight) - jnp.log(len(s))
-    relative = jnp.exp(log_weight - mean)
-    return LogPartition(
-        base_log_z + sign * mean,
-        base_log_z + sign * log_weight.mean(),
-        relative.std() / jnp.sqrt(len(s)),
+    return annealed_importance_sampling(
+        lambda beta, s: machine.annealed(beta).energy(s),
+        lambda beta, s, key: machine.annealed(beta).sweep(s, key)[0],
+        bernoulli(key, base) if samples is None else samples,
+        softplus(machine.base).sum(),
+        key,
+        temperatures=temperatures,
+        backward=samples is not None,
     )

@@ -15,19 +15,18 @@ Younes (1989), "Parametric inference for imperfectly observed Gibbsian fields". 
 restricted Boltzmann machines using approximations to the likelihood gradient".
 """
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
-import jax.random as jr
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.bounds import BURN_IN, Bound, check_bounds
-from subitize.core.draws import bernoulli, binarized
 from subitize.core.interfaces import Batch, DataSpec, Likelihood, Metrics
 from subitize.core.optimizer import Optimizer
+from subitize.gradients.contrastive_learner import ContrastiveLearner
 from subitize.models.boltzmann_machine import BoltzmannMachine, log_partition
 
 TEMPERATURES, CHAINS = 1000, 100  # of the estimate of log Z
@@ -59,24 +58,18 @@ class BoltzmannMachineOptions:
     def __post_init__(self):
         check_bounds(self)
 
-    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> "BoltzmannMachineLearner":
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> ContrastiveLearner:
         """A learner of a machine that begins with the mean picture of its first batch."""
         shape = (data.height, data.width, data.channels)
-        return BoltzmannMachineLearner(self, shape, optimizer.transformation(steps))
+        return boltzmann_machine_learner(self, shape, optimizer.transformation(steps))
 
 
-class BoltzmannMachineState(NamedTuple):
-    """All that the next step needs."""
-
-    machine: PyTree  # a BoltzmannMachine
-    chains: Float[Array, "batch units"]
-    optimizer: optax.OptState
-    learning_rate_scale: Float[Array, ""]
-
-
-@dataclass(frozen=True, eq=False)
-class BoltzmannMachineLearner:
-    """A learner that follows the likelihood by persistent chains.
+def boltzmann_machine_learner(
+    options: BoltzmannMachineOptions,
+    shape: tuple[int, int, int],
+    optimizer: optax.GradientTransformation,
+) -> ContrastiveLearner:
+    """A learner of a general Boltzmann machine.
 
     Args:
         options: of the machine and its learning.
@@ -84,80 +77,45 @@ class BoltzmannMachineLearner:
         optimizer: as optax has it.
     """
 
-    options: BoltzmannMachineOptions
-    shape: tuple[int, int, int]
-    optimizer: optax.GradientTransformation
-
-    def init(
-        self, key: PRNGKeyArray, batch: Batch, *, learning_rate_scale: float | Array = 1.0
-    ) -> BoltzmannMachineState:
-        """The state before the first step; visible units of the chains begin at the first batch."""
-        machine: PyTree = self.init_params(key, batch)
-        keys = jr.split(key)
-        v = binarized(batch.image, keys[0])
-        h = bernoulli(keys[1], jnp.full((len(v), self.options.hidden), 0.5, v.dtype))
-        scale = jnp.asarray(learning_rate_scale, v.dtype)
-        chains = jnp.concatenate([v, h], 1)
-        return BoltzmannMachineState(machine, chains, self.optimizer.init(machine), scale)
-
-    def step(
-        self, state: BoltzmannMachineState, batch: Batch, key: PRNGKeyArray
-    ) -> tuple[BoltzmannMachineState, Metrics]:
-        """The state after one update; the loss is the mean energy of the data less that of the chains."""
-        keys = jr.split(key)
-        s = state.machine.mean_field(binarized(batch.image, keys[0]))
-        chains, _ = state.machine.gibbs(state.chains, self.options.k, keys[1])
-
-        def surrogate(machine: PyTree) -> Array:
-            return machine.energy(s).mean() - machine.energy(chains).mean()
-
-        loss, gradient = jax.value_and_grad(surrogate)(state.machine)
-        gradient = gradient.symmetric()  # so W stays symmetric with a zero diagonal under any optimizer
-        change, optimizer = self.optimizer.update(gradient, state.optimizer, state.machine)
-        machine = optax.apply_updates(state.machine, optax.tree.scale(state.learning_rate_scale, change))
-        state = state._replace(machine=machine, chains=chains, optimizer=optimizer)
-        return state, {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
-
-    def init_params(self, key: PRNGKeyArray, batch: Batch) -> BoltzmannMachine:
-        """The machine before the first step."""
+    def build(key: PRNGKeyArray, batch: Batch) -> BoltzmannMachine:
         mean = batch.image.reshape(len(batch.image), -1).mean(0)
-        return BoltzmannMachine.from_mean(mean, self.options.hidden, key=key)
+        return BoltzmannMachine.from_mean(mean, options.hidden, key=key)
 
-    def params(self, state: BoltzmannMachineState) -> BoltzmannMachine:
-        """The machine."""
-        return state.machine
+    return ContrastiveLearner(
+        build=build,
+        energy=BoltzmannMachine.energy,
+        clamped=BoltzmannMachine.mean_field,
+        gibbs=BoltzmannMachine.gibbs,
+        likelihood=likelihood,
+        metrics=metrics,
+        optimizer=optimizer,
+        shape=shape,
+        units=math.prod(shape) + options.hidden,
+        k=options.k,
+        persistent=True,
+        burn_in=options.burn_in,
+        projected=BoltzmannMachine.symmetric,  # so W stays symmetric with a zero diagonal
+    )
 
-    def sample(
-        self, params: BoltzmannMachine, key: PRNGKeyArray, n: int
-    ) -> Float[Array, "n height width channels"]:
-        """Means of N images, each at the end of a chain of its own that began with noise."""
-        keys = jr.split(key)
-        noise = bernoulli(keys[0], jnp.full((n, len(params.b)), 0.5))
-        _, means = params.gibbs(noise, self.options.burn_in, keys[1])
-        return means[:, : params.visible].reshape(n, *self.shape)
 
-    def log_likelihood(
-        self, params: BoltzmannMachine, images: Float[Array, "n ..."], key: PRNGKeyArray
-    ) -> Likelihood:
-        """Log p of each picture of zeros and ones, with log Z by annealed importance sampling.
+def likelihood(machine: BoltzmannMachine, v: Float[Array, "n visible"], key: PRNGKeyArray) -> Likelihood:
+    """Log p of each v, with log Z by annealed importance sampling.
 
-        With hidden units it is the mean-field lower bound of it. Even this is called stochastic, since the
-        estimate of log Z is below log Z on average.
-        """
-        found = log_partition(params, key, temperatures=TEMPERATURES, chains=CHAINS)
-        value = params.unnormalised(images.reshape(len(images), -1)) - found.value
-        bound = "mean field, " if len(params.b) > params.visible else ""
-        kind = f"{bound}ais, {CHAINS} chains, {TEMPERATURES:,} temperatures"
-        return Likelihood(value, found.error, kind, "stochastic")
+    With hidden units it is the mean-field lower bound of it. Even this is called stochastic, since the
+    estimate of log Z is below log Z on average.
+    """
+    found = log_partition(machine, key, temperatures=TEMPERATURES, chains=CHAINS)
+    bound = "mean field, " if len(machine.b) > machine.visible else ""
+    kind = f"{bound}ais, {CHAINS} chains, {TEMPERATURES:,} temperatures"
+    return Likelihood(machine.unnormalised(v) - found.value, found.error, kind, "stochastic")
 
-    def score(self, params: BoltzmannMachine, batch: Batch, key: PRNGKeyArray) -> Metrics:
-        """Minus the log pseudo-likelihood of a picture (Besag 1975), and its energy, in nats.
 
-        The pseudo-likelihood is the product of p(v_i | the others). Hidden units are at their mean-field
-        means.
-        """
-        v = binarized(batch.image, key)
-        s = params.mean_field(v)
-        means = params.conditional_means(s)[:, : params.visible]
-        missed = -jnp.log(jnp.where(v == 1, means, 1 - means).clip(1e-7)).sum(1)
-        return {"loss": missed.mean(), "energy": params.energy(s).mean()}
+def metrics(machine: BoltzmannMachine, v: Float[Array, "n visible"], key: PRNGKeyArray) -> Metrics:
+    """Minus the log pseudo-likelihood of a picture (Besag 1975), and its energy, in nats.
+
+    The pseudo-likelihood is the product of p(v_i | the others). Hidden units are at their mean-field means.
+    """
+    s = machine.mean_field(v)
+    means = machine.conditional_means(s)[:, : machine.visible]
+    missed = -jnp.log(jnp.where(v == 1, means, 1 - means).clip(1e-7)).sum(1)
+    return {"loss": missed.mean(), "energy": machine.energy(s).mean()}

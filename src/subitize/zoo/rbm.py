@@ -13,19 +13,18 @@ Hinton (2002), "Training products of experts by minimizing contrastive divergenc
 restricted Boltzmann machines using approximations to the likelihood gradient".
 """
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
-import jax
 import jax.numpy as jnp
-import jax.random as jr
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.bounds import check_bounds
-from subitize.core.draws import bernoulli, binarized
 from subitize.core.interfaces import Batch, DataSpec, Likelihood, Metrics
 from subitize.core.optimizer import Optimizer
+from subitize.gradients.contrastive_learner import ContrastiveLearner
 from subitize.models.boltzmann import RBM, log_partition
 
 TEMPERATURES, CHAINS = 10_000, 100  # of the estimate of log Z
@@ -59,23 +58,15 @@ class RBMOptions:
     def __post_init__(self):
         check_bounds(self)
 
-    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> "RBMLearner":
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> ContrastiveLearner:
         """A learner of a machine that begins with the mean picture of its first batch."""
-        return RBMLearner(self, (data.height, data.width, data.channels), optimizer.transformation(steps))
+        return rbm_learner(self, (data.height, data.width, data.channels), optimizer.transformation(steps))
 
 
-class RBMState(NamedTuple):
-    """All that the next step needs."""
-
-    rbm: PyTree  # an RBM
-    chains: Float[Array, "batch visible"]
-    optimizer: optax.OptState
-    learning_rate_scale: Float[Array, ""]
-
-
-@dataclass(frozen=True, eq=False)
-class RBMLearner:
-    """A learner that follows contrastive divergence.
+def rbm_learner(
+    options: RBMOptions, shape: tuple[int, int, int], optimizer: optax.GradientTransformation
+) -> ContrastiveLearner:
+    """A learner of a restricted Boltzmann machine.
 
     Args:
         options: of the machine and its learning.
@@ -83,59 +74,35 @@ class RBMLearner:
         optimizer: as optax has it.
     """
 
-    options: RBMOptions
-    shape: tuple[int, int, int]
-    optimizer: optax.GradientTransformation
-
-    def init(self, key: PRNGKeyArray, batch: Batch, *, learning_rate_scale: float | Array = 1.0) -> RBMState:
-        """The state before the first step; persistent chains begin at the first batch."""
-        rbm: PyTree = self.init_params(key, batch)
-        scale = jnp.asarray(learning_rate_scale, batch.image.dtype)
-        return RBMState(rbm, binarized(batch.image, key), self.optimizer.init(rbm), scale)
-
-    def step(self, state: RBMState, batch: Batch, key: PRNGKeyArray) -> tuple[RBMState, Metrics]:
-        """The state after one update; the loss is F(v) - F(v'), which falls below zero where it learned."""
-        keys = jr.split(key)
-        v = binarized(batch.image, keys[0])
-        begin = v if self.options.chains == "data" else state.chains
-        chains, _ = state.rbm.gibbs(begin, self.options.k, keys[1])
-
-        def surrogate(rbm: PyTree) -> Array:
-            difference = rbm.free_energy(v).mean() - rbm.free_energy(chains).mean()
-            return difference + self.options.weight_decay / 2 * jnp.sum(rbm.W**2)
-
-        loss, gradient = jax.value_and_grad(surrogate)(state.rbm)
-        change, optimizer = self.optimizer.update(gradient, state.optimizer, state.rbm)
-        rbm = optax.apply_updates(state.rbm, optax.tree.scale(state.learning_rate_scale, change))
-        state = state._replace(rbm=rbm, chains=chains, optimizer=optimizer)
-        return state, {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
-
-    def init_params(self, key: PRNGKeyArray, batch: Batch) -> RBM:
-        """The machine before the first step."""
+    def build(key: PRNGKeyArray, batch: Batch) -> RBM:
         mean = batch.image.reshape(len(batch.image), -1).mean(0)
-        return RBM(mean, self.options.hidden, key=key)
+        return RBM(mean, options.hidden, key=key)
 
-    def params(self, state: RBMState) -> RBM:
-        """The machine."""
-        return state.rbm
+    return ContrastiveLearner(
+        build=build,
+        energy=RBM.free_energy,
+        clamped=lambda rbm, v: v,
+        gibbs=RBM.gibbs,
+        likelihood=likelihood,
+        metrics=metrics,
+        optimizer=optimizer,
+        shape=shape,
+        units=math.prod(shape),
+        k=options.k,
+        persistent=options.chains == "persistent",
+        burn_in=options.burn_in,
+        penalty=lambda rbm: options.weight_decay / 2 * jnp.sum(rbm.W**2),
+    )
 
-    def sample(self, params: RBM, key: PRNGKeyArray, n: int) -> Float[Array, "n height width channels"]:
-        """Means of N images, each at the end of a chain of its own that began with noise."""
-        keys = jr.split(key)
-        noise = bernoulli(keys[0], jnp.full((n, len(params.b)), 0.5))
-        _, means = params.gibbs(noise, self.options.burn_in, keys[1])
-        return means.reshape(n, *self.shape)
 
-    def log_likelihood(self, params: RBM, images: Float[Array, "n ..."], key: PRNGKeyArray) -> Likelihood:
-        """Log p of each picture of zeros and ones, with log Z by annealed importance sampling."""
-        found = log_partition(params, params.base, key, temperatures=TEMPERATURES, chains=CHAINS)
-        value = -params.free_energy(images.reshape(len(images), -1)) - found.value
-        kind = f"ais, {CHAINS} chains, {TEMPERATURES:,} temperatures"
-        return Likelihood(value, found.error, kind, "stochastic")
+def likelihood(rbm: RBM, v: Float[Array, "n visible"], key: PRNGKeyArray) -> Likelihood:
+    """Log p of each v, with log Z by annealed importance sampling."""
+    found = log_partition(rbm, rbm.base, key, temperatures=TEMPERATURES, chains=CHAINS)
+    kind = f"ais, {CHAINS} chains, {TEMPERATURES:,} temperatures"
+    return Likelihood(-rbm.free_energy(v) - found.value, found.error, kind, "stochastic")
 
-    def score(self, params: RBM, batch: Batch, key: PRNGKeyArray) -> Metrics:
-        """Squared error after one Gibbs step, and the free energy, which is log p but for log Z, in nats."""
-        v = binarized(batch.image, key)
-        _, means = params.gibbs_step(v, key)
-        error = jnp.sum((v - means) ** 2, 1).mean()
-        return {"loss": error, "free_energy": params.free_energy(v).mean()}
+
+def metrics(rbm: RBM, v: Float[Array, "n visible"], key: PRNGKeyArray) -> Metrics:
+    """Squared error after one Gibbs step, and the free energy, which is -log p but for log Z, in nats."""
+    _, means = rbm.gibbs_step(v, key)
+    return {"loss": jnp.sum((v - means) ** 2, 1).mean(), "free_energy": rbm.free_energy(v).mean()}
