@@ -12,6 +12,7 @@ from subitize import scenes
 from subitize.counter.pathway import PICTURES, pathway
 from subitize.models.catalogue.normalize import DIAMETER
 from subitize.models.catalogue.shapes import shapes_of
+from subitize.training import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,12 @@ def test_a_few_digits_are_for_dair_and_the_reason_is_said(digits):
     model, why = pathway(str(digits))
     assert model == "dair"
     assert "convex" in why
+
+
+def test_what_nobody_can_check_is_learned_from_two_initial_weights(tmp_path):
+    on_a_folder, on_scenes = Recipe.of("dair", scenes=str(tmp_path)), Recipe.of("dair", scenes="digits")
+    assert (on_a_folder.plan().n_init, on_scenes.plan().n_init) == (2, 1)
+    assert on_a_folder.replace(n_init=1).plan().n_init == 1
 
 
 def test_too_few_pictures_of_digits_leave_the_catalogue(digits, tmp_path):

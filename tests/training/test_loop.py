@@ -312,6 +312,60 @@ def test_a_failed_run_starts_again_once_allowed(tmp_path):
     assert sum("No restart is left" in text for text in said) == 1
 
 
+class Lossy(Walker):
+    """A learner whose loss is where it began, which no step changes."""
+
+    def init(self, key, batch, *, learning_rate_scale=1.0):
+        return super().init(key, batch, learning_rate_scale=learning_rate_scale), jr.uniform(key)
+
+    def step(self, state, batch, key):
+        walk, metrics = super().step(state[0], batch, key)
+        return (walk, state[1]), metrics | {"loss": state[1]}
+
+
+TRIALS = dataclasses.replace(PLAN, seed=5, n_init=3)
+
+
+def test_of_several_starts_the_one_of_lowest_loss_goes_on(tmp_path):
+    events = []
+    walk, began = run(tmp_path, Lossy(), TRIALS, watch=events.append)
+    found = [json.loads(row) for row in rows(tmp_path).splitlines()]
+    trials = [{row["loss"] for row in found if row["attempt"] == attempt} for attempt in range(3)]
+    assert [len(losses) for losses in trials] == [1, 1, 1], "each start has a loss of its own"
+    assert began == min(map(min, trials)), "the weights are of the best start"
+    assert began != min(trials[-1]), "which is not the last here"
+    # Each trial is 0.4 of 40 steps, in chunks of 5: 20 steps; what is left follows once.
+    assert [row["attempt"] for row in found] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert [row["step"] for row in found[-4:]] == [25, 30, 35, 40]
+    assert walk.step == 40
+    assert any("number" in (event.get("event") or "") for event in events)
+
+
+@pytest.mark.parametrize("kill_at", range(1, 17))
+def test_a_resumed_run_with_several_starts_is_the_same_to_the_last_bit(tmp_path, kill_at):
+    whole = run(tmp_path / "whole", Lossy(), TRIALS)
+    seen = []
+
+    def kill(row):
+        if "step" in row:
+            seen.append(row)
+            if len(seen) == kill_at:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", Lossy(), TRIALS, watch=kill)
+    resumed = run(tmp_path / "killed", Lossy(), TRIALS)
+    assert all(
+        np.array_equal(a, b) for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(whole), strict=True)
+    )
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+
+
+def test_several_starts_need_a_loss(tmp_path):
+    with pytest.raises(UsageError, match="n_init"):
+        run(tmp_path, plan=TRIALS)
+
+
 DAMAGED_MANIFESTS = {
     "no JSON": lambda manifest: b"{",
     "no text": lambda manifest: b"\xff" + manifest,

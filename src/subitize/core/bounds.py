@@ -48,6 +48,7 @@ LOOP = {
     "steps_per_call": Bound(1, 100_000, "in steps of training"),
     "save_every": STEPS,
     "restarts": Bound(0, 100, "in restarts"),
+    "n_init": Bound(1, 100, "in initial weights"),
 }
 BATCH = Bound(1, 16_384, "in examples per step")
 UNITS = Bound(1, 16_384, "in units of a network")

@@ -146,6 +146,10 @@ class AIROptions:
         check_estimator(complete, scenes.spec)
         return complete, {}
 
+    def n_init(self, data: Data) -> int:
+        """How many initial weights to try: more than one where no truth would show that a training failed."""
+        return 2 if data.is_folder else 1
+
     def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> AIRLearner:
         """The learner of such pictures."""
         from subitize.counter.learner import air_learner

@@ -6,6 +6,7 @@ state, and a run that was killed and resumed makes the very rows and weights of 
 A learner is two functions (`subitize.core.interfaces.Learner`). What every training needs is here and in
 `subitize.training.chunk`: the number of the step, skipping updates that are not finite, going back to a
 checkpoint after many of them, and starting again with a lower learning rate when a run has certainly failed.
+With `n_init` above one, several initial weights are tried, and the one whose loss is lowest goes on.
 """
 
 import math
@@ -18,7 +19,7 @@ from pathlib import Path
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from subitize.core.errors import DivergedError, SubitizeError, UsageError
+from subitize.core.errors import CheckpointError, DivergedError, SubitizeError, UsageError
 from subitize.core.files import CHECKPOINTS
 from subitize.core.interfaces import Examples, Learner, Metrics
 from subitize.core.json import JSON
@@ -32,6 +33,7 @@ MAX_ROLLBACKS = 3  # of a run, before it is given up
 STOPPING = (
     "stopping after this chunk. Ask again to stop now: what came after the last save is then done anew."
 )
+TRIAL = 0.4  # share of the steps after which one of several initial weights is chosen
 RESTART_LR_FACTOR = 0.5  # whenever a run starts again: too large steps are why most fail
 LOOP_COLUMNS = ("step", "attempt", "restarts", "skipped")  # of a record, written by the loop itself
 
@@ -79,8 +81,10 @@ def fit(
         training.begin()
         if training.step < plan.steps:
             watch({"event": "compiling..."})  # before a silence of up to a minute
-        while training.step < plan.steps:
-            if not stops:
+        while training.step < plan.steps or training.trial_ended:
+            if not stops and training.trial_ended:
+                training.next_start()
+            elif not stops:
                 training.advance(inspect)
             if training.due():
                 training.save()
@@ -172,7 +176,9 @@ class Training:
         self.records.write(row, steps=plan.steps, steps_per_second=length / seconds, seconds=seconds)
         self._tell(found.get("warning"))
         self._judge(found.get("criterion"))
-        if found.get("failed") and self.progress.restarts < plan.restarts:
+        if self.on_trial:
+            self._judge_trial(row.get("loss"))
+        elif found.get("failed") and self.progress.restarts < plan.restarts:
             self._start_again(found["failed"])
         elif found.get("failed"):
             self._tell(f"{found['failed']} No restart is left; this run has failed.")
@@ -190,6 +196,56 @@ class Training:
         if self.progress.best is None or criterion < self.progress.best:
             self.progress = replace(self.progress, best=criterion, best_name=self.name)
             self.save()
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether it is not yet decided which initial weights go on."""
+        return self.plan.n_init > 1 and len(self.progress.trials) < self.plan.n_init
+
+    @property
+    def trial_ended(self) -> bool:
+        """Whether the state is one with which a trial ended."""
+        return self.name in self.progress.trials
+
+    def _judge_trial(self, loss: list | float | None) -> None:
+        """Save the state with its loss, if its trial is over.
+
+        Raises:
+            UsageError: the learner has no loss.
+        """
+        if self.step < TRIAL * self.plan.steps:
+            return
+        if not isinstance(loss, float):
+            raise UsageError("`n_init` above 1 goes by the metric `loss`, which this learner lacks. Use 1.")
+        found = loss if math.isfinite(loss) else math.inf
+        trials, losses = (*self.progress.trials, self.name), (*self.progress.trial_losses, found)
+        self.progress = replace(self.progress, trials=trials, trial_losses=losses)
+        self.save()
+
+    def next_start(self) -> None:
+        """Try the next initial weights, or go on from those of lowest loss; with other noise."""
+        losses = self.progress.trial_losses
+        attempt = self.progress.attempt + 1
+        self.progress = replace(self.progress, attempt=attempt, best=None, best_name=None)
+        if self.on_trial:
+            self._start()
+            self.step = 0
+        else:
+            self._go_on_from(losses.index(min(losses)))
+        self.save()
+
+    def _go_on_from(self, start: int) -> None:
+        """Take the state with which a trial ended; the last one stays if that is damaged."""
+        losses = ", ".join(f"{loss:.2f}" for loss in self.progress.trial_losses)
+        try:
+            saved = checkpoint.verify(self.saves, self.progress.trials[start])
+            self.state = checkpoint.restore(self.saves, saved.name, self.state)
+            self.step = int(self.state.step)
+            self.records.event(
+                f"Of {self.plan.n_init} starts, with losses {losses}, number {start + 1} goes on."
+            )
+        except CheckpointError as error:
+            self.records.event(f"{error} The last start goes on.")
 
     @property
     def name(self) -> str:
@@ -214,7 +270,8 @@ class Training:
 
     def _write(self) -> None:
         notes = Notes(self.records.size(), self.progress, self.plan, self.scheduled)
-        keep = (self.progress.best_name, self.scheduled)
+        trials = self.progress.trials if self.on_trial or self.trial_ended else ()
+        keep = (self.progress.best_name, self.scheduled, *trials)
         checkpoint.save(self.saves, self.name, self.state, asdict(notes), keep)
 
     def _start_again(self, why: str) -> None:
@@ -222,9 +279,8 @@ class Training:
         self.records.event(
             f"{why} Starting again with other noise, at {RESTART_LR_FACTOR:g} times the learning rate."
         )
-        self.progress = Progress(
-            self.progress.attempt + 1, self.progress.rollbacks, self.progress.restarts + 1
-        )
+        attempt, restarts = self.progress.attempt + 1, self.progress.restarts + 1
+        self.progress = replace(self.progress, attempt=attempt, restarts=restarts, best=None, best_name=None)
         self._start()
         self.step = 0
         self.save()

@@ -21,6 +21,7 @@ class Plan:
         steps_per_call: steps in one call of the compiled program, and per row of the record.
         save_every: steps between checkpoints.
         restarts: how often to start again when a run certainly failed.
+        n_init: how many initial weights to try for a part of the steps; the best of them goes on.
         replace: whether examples of a finite set are drawn with replacement, or in epochs.
         labels: whether the learner may see what is true of the examples.
 
@@ -34,6 +35,7 @@ class Plan:
     steps_per_call: int
     save_every: int
     restarts: int = 0
+    n_init: int = 1
     replace: bool = True
     labels: bool = False
 
@@ -51,6 +53,8 @@ class Progress:
         restarts: how often it started again.
         best: lowest criterion so far, None before the first.
         best_name: of the checkpoint that had it.
+        trials: the checkpoints with which trials of initial weights ended.
+        trial_losses: their losses.
     """
 
     attempt: int = 0
@@ -58,6 +62,8 @@ class Progress:
     restarts: int = 0
     best: float | None = None
     best_name: str | None = None
+    trials: tuple[str, ...] = ()
+    trial_losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

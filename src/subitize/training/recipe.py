@@ -126,6 +126,8 @@ class Loop:
         eval_every: steps between evaluations on held-out examples, by which progress is followed.
         eval_size: how many held-out examples that is.
         restarts: how often a run that certainly went wrong may start again, with other noise and more slowly.
+        n_init: how many initial weights to try in the first part of the steps; those of lowest loss go on.
+            If None, two for air and dair on a folder, where nobody would see that one fails; else one.
         keep: which state becomes the weights: the last, or the best by the criterion of the model's monitor.
     """
 
@@ -136,6 +138,7 @@ class Loop:
     eval_every: int = 200
     eval_size: int = 500
     restarts: int = 2
+    n_init: int | None = None
     keep: Literal["last", "best"] = "last"
 
     def __post_init__(self):
@@ -233,6 +236,7 @@ class Recipe:
             "steps_per_call": loop.steps_per_call,
             "save_every": loop.save_every,
             "restarts": loop.restarts,
+            "n_init": loop.n_init or getattr(self.model, "n_init", lambda data: 1)(self.data),
         }
         seen = {"batch_size": self.data.batch_size, "replace": not self.data.epochs, "labels": supervised}
         return Plan(steps=loop.steps, seed=loop.seed, **often, **seen)
