@@ -36,6 +36,7 @@ HOMES = {
     "glo": "subitize.zoo.glo:GLOOptions",
     "rbm": "subitize.zoo.rbm:RBMOptions",
     "boltzmann_machine": "subitize.zoo.boltzmann_machine:BoltzmannMachineOptions",
+    "dbm": "subitize.zoo.dbm:DBMOptions",
     "hopfield": "subitize.zoo.hopfield:HopfieldOptions",
     "count_classifier": "subitize.zoo.count_classifier:CountClassifierOptions",
 }

@@ -44,6 +44,7 @@ SMALL = {
     "glo": "glo(latent_dim=2, features=4)",
     "boltzmann_machine": "boltzmann_machine(hidden=2, burn_in=2)",
     "hopfield": "hopfield(rule='hebb', patterns=8, sweeps=1)",
+    "dbm": "dbm(hidden=(4, 3), k=1, burn_in=3)",
     "rbm": "rbm(hidden=4, burn_in=3)",
     "count_classifier": "count_classifier(max_objects=2, features=4)",
 }
