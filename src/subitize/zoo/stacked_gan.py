@@ -33,17 +33,12 @@ import optax
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from subitize.core.bounds import CODE, UNITS, Bound, check_bounds
+from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Batch, DataSpec, Metrics
 from subitize.core.networks import MLP, Linear, leaky, log_odds
 from subitize.core.optimizer import Optimizer
-from subitize.gradients.adversarial import (
-    AdversarialLearner,
-    discriminator_loss,
-    generator_loss,
-    r1_penalty,
-)
+from subitize.gradients.adversarial import AdversarialLearner, discriminator_loss, generator_loss, r1_penalty
 
 LEARNED = 0.1  # nats: below this loss the encoder rests, so that features do not collapse onto their labels
 
@@ -64,29 +59,21 @@ class StackedGANOptions:
         ema: weight of the past in the running mean of the generators' weights, from which images are drawn.
     """
 
-    latent_dim: int = 50
+    latent_dim: int = 10
     features: int = 128
-    hidden: tuple[int, ...] = (512, 512)
+    hidden: tuple[int, ...] = (256, 256)
     adversarial: float = 1.0
     conditional: float = 1.0
     entropy: float = 10.0
     joint: bool = False
-    r1: float = 1.0
+    r1: float = 0.3
     ema: float = 0.999
     defaults: ClassVar[dict] = {
-        "scenes": "images(of='digits')", "learning_rate": 2e-4, "b1": 0.5, "lr_hold_fraction": 0.5,
-        "steps": 4000,
+        "scenes": "images(of='digits')", "learning_rate": 1e-3, "b1": 0.5, "lr_hold_fraction": 0.5,
+        "steps": 3000,
     }  # fmt: skip
-    presets: ClassVar[dict[str, dict]] = {"cpu": {"scenes": "images(of='mnist')", "steps": 40_000}}
-    bounds: ClassVar[dict[str, Bound]] = {
-        "latent_dim": CODE,
-        "features": UNITS,
-        "hidden": UNITS,
-        "adversarial": Bound(0, 1e6, "a weight"),
-        "conditional": Bound(0, 1e6, "a weight"),
-        "entropy": Bound(0, 1e6, "a weight"),
-        "r1": Bound(0, 1e6, "a weight"),
-        "ema": Bound(0, 0.99999, "a weight of the past"),
+    presets: ClassVar[dict[str, dict]] = {
+        "cpu": {"scenes": "images(of='mnist')", "steps": 40_000, "latent_dim": 20},
     }
     supervised: ClassVar[bool] = True  # batches carry labels
 
@@ -100,9 +87,7 @@ class StackedGANOptions:
             UsageError: nobody knows the labels of the pictures.
         """
         if data.classes is None:
-            raise UsageError(
-                "A stacked GAN needs pictures with labels, such as images(of='digits'); these have none."
-            )
+            raise UsageError("A stacked GAN needs pictures with labels, such as images(of='digits').")
         classes = data.classes
         return StackedGANLearner(
             build=lambda key, batch: (
@@ -205,6 +190,7 @@ class Judges(eqx.Module):
 class Generated(NamedTuple):
     """What is made of the labels of a batch, or of its images; of the same key the same for both players."""
 
+    labels: Int[Array, " batch"]
     z: Float[Array, "batch 2 latents"]
     given: Float[Array, "batch features"]  # h, of which images are made
     made: tuple[Float[Array, "batch features"], Float[Array, "batch height width channels"]]
@@ -214,16 +200,11 @@ def generated(
     generators: Generators, encoder: Encoder, batch: Batch, key: PRNGKeyArray, *, joint: bool
 ) -> Generated:
     """Features of the labels of a batch, and images of these features or of those of its own images."""
-    z = jax.vmap(generators.noise)(jr.split(key, len(batch.image)))
-    features = jax.vmap(generators.features)(labels_of(batch), z[:, 0])
-    h = features if joint else jax.vmap(encoder)(batch.image)
-    return Generated(z, h, (features, jax.vmap(generators.image)(h, z[:, 1])))
-
-
-def labels_of(batch: Batch) -> Int[Array, " batch"]:
-    """The labels, which a supervised learner is given."""
     assert batch.labels is not None, "a supervised learner is given labels"
-    return batch.labels
+    z = jax.vmap(generators.noise)(jr.split(key, len(batch.image)))
+    features = jax.vmap(generators.features)(batch.labels, z[:, 0])
+    h = features if joint else jax.vmap(encoder)(batch.image)
+    return Generated(batch.labels, z, h, (features, jax.vmap(generators.image)(h, z[:, 1])))
 
 
 def played_by_generators(
@@ -231,11 +212,11 @@ def played_by_generators(
 ) -> tuple[Array, Metrics]:
     """The sum of both generators' losses, and its terms. No gradient of it reaches the encoder."""
     encoder = stop_gradient(judges.encoder)
-    z, given, made = generated(generators, encoder, batch, key, joint=options.joint)
+    labels, z, given, made = generated(generators, encoder, batch, key, joint=options.joint)
     found = [judged(network, x) for network, x in zip(judges.discriminators, made, strict=True)]
     terms = {
         "adversarial": sum(generator_loss(log_odds) for log_odds, _ in found),
-        "label": label_loss(encoder, made[0], labels_of(batch)),
+        "label": label_loss(encoder, made[0], labels),
         "feature": feature_loss(encoder, made[1], given),
         "entropy": sum(entropy_loss(guess, z[:, i]) for i, (_, guess) in enumerate(found)),
     }
@@ -248,8 +229,8 @@ def played_by_judges(
 ) -> tuple[Array, Metrics]:
     """The sum of both discriminators' losses and the encoder's, which is its own alone; and the latter."""
     encoder = stop_gradient(judges.encoder)
-    z, _, made = generated(generators, encoder, batch, key, joint=options.joint)
-    loss = label_loss(judges.encoder, jax.vmap(judges.encoder)(batch.image), labels_of(batch))
+    labels, z, _, made = generated(generators, encoder, batch, key, joint=options.joint)
+    loss = label_loss(judges.encoder, jax.vmap(judges.encoder)(batch.image), labels)
     loss = jnp.where(loss > LEARNED, loss, stop_gradient(loss))
     metrics = {"encoder": loss}
     real = jax.vmap(encoder)(batch.image), batch.image
