@@ -70,10 +70,10 @@ class StackedGANOptions:
     ema: float = 0.999
     defaults: ClassVar[dict] = {
         "scenes": "images(of='digits')", "learning_rate": 1e-3, "b1": 0.5, "lr_hold_fraction": 0.5,
-        "steps": 3000,
+        "steps": 6000,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "images(of='mnist')", "steps": 40_000, "latent_dim": 20},
+        "cpu": {"scenes": "images(of='mnist')", "steps": 50_000, "hidden": (512, 512), "latent_dim": 20},
     }
     supervised: ClassVar[bool] = True  # batches carry labels
 
