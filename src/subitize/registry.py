@@ -33,9 +33,11 @@ HOMES = {
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",
+    "stacked_gan": "subitize.zoo.stacked_gan:StackedGANOptions",
     "glo": "subitize.zoo.glo:GLOOptions",
     "rbm": "subitize.zoo.rbm:RBMOptions",
     "boltzmann_machine": "subitize.zoo.boltzmann_machine:BoltzmannMachineOptions",
+    "dbm": "subitize.zoo.dbm:DBMOptions",
     "hopfield": "subitize.zoo.hopfield:HopfieldOptions",
     "count_classifier": "subitize.zoo.count_classifier:CountClassifierOptions",
 }

@@ -41,9 +41,11 @@ SMALL = {
     "vae": "vae(latent_dim=2, hidden=(4,))",
     "iwae": "iwae(k=2, latent_dims=(3, 2), hidden=(4, 3))",
     "gan": "gan(latent_dim=2, hidden=(4,))",
+    "stacked_gan": "stacked_gan(latent_dim=2, features=3, hidden=(4,))",
     "glo": "glo(latent_dim=2, features=4)",
     "boltzmann_machine": "boltzmann_machine(hidden=2, burn_in=2)",
     "hopfield": "hopfield(rule='hebb', patterns=8, sweeps=1)",
+    "dbm": "dbm(hidden=(4, 3), k=1, burn_in=3)",
     "rbm": "rbm(hidden=4, burn_in=3)",
     "count_classifier": "count_classifier(max_objects=2, features=4)",
 }
@@ -59,7 +61,8 @@ def single_precision():
 
 
 def recipe_of(name: str) -> Recipe:
-    own = {"catalogue": lambda: str(fields()), "glo": lambda: "images(of='digits')"}
+    digits = lambda: "images(of='digits')"  # noqa: E731
+    own = {"catalogue": lambda: str(fields()), "glo": digits, "stacked_gan": digits}
     scenes = {"scenes": own[name](), "batch_size": 3} if name in own else SCENES
     return Recipe.of(SMALL[name], **scenes, **FAST)
 

@@ -9,13 +9,11 @@ import optax
 
 from subitize.core.interfaces import Batch
 from subitize.core.networks import MLP
-from subitize.gradients.adversarial import AdversarialLearner
+from subitize.gradients.adversarial import AdversarialLearner, discriminator_loss, generator_loss
 from subitize.zoo.gan import (
     Discriminator,
     GANOptions,
     Generator,
-    discriminator_loss,
-    generator_loss,
     played_by_discriminator,
 )
 

@@ -119,6 +119,16 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "r1": Bound(0, 1e6, "a weight"),
         "ema": Bound(0, 0.99999, "a weight of the past"),
     },
+    "StackedGANOptions": {
+        "latent_dim": CODE,
+        "features": UNITS,
+        "hidden": UNITS,
+        "adversarial": Bound(0, 1e6, "a weight"),
+        "conditional": Bound(0, 1e6, "a weight"),
+        "entropy": Bound(0, 1e6, "a weight"),
+        "r1": Bound(0, 1e6, "a weight"),
+        "ema": Bound(0, 0.99999, "a weight of the past"),
+    },
     "GLOOptions": {
         "latent_dim": CODE,
         "features": UNITS,

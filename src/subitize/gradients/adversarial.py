@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
+from jax.nn import softplus
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.interfaces import Batch, Metrics
@@ -117,3 +118,18 @@ class AdversarialLearner:
         loss, metrics = self.generator_loss(*params, batch, key)
         discriminator_loss, more = self.discriminator_loss(*params, batch, key)
         return {"loss": loss, "discriminator_loss": discriminator_loss} | {**metrics, **more}
+
+
+def generator_loss(fake: Float[Array, " batch"]) -> Float[Array, ""]:
+    """E[-log D(G(z))], of log-odds that generated examples are real."""
+    return softplus(-fake).mean()
+
+
+def discriminator_loss(real: Float[Array, " batch"], fake: Float[Array, " batch"]) -> Float[Array, ""]:
+    """½ E[-log D(x)] + ½ E[-log(1 - D(G(z)))], of log-odds that examples are real."""
+    return (softplus(-real).mean() + softplus(fake).mean()) / 2
+
+
+def r1_penalty(slope: Float[Array, "batch ..."], weight: float) -> Float[Array, ""]:
+    """½ γ E[|∂ logit D(x) / ∂x|²], of the gradients at real examples and the weight γ."""
+    return weight / 2 * jnp.sum(slope**2) / len(slope)

@@ -21,16 +21,19 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
-from jax.nn import softplus
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from subitize.core.bounds import check_bounds
 from subitize.core.interfaces import Batch, DataSpec, Metrics
 from subitize.core.networks import MLP, leaky, log_odds
 from subitize.core.optimizer import Optimizer
-from subitize.gradients.adversarial import AdversarialLearner
+from subitize.gradients.adversarial import (
+    AdversarialLearner,
+    discriminator_loss,
+    generator_loss,
+    r1_penalty,
+)
 
 
 @dataclass(frozen=True)
@@ -121,20 +124,10 @@ def played_by_discriminator(
     """The discriminator's loss on the batch and as many generated images, and the mean of D(x)."""
     fake = jax.vmap(discriminator)(images_of(generator, len(batch.image), key))
     real, slope = jax.vmap(jax.value_and_grad(lambda x: discriminator(x)))(batch.image)
-    penalty = r1 / 2 * jnp.sum(slope**2) / len(batch.image)
-    return discriminator_loss(real, fake) + penalty, {"real_probability": jax.nn.sigmoid(real).mean()}
+    loss = discriminator_loss(real, fake) + r1_penalty(slope, r1)
+    return loss, {"real_probability": jax.nn.sigmoid(real).mean()}
 
 
 def images_of(generator: Generator, n: int, key: PRNGKeyArray) -> Float[Array, "n height width channels"]:
     """N images of the generator; of the same key the same for both players."""
     return jax.vmap(lambda k: generator(generator.noise(k)))(jr.split(key, n))
-
-
-def generator_loss(fake: Float[Array, " batch"]) -> Float[Array, ""]:
-    """E[-log D(G(z))], of log-odds that generated images are real."""
-    return softplus(-fake).mean()
-
-
-def discriminator_loss(real: Float[Array, " batch"], fake: Float[Array, " batch"]) -> Float[Array, ""]:
-    """½ E[-log D(x)] + ½ E[-log(1 - D(G(z)))], of log-odds that images are real."""
-    return (softplus(-real).mean() + softplus(fake).mean()) / 2
