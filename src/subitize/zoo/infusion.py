@@ -12,8 +12,8 @@ and every step has to lead straight to x. The later it is the more it counts:
     log p(x)  ≥  E_q[log p(z_0) - log q(z_0 | x) + Σ_t log p(z_t | z_{t-1}) - log q(z_t | z_{t-1}, x)
                      + log p(x | z_{T-1})]
 
-A mixture of Bernoullis is a Bernoulli, so the bound is exact arithmetic. At fixed q its gradient is that of the
-loss with α_t in place of t/T.
+A mixture of Bernoullis is a Bernoulli, so the bound is exact arithmetic. At fixed q its gradient is that of
+the loss with α_t in place of t/T.
 
 This departs from the paper in three ways. Pixels are Bernoulli and not Gaussian. One network is told the step
 as a one-hot code, where the paper normalises its layers over a batch, at each step on its own. The mean of
