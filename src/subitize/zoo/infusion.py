@@ -17,7 +17,8 @@ the loss with α_t in place of t/T.
 
 This departs from the paper in three ways. Pixels are Bernoulli and not Gaussian. One network is told the step
 as a one-hot code, where the paper normalises its layers over a batch, at each step on its own. The mean of
-the prior p(z_0) is that of the data as in the paper, but the same gradient finds it.
+the prior p(z_0) is that of the data as in the paper, but a gradient finds it: that of -log p(z_0 = x), which is
+added to the loss.
 
 Bordes, Honari and Vincent (2017), "Learning to generate samples from noise through infusion training".
 """
@@ -48,23 +49,23 @@ class InfusionOptions:
     Args:
         chain: T, steps from the prior to a picture.
         infusion: α_0, share of pixels that are taken from the picture at the start of the training chain.
-        growth: ω, how much this share grows with every step; it ends at 1.
+        growth: ω, how much this share grows with every step; it is 1 at most.
         hidden: units of the hidden layers.
     """
 
-    chain: int = 10
-    infusion: float = 0.02
-    growth: float = 0.02
-    hidden: tuple[int, ...] = (500,)
+    chain: int = 5
+    infusion: float = 0.1
+    growth: float = 0.05
+    hidden: tuple[int, ...] = (500, 500)
     defaults: ClassVar[dict] = {
         "scenes": "bits(of='digits', dynamic=True)", "learning_rate": 1e-3, "lr_hold_fraction": 0.3,
         "batch_size": 100, "epochs": True,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 10_000},
+        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 40_000},
         "paper": {
             "scenes": "bits(of='mnist', dynamic=True)", "steps": 150_000, "batch_size": 512,
-            "hidden": (1200,),
+            "chain": 10, "infusion": 0.02, "growth": 0.02, "hidden": (1200,),
         },
     }  # fmt: skip
 

@@ -14,9 +14,10 @@ cools down with the same operator. So it has to walk back where the walk went (A
 The walk itself has no gradient. Note that s_t is scored under F at the next state s_{t+1}, as in the paper's
 text, and not under F at s_t.
 
-This departs from the paper in four ways. Pixels are Bernoulli alone, a form that the paper has beside the
-Gaussian. All steps of a walk make one update. The length of walks does not grow in training. p* is Bernoulli,
-and its mean follows that of s_K by the gradient of the loss, m - s_K, and not by a running mean.
+This departs from the paper in five ways. Pixels are Bernoulli and not Gaussian, so a temperature divides the
+log-odds and does not multiply a variance. F has no batch normalisation. All steps of a walk make one update.
+The length of walks does not grow in training. p* is Bernoulli, and its mean m follows that of s_K along the
+gradient of the loss, m - s_K, and not as a running mean.
 
 Goyal, Ke, Ganguli and Bengio (2017), "Variational walkback: learning a transition operator as a stochastic
 recurrent net".
@@ -47,7 +48,8 @@ class WalkbackOptions:
 
     Args:
         walk: K, steps of the walk.
-        temperature: T_0, of the first step of the walk, which is the last of a sample.
+        temperature: T_0, of the first step of the walk, which is the last of a sample; below 1, or the first
+            steps lose the picture.
         heating: r, factor on the temperature from one step to the next.
         step_size: α, weight of the network's output beside the state itself.
         extra: steps at T_0 after the way back, before a sample is taken; the bound knows nothing of them.
@@ -55,17 +57,17 @@ class WalkbackOptions:
     """
 
     walk: int = 10
-    temperature: float = 1.0
-    heating: float = 1.5
+    temperature: float = 0.4
+    heating: float = 1.1
     step_size: float = 0.5
     extra: int = 0
-    hidden: tuple[int, ...] = (500,)
+    hidden: tuple[int, ...] = (500, 500)
     defaults: ClassVar[dict] = {
         "scenes": "bits(of='digits', dynamic=True)", "learning_rate": 1e-3, "lr_hold_fraction": 0.3,
         "batch_size": 100, "epochs": True,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 10_000},
+        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 25_000},
         "paper": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 500_000, "hidden": (4096,)},
     }
 
