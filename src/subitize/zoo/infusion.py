@@ -17,8 +17,8 @@ the loss with α_t in place of t/T.
 
 This departs from the paper in three ways. Pixels are Bernoulli and not Gaussian. One network is told the step
 as a one-hot code, where the paper normalises its layers over a batch, at each step on its own. The mean of
-the prior p(z_0) is that of the data as in the paper, but a gradient finds it: that of -log p(z_0 = x), which is
-added to the loss.
+the prior p(z_0) is that of the data as in the paper, but a gradient finds it: that of -log p(z_0 = x), which
+is added to the loss.
 
 Bordes, Honari and Vincent (2017), "Learning to generate samples from noise through infusion training".
 """
