@@ -17,7 +17,7 @@ P = np.array([0.3, 0.02, 0.02, 0.2, 0.02, 0.2, 0.2, 0.04])  # their distribution
 MODELS = {
     "infusion": InfusionOptions(chain=3, infusion=0.1, growth=0.2, hidden=(8,)),
     "infusion without": InfusionOptions(chain=3, infusion=0.0, growth=0.0, hidden=(8,)),
-    "walkback": WalkbackOptions(walk=3, temperature=0.8, heating=1.5, hidden=(8,)),
+    "walkback": WalkbackOptions(walk=3, temperature=0.8, heating=1.5, step_size=0.5, hidden=(8,)),
 }
 
 
@@ -115,7 +115,7 @@ def test_inpainting_holds_known_pixels_at_every_step_of_the_chain(name):
 
 TRAINED = {
     "infusion": InfusionOptions(chain=10, infusion=0.0, growth=0.1, hidden=(32,)),
-    "walkback": WalkbackOptions(walk=15, temperature=0.3, heating=1.25, hidden=(32,)),
+    "walkback": WalkbackOptions(walk=15, temperature=0.3, heating=1.25, step_size=0.5, hidden=(32,)),
 }
 STEPS = 3000
 

@@ -85,7 +85,7 @@ def test_the_way_back_cools_down_and_goes_on_at_the_first_temperature():
 
 
 def test_the_broad_distribution_takes_on_the_mean_of_the_last_states():
-    options = WalkbackOptions(walk=2, temperature=0.5, heating=2.0, hidden=(8,))
+    options = WalkbackOptions(walk=2, temperature=0.5, heating=2.0, step_size=0.5, hidden=(8,))
     learner = options.learner(DataSpec(1, 3, 1), Optimizer(learning_rate=1e-2), 1000)
     batch = Batch(STATES[jnp.array([1, 1, 1, 3, 4])].reshape(5, 1, 3, 1), jnp.arange(5))
     step = lambda state, key: (learner.step(state, batch, key)[0], None)  # noqa: E731

@@ -59,7 +59,7 @@ class WalkbackOptions:
     walk: int = 10
     temperature: float = 0.4
     heating: float = 1.1
-    step_size: float = 0.5
+    step_size: float = 0.9
     extra: int = 0
     hidden: tuple[int, ...] = (500, 500)
     defaults: ClassVar[dict] = {
@@ -68,8 +68,10 @@ class WalkbackOptions:
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
         "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 25_000},
-        "paper": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 500_000, "hidden": (4096,)},
-    }
+        "paper": {
+            "scenes": "bits(of='mnist', dynamic=True)", "steps": 500_000, "hidden": (4096,), "step_size": 0.5,
+        },
+    }  # fmt: skip
 
     def __post_init__(self):
         check_bounds(self)
