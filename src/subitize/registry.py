@@ -30,6 +30,8 @@ HOMES = {
     "sbn": "subitize.zoo.sbn:SBNOptions",
     "dae": "subitize.zoo.dae:DAEOptions",
     "gsn": "subitize.zoo.gsn:GSNOptions",
+    "infusion": "subitize.zoo.infusion:InfusionOptions",
+    "walkback": "subitize.zoo.walkback:WalkbackOptions",
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",

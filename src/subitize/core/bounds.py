@@ -111,6 +111,20 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "updates": Bound(1, 100, "in updates of the training chain"),
         "burn_in": BURN_IN,
     },
+    "InfusionOptions": {
+        "chain": Bound(1, 1000, "in steps of a chain"),
+        "infusion": SHARE,
+        "growth": SHARE,
+        "hidden": UNITS,
+    },
+    "WalkbackOptions": {
+        "walk": Bound(1, 1000, "in steps of a walk"),
+        "temperature": Bound(1e-3, 1e3, "a temperature"),
+        "heating": Bound(1, 100, "a factor"),
+        "step_size": SHARE,
+        "extra": Bound(0, 1_000_000, "in steps of a chain"),
+        "hidden": UNITS,
+    },
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},
     "GANOptions": {

@@ -35,3 +35,22 @@ def importance_weighted(
 
     total, _ = jax.lax.scan(more, jnp.array(-jnp.inf), jnp.arange(rounds))
     return total - jnp.log(float(rounds * at_once))
+
+
+def importance_weighted_of_each(
+    log_weight: Callable[[Float[Array, " pixels"], PRNGKeyArray], Float[Array, ""]],
+    images: Float[Array, "n ..."],
+    key: PRNGKeyArray,
+    k: int,
+) -> Float[Array, " n"]:
+    """The bound of each picture, in nats.
+
+    Args:
+        log_weight: log w_i, of a picture as a vector and a key.
+        images: the pictures.
+        key: for the samples.
+        k: samples of each picture.
+    """
+    x = images.reshape(len(images), -1)
+    bound = lambda given: importance_weighted(lambda key: log_weight(given[0], key), given[1], k)  # noqa: E731
+    return jax.lax.map(bound, (x, jr.split(key, len(x))), batch_size=20)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from subitize.core.draws import Samples, binarized
 from subitize.core.interfaces import Likelihood
-from subitize.gradients.importance import importance_weighted
+from subitize.gradients.importance import importance_weighted_of_each
 from subitize.gradients.learner import BatchTransform, GradientLearner
 
 SAMPLES = 1000  # of the bound by which held-out pictures are scored
@@ -39,11 +39,6 @@ class LatentLearner(GradientLearner):
 
     def log_likelihood(self, params: PyTree, images: Float[Array, "n ..."], key: PRNGKeyArray) -> Likelihood:
         """A lower bound of log p of each picture of zeros and ones, by importance sampling."""
-        x = images.reshape(len(images), -1)
-
-        def bound(x: Array, key: PRNGKeyArray) -> Array:
-            log_weight = lambda k: -self.negative_log_weight(params, x, Samples(k))  # noqa: E731
-            return importance_weighted(log_weight, key, SAMPLES)
-
-        value = jax.lax.map(lambda given: bound(*given), (x, jr.split(key, len(x))), batch_size=20)
+        log_weight = lambda x, key: -self.negative_log_weight(params, x, Samples(key))  # noqa: E731
+        value = importance_weighted_of_each(log_weight, images, key, SAMPLES)
         return Likelihood(value, jnp.zeros(()), f"iwae, {SAMPLES:,} samples", "lower")
