@@ -23,14 +23,18 @@ def runs(tmp_path_factory):
 
 
 def test_a_table_and_a_sheet_of_samples_are_written(runs, said, tmp_path):
-    code, out, _ = said("compare", runs / "vae", runs / "gan", "--out", tmp_path, "--scenes-n", 8, "--n", 3)
+    code, out, _ = said(
+        "compare", runs / "vae", runs / "gan", "--out", tmp_path, "--scenes-n", 8, "--samples-n", 8, "--n", 3
+    )
     assert code == 0
     with (tmp_path / "comparison.csv").open(newline="") as file:
         vae, gan = csv.DictReader(file)
     assert (vae["model"], vae["nll_kind"], vae["nll_direction"]) == ("vae", "iwae, 1,000 samples", "upper")
     assert 100 < float(vae["nll"]) < 1000
     assert (gan["nll"], gan["nll_kind"]) == ("", "none: the model has no likelihood")
-    assert "nats (upper bound; iwae, 1,000 samples)" in out
+    assert "nats (upper bound; iwae, 1,000 samples), fd" in out
+    assert float(gan["fd"]) > 0
+    assert gan["samples_n"] == "8"
     with Image.open(tmp_path / "samples.png") as sheet:
         assert sheet.width > 3 * 100
     code, _, error = said("compare", runs / "vae", "--out", tmp_path)

@@ -1,4 +1,4 @@
-"""`subitize val`: how well does a run count scenes that it has never seen?"""
+"""`subitize val`: how good is a run on scenes that it has never seen?"""
 
 import dataclasses
 import json
@@ -22,6 +22,8 @@ class Val:
         max_objects: the most objects to look for in a scene; None as in training.
         passes: over each scene; those after the first refine what was found. For `dair`.
         scenes_n: how many scenes to draw.
+        samples_n: how many pictures of a generative model to judge, beside as many that are held out; 0 for
+            none. It takes a network that tells digits apart, trained once.
         seed: of the scenes.
         json: print one JSON object instead of a table.
         debug: show the traceback of an error.
@@ -31,6 +33,7 @@ class Val:
     max_objects: int | None = None
     passes: int = 1
     scenes_n: int = 2000
+    samples_n: int = 2000
     seed: int = 0
     json: bool = False
     debug: bool = False
@@ -43,12 +46,17 @@ def main(words: Sequence[str]) -> int:
     """Parse, call, print."""
     options = parse(Val, "val", words)
     from subitize.core.interfaces import Counter
-    from subitize.evaluation.held_out import evaluate, scores
+    from subitize.evaluation.held_out import evaluate
+    from subitize.evaluation.samples import generative_scores
     from subitize.training import open_run
 
     run = open_run(options.run, options.max_objects, options.passes)
     counts = isinstance(run.learner, Counter)
-    found: dict[str, Any] = (evaluate if counts else scores)(run, options.scenes_n, options.seed)
+    found: dict[str, Any] = (
+        evaluate(run, options.scenes_n, options.seed)
+        if counts
+        else generative_scores(run, options.scenes_n, options.samples_n, options.seed)
+    )
     found = {name: finite(value) for name, value in found.items()}
     if options.json:
         found |= {"run": str(run.path.absolute()), "model_sha256": run.digest}
@@ -84,7 +92,8 @@ def plain(found: dict[str, Any]) -> list[str]:
     from subitize.evaluation.likelihood import likelihood_in_words
 
     told, rest = likelihood_in_words(found)
-    return [f"  {told}"] * bool(told) + [line(name, value, "") for name, value in rest.items()]
+    numbers = {name: value for name, value in rest.items() if not isinstance(value, list)}
+    return [f"  {told}"] * bool(told) + [line(name, value, "") for name, value in numbers.items()]
 
 
 def line(name: str, value: float | None, unit: str = "%") -> str:

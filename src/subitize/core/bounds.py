@@ -50,6 +50,7 @@ LOOP = {
     "restarts": Bound(0, 100, "in restarts"),
     "n_init": Bound(1, 100, "in initial weights"),
 }
+SAMPLES = Bound(0, 10_000, "in pictures that a model makes up")
 BATCH = Bound(1, 16_384, "in examples per step")
 UNITS = Bound(1, 16_384, "in units of a network")
 BURN_IN = Bound(1, 1_000_000, "in steps of a chain before a sample")
@@ -159,6 +160,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "max_objects": LOOKED_FOR,
         "passes": PASSES,
         "scenes_n": Bound(1, 1_000_000, "in scenes"),
+        "samples_n": SAMPLES,
         "seed": SEED,
     },
     "Count": {"max_objects": LOOKED_FOR, "passes": PASSES},
@@ -166,6 +168,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
     "Compare": {
         "n": Bound(1, 100, "in images of each run"),
         "scenes_n": Bound(1, 10_000, "in pictures"),
+        "samples_n": SAMPLES,
         "seed": SEED,
     },
     "Bench": {

@@ -9,7 +9,7 @@ from PIL import Image
 from subitize.core.errors import UsageError
 from subitize.core.interfaces import Sampler, Scorer
 from subitize.core.json import JSON
-from subitize.evaluation.held_out import scores
+from subitize.evaluation.samples import generative_scores
 from subitize.figures.showcase import samples
 from subitize.figures.style import stacked, titled
 from subitize.training.run import Run
@@ -23,19 +23,22 @@ COLUMNS: tuple[str, ...] = (
     "nll_error",
     "nll_kind",
     "nll_direction",
+    *("fd", "density", "coverage", "classes", "two_sample", "memorised", "duplicates", "samples_n"),
 )
 
 
-def compared(run: Run, name: str, n: int, seed: int) -> JSON:
-    """A row of the table: what a run is, and how likely it finds n held-out pictures, if it can tell.
+def compared(run: Run, name: str, n: int, samples_n: int, seed: int) -> JSON:
+    """A row of the table: what a run is, how likely it finds held-out pictures, and how good its samples are.
 
     Args:
         run: from `open_run`.
         name: of the run, for people.
-        n: how many pictures.
+        n: held-out pictures.
+        samples_n: samples to judge; 0 for none.
         seed: of what is random.
     """
-    found = scores(run, n, seed) if isinstance(run.learner, Scorer) else {}
+    able = isinstance(run.learner, Scorer | Sampler)
+    found = generative_scores(run, n, samples_n, seed) if able else {}
     what = {"run": name, "model": run.recipe.name, "scenes": run.recipe.data.scenes}
     row = what | {"steps": run.recipe.loop.steps} | {key: found.get(key) for key in COLUMNS[4:]}
     return row | {"nll_kind": row["nll_kind"] or "none: the model has no likelihood"}
