@@ -30,6 +30,7 @@ HOMES = {
     "sbn": "subitize.zoo.sbn:SBNOptions",
     "dae": "subitize.zoo.dae:DAEOptions",
     "gsn": "subitize.zoo.gsn:GSNOptions",
+    "diffusion": "subitize.zoo.diffusion:DiffusionOptions",
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",

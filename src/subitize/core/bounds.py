@@ -52,6 +52,7 @@ LOOP = {
 BATCH = Bound(1, 16_384, "in examples per step")
 UNITS = Bound(1, 16_384, "in units of a network")
 BURN_IN = Bound(1, 1_000_000, "in steps of a chain before a sample")
+CHAIN = Bound(2, 100_000, "in steps of a chain")
 CODE = Bound(1, 1024, "in dimensions of a code")
 PIXEL_DEVIATION = Bound(1e-3, 1e3, "in units of brightness")
 
@@ -110,6 +111,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "updates": Bound(1, 100, "in updates of the training chain"),
         "burn_in": BURN_IN,
     },
+    "DiffusionOptions": {"T": CHAIN, "hidden": UNITS},
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},
     "GANOptions": {
