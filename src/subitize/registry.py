@@ -31,6 +31,7 @@ HOMES = {
     "dae": "subitize.zoo.dae:DAEOptions",
     "gsn": "subitize.zoo.gsn:GSNOptions",
     "diffusion": "subitize.zoo.diffusion:DiffusionOptions",
+    "gaussian_diffusion": "subitize.zoo.gaussian_diffusion:GaussianDiffusionOptions",
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",

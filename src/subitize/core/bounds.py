@@ -112,6 +112,12 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "burn_in": BURN_IN,
     },
     "DiffusionOptions": {"T": CHAIN, "hidden": UNITS},
+    "GaussianDiffusionOptions": {
+        "T": CHAIN,
+        "hidden": UNITS,
+        "beta_1": Bound(1e-6, 0.5, "a variance, where that of the data is one"),
+        "levels": Bound(0, 65_536, "in shades of grey"),
+    },
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},
     "GANOptions": {

@@ -14,6 +14,7 @@ times of a batch are drawn together, u + i/n modulo one for picture i: each is u
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import equinox as eqx
 import jax
@@ -27,10 +28,10 @@ from subitize.gradients.learner import BatchTransform, GradientLearner
 
 AT_ONCE = 100  # pictures whose bound is found together
 Change = Callable[[Array, Array, PRNGKeyArray], Array]
-Step = Bernoulli | Normal  # a distribution of one x_t
+Step = TypeVar("Step", Bernoulli, Normal)  # a distribution of one x_t
 
 
-class AbstractDiffusion(eqx.Module):
+class AbstractDiffusion(eqx.Module, Generic[Step]):
     """Both chains, for one picture as a vector. Times are from 1 to T."""
 
     T: eqx.AbstractVar[int]
@@ -42,6 +43,10 @@ class AbstractDiffusion(eqx.Module):
     @abc.abstractmethod
     def forward(self, x_0: Float[Array, " pixels"], t: Int[Array, ""]) -> Step:
         """q(x_t | x_0)."""
+
+    @abc.abstractmethod
+    def onward(self, x: Float[Array, " pixels"], t: Int[Array, ""]) -> Step:
+        """q(x_t | x_{t-1})."""
 
     @abc.abstractmethod
     def posterior(
@@ -76,18 +81,25 @@ class AbstractDiffusion(eqx.Module):
         """The term of the bound that knows no t: KL(q(x_T | x_0) | p(x_T)), in nats."""
         return self.forward(x_0, jnp.asarray(self.T)).kl(self.prior())
 
-    def term(self, x_0: Float[Array, " pixels"], t: Int[Array, ""], key: PRNGKeyArray) -> Float[Array, ""]:
-        """L_t, for one x_t that is drawn, in nats."""
-        x_t = self.forward(x_0, t).sample(key)
+    def term(
+        self, x_0: Float[Array, " pixels"], x_t: Float[Array, " pixels"], t: Int[Array, ""]
+    ) -> Float[Array, ""]:
+        """L_t of one x_t, in nats."""
         p = self.reverse(x_t, t)
         kl = self.posterior(x_t, x_0, jnp.maximum(t, 2)).kl(p)
         return jnp.where(t == 1, -p.log_prob(x_0), kl)
+
+    def drawn_term(
+        self, x_0: Float[Array, " pixels"], t: Int[Array, ""], key: PRNGKeyArray
+    ) -> Float[Array, ""]:
+        """L_t, for one x_t that is drawn, in nats."""
+        return self.term(x_0, self.forward(x_0, t).sample(key), t)
 
     def bound(self, x_0: Float[Array, " pixels"], key: PRNGKeyArray) -> Float[Array, ""]:
         """A lower bound of log p(x_0) in its mean over keys, by one x_t for each t, in nats."""
 
         def add(total: Array, t: Array) -> tuple[Array, None]:
-            return total + self.term(x_0, t, jr.fold_in(key, t)), None
+            return total + self.drawn_term(x_0, t, jr.fold_in(key, t)), None
 
         return -jax.lax.scan(add, self.constant(x_0), jnp.arange(1, self.T + 1))[0]
 
@@ -122,7 +134,7 @@ def estimate(
     """The cost: the bound of -log p(x) by T L_t at one t, which follows from a uniform u; in nats."""
     x, u, key = example
     x_0, t = model.encode(x), jnp.minimum(1 + jnp.floor(u * model.T).astype(jnp.int32), model.T)
-    return model.constant(x_0) + model.T * model.term(x_0, t, key)
+    return model.constant(x_0) + model.T * model.drawn_term(x_0, t, key)
 
 
 def at_random_times(view: Callable[[Array, PRNGKeyArray], Array]) -> BatchTransform:
@@ -170,17 +182,25 @@ class DiffusionLearner(GradientLearner):
         return jax.lax.map(one, (x, jr.split(key, len(x))), batch_size=AT_ONCE)
 
     def inpaint(
-        self, params: PyTree, images: Float[Array, "n ..."], mask: Float[Array, "n ..."], key: PRNGKeyArray
+        self,
+        params: PyTree,
+        images: Float[Array, "n ..."],
+        mask: Float[Array, "n ..."],
+        key: PRNGKeyArray,
+        repeats: int = 10,
     ) -> Float[Array, "n height width channels"]:
-        """Pictures whose unknown pixels are made up to fit the known ones.
+        """Pictures whose unknown pixels are made up to fit the known ones; not quite their distribution.
 
-        Before each step known pixels of x_t are overwritten by a draw from q(x_t | x_0).
+        Before each step known pixels of x_t are overwritten by a draw from q(x_t | x_0). One such draw says
+        little, and unknown pixels settle before the known ones are clear. So a step is taken back and
+        repeated (Lugmayr et al. 2022, "RePaint: inpainting using denoising diffusion probabilistic models").
 
         Args:
             params: trained weights.
             images: brightness from 0 to 1, [n, height, width, channels].
             mask: of the same shape: one where a pixel is known, zero elsewhere.
             key: of the chains.
+            repeats: how often a step is taken back.
         """
 
         def one(image: Array, known: Array, key: PRNGKeyArray) -> Array:
@@ -189,8 +209,16 @@ class DiffusionLearner(GradientLearner):
             def overwrite(x_t: Array, t: Array, key: PRNGKeyArray) -> Array:
                 return jnp.where(known > 0, params.forward(x_0, t).sample(key), x_t)
 
+            def change(x_t: Array, t: Array, key: PRNGKeyArray) -> Array:
+                def again(i: Array, x_t: Array) -> Array:
+                    keys = jr.split(jr.fold_in(key, i), 3)
+                    x = params.reverse(overwrite(x_t, t, keys[0]), t).sample(keys[1])
+                    return params.onward(x, t).sample(keys[2])
+
+                return overwrite(jax.lax.fori_loop(0, repeats, again, x_t), t, jr.fold_in(key, repeats))
+
             x_T = params.prior().sample(keys[0])
-            made_up = params.decode(params.back(x_T, jnp.asarray(params.T), keys[1], overwrite))
+            made_up = params.decode(params.back(x_T, jnp.asarray(params.T), keys[1], change))
             return jnp.where(known > 0, image, made_up)
 
         vectors = images.reshape(len(images), -1), mask.reshape(len(mask), -1)

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax.nn import log_sigmoid
+from jax.scipy.special import logit
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.bounds import check_bounds
@@ -90,7 +90,7 @@ class BinomialLearner(DiffusionLearner):
         return Likelihood(self.bound(params, images, key), jnp.zeros(()), kind, "lower")
 
 
-class BinomialDiffusion(AbstractDiffusion):
+class BinomialDiffusion(AbstractDiffusion[Bernoulli]):
     """The chains of black-and-white pictures."""
 
     network: TimeMLP
@@ -112,19 +112,26 @@ class BinomialDiffusion(AbstractDiffusion):
 
     def forward(self, x_0: Float[Array, " pixels"], t: Int[Array, ""]) -> Bernoulli:
         """q(x_t | x_0)."""
-        return Bernoulli(jax.scipy.special.logit(self.α(t) * x_0 + (1 - self.α(t)) / 2))
+        return Bernoulli(logit(self.α(t) * x_0 + (1 - self.α(t)) / 2))
+
+    def β(self, t: Int[Array, ""]) -> Float[Array, ""]:
+        """How likely a pixel is drawn anew at step t."""
+        return 1 / (self.T - t + 1)
+
+    def onward(self, x: Float[Array, " pixels"], t: Int[Array, ""]) -> Bernoulli:
+        """q(x_t | x_{t-1})."""
+        return Bernoulli(logit((1 - self.β(t)) * x + self.β(t) / 2))
 
     def posterior(
         self, x_t: Float[Array, " pixels"], x_0: Float[Array, " pixels"], t: Int[Array, ""]
     ) -> Bernoulli:
         """q(x_{t-1} | x_t, x_0)."""
         π = self.α(t - 1) * x_0 + (1 - self.α(t - 1)) / 2
-        return Bernoulli(jnp.log(π) - jnp.log1p(-π) + self.seen(x_t, t))
+        return Bernoulli(logit(π) + self.seen(x_t, t))
 
     def seen(self, x_t: Float[Array, " pixels"], t: Int[Array, ""]) -> Float[Array, " pixels"]:
         """Log q(x_t | x_{t-1} = 1) - log q(x_t | x_{t-1} = 0)."""
-        β = 1 / (self.T - t + 1)
-        return (2 * x_t - 1) * (jnp.log1p(-β / 2) - jnp.log(β / 2))
+        return (1 - 2 * x_t) * logit(self.β(t) / 2)
 
     def reverse(self, x_t: Float[Array, " pixels"], t: Int[Array, ""]) -> Bernoulli:
         """p(x_{t-1} | x_t): the posterior with f(x_t, t) in the place of x_0."""

@@ -1,0 +1,181 @@
+"""Nonequilibrium diffusion of real vectors and grey pictures: a chain to Gaussian noise, learned backwards.
+
+    q(x_t | x_{t-1}) = N(√(1 - β_t) x_{t-1}, β_t),      α_t = Π_{s ≤ t} (1 - β_s)
+    q(x_t | x_0)     = N(√α_t x_0, 1 - α_t)
+    q(x_{t-1} | x_t, x_0) = N(m, s²),                   s² = β_t (1 - α_{t-1}) / (1 - α_t)
+        m = (√α_{t-1} β_t x_0 + √(1 - β_t) (1 - α_{t-1}) x_t) / (1 - α_t)
+    p(x_T) = N(0, I)
+    p(x_{t-1} | x_t) = N(√(1 - β_t) x_t + √β_t μ, σ(logit β_t + ν / √T)),    μ, ν = f(x_t, t)
+
+With μ = ν = 0 the reverse chain is the forward one, and the bound is exactly the log-density of N(0, I).
+There it begins. x_0 is the picture less its mean, over the standard deviation of all pixels. β_1 is given,
+and p(x_0 | x_1) stays where it begins. So β_1 is the smallest variance that the model can have, and limits
+the density. The other β_t begin at 1 / (T - t + 2). They are learned by the gradient of the bound with the
+noise of x_t held. Grey levels are filled with uniform noise before anything else.
+
+Differences from the paper: its network is of convolutions at several scales, whose readout is weighted by
+bumps in time; here it is a perceptron that sees the time as waves.
+
+Sohl-Dickstein, Weiss, Maheswaranathan and Ganguli (2015), "Deep unsupervised learning using nonequilibrium
+thermodynamics".
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.scipy.special import logit
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from subitize.core.bounds import check_bounds
+from subitize.core.distributions import Normal
+from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.optimizer import Optimizer
+from subitize.gradients import expectation
+from subitize.gradients.diffusion_learner import (
+    AbstractDiffusion,
+    DiffusionLearner,
+    at_random_times,
+    estimate,
+)
+from subitize.models.gaussian_layers import standard_normal
+from subitize.models.time_network import TimeMLP
+
+SMALLEST_SCALE = 1e-3  # of the data, so that a picture of one shade can be divided by it
+
+
+@dataclass(frozen=True)
+class GaussianDiffusionOptions:
+    """A chain of Gaussian noise, learned backwards (Sohl-Dickstein et al. 2015).
+
+    Args:
+        T: steps of the chain.
+        hidden: units of the hidden layers.
+        beta_1: variance of the first step's noise, where the data's is one.
+        levels: shades of grey from 0 to 1; 0 for real vectors, which have none.
+    """
+
+    T: int = 100
+    hidden: tuple[int, ...] = (512, 512)
+    beta_1: float = 1e-3
+    levels: int = 256
+    defaults: ClassVar[dict] = {
+        "scenes": "images(of='digits')", "learning_rate": 1e-3, "lr_hold_fraction": 0.3,
+        "batch_size": 100, "epochs": True,
+    }  # fmt: skip
+    presets: ClassVar[dict[str, dict]] = {
+        "cpu": {"scenes": "images(of='mnist')", "steps": 30_000},
+        "paper": {"scenes": "images(of='mnist')", "steps": 300_000, "T": 1000},
+    }
+
+    def __post_init__(self):
+        check_bounds(self)
+
+    def learner(self, data: DataSpec, optimizer: Optimizer, steps: int) -> DiffusionLearner:
+        """A learner whose chain begins as that of one Gaussian, from the mean picture of its first batch."""
+        return DiffusionLearner(
+            build=lambda key, batch: GaussianDiffusion(self, batch, key=key),
+            loss=expectation(estimate),
+            optimizer=optimizer.transformation(steps),
+            learning_rate=optimizer.learning_rate,
+            transform=at_random_times(lambda images, key: dequantized(images, self.levels, key)),
+            shape=(data.height, data.width, data.channels),
+        )
+
+
+class GaussianDiffusion(AbstractDiffusion[Normal]):
+    """The chains of real vectors."""
+
+    network: TimeMLP
+    log_odds_β: Float[Array, " T-1"]  # of β_2 … β_T
+    mean: Float[Array, " pixels"]  # of the data; held
+    scale: Float[Array, ""]  # standard deviation of the data; held
+    T: int = eqx.field(static=True)
+    beta_1: float = eqx.field(static=True)
+    levels: int = eqx.field(static=True)
+
+    def __init__(self, options: GaussianDiffusionOptions, batch: Batch, *, key: PRNGKeyArray):
+        x = batch.image.reshape(len(batch.image), -1)
+        self.mean = x.mean(0)
+        self.scale = jnp.maximum(jnp.sqrt(jnp.mean((x - self.mean) ** 2)), SMALLEST_SCALE)
+        self.network = TimeMLP((len(self.mean), *options.hidden, 2 * len(self.mean)), key=key)
+        self.log_odds_β = -jnp.log(jnp.arange(options.T - 1, 0, -1.0))  # of 1 / (T - t + 2)
+        self.T, self.beta_1, self.levels = options.T, options.beta_1, options.levels
+
+    def log_odds(self) -> Float[Array, " T"]:
+        """Log-odds of β_1 … β_T."""
+        return jnp.concatenate([logit(jnp.array([self.beta_1])), self.log_odds_β])
+
+    def β(self, t: Int[Array, ""]) -> Float[Array, ""]:
+        """Variance of the noise of step t."""
+        return jax.nn.sigmoid(self.log_odds()[t - 1])
+
+    def log_α(self, t: Int[Array, ""]) -> Float[Array, ""]:
+        """Log of how much of the variance of x_0 is left at t, from 1."""
+        return jnp.cumsum(jax.nn.log_sigmoid(-self.log_odds()))[t - 1]
+
+    def prior(self) -> Normal:
+        """p(x_T)."""
+        return standard_normal(len(self.mean))
+
+    def forward(self, x_0: Float[Array, " pixels"], t: Int[Array, ""]) -> Normal:
+        """q(x_t | x_0)."""
+        log_α = self.log_α(t)
+        return normal(jnp.exp(log_α / 2) * x_0, -jnp.expm1(log_α))
+
+    def onward(self, x: Float[Array, " pixels"], t: Int[Array, ""]) -> Normal:
+        """q(x_t | x_{t-1})."""
+        return normal(jnp.sqrt(1 - self.β(t)) * x, self.β(t))
+
+    def posterior(
+        self, x_t: Float[Array, " pixels"], x_0: Float[Array, " pixels"], t: Int[Array, ""]
+    ) -> Normal:
+        """q(x_{t-1} | x_t, x_0), for t from 2."""
+        β, noise, before = self.β(t), -jnp.expm1(self.log_α(t)), -jnp.expm1(self.log_α(t - 1))
+        m = (jnp.exp(self.log_α(t - 1) / 2) * β * x_0 + jnp.sqrt(1 - β) * before * x_t) / noise
+        return normal(m, β * before / noise)
+
+    def reverse(self, x_t: Float[Array, " pixels"], t: Int[Array, ""]) -> Normal:
+        """p(x_{t-1} | x_t)."""
+        β = self.β(t)
+        μ, ν = jnp.where(t == 1, 0.0, jnp.stack(jnp.split(self.network(x_t, t / self.T), 2)))
+        variance = jax.nn.sigmoid(self.log_odds()[t - 1] + ν / self.T**0.5)
+        return Normal(jnp.sqrt(1 - β) * x_t + jnp.sqrt(β) * μ, jnp.sqrt(variance))
+
+    def constant(self, x_0: Float[Array, " pixels"]) -> Float[Array, ""]:
+        """The term of the bound that knows no t, with the logarithm of the data's scale; in nats."""
+        return super().constant(x_0) + len(x_0) * jnp.log(jax.lax.stop_gradient(self.scale))
+
+    def encode(self, image: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        """The picture less the mean, over the standard deviation."""
+        return (image - jax.lax.stop_gradient(self.mean)) / jax.lax.stop_gradient(self.scale)
+
+    def decode(self, x_0: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        """The picture, its shades within 0 and 1; or the vector."""
+        image = self.mean + self.scale * x_0
+        return jnp.clip(image, 0, 1) if self.levels else image
+
+    def enter(
+        self, x_0: Float[Array, " pixels"], noise: Float[Array, ""]
+    ) -> tuple[Float[Array, " pixels"], Int[Array, ""]]:
+        """x_t and t at which the noise has this standard deviation beside x_0: √(1 - α_t) / √α_t."""
+        log_α = jax.vmap(self.log_α)(jnp.arange(1, self.T + 1))
+        own = jnp.log(-jnp.expm1(log_α)) - log_α
+        t = 1 + jnp.argmin(jnp.abs(own - 2 * jnp.log(noise / self.scale)))
+        return jnp.exp(log_α[t - 1] / 2) * x_0, t
+
+
+def normal(mean: Float[Array, " pixels"], variance: Float[Array, ""]) -> Normal:
+    """A normal whose coordinates all have the same variance."""
+    return Normal(mean, jnp.broadcast_to(jnp.sqrt(variance), mean.shape))
+
+
+def dequantized(
+    images: Float[Array, "batch ..."], levels: int, key: PRNGKeyArray
+) -> Float[Array, "batch pixels"]:
+    """Pictures as vectors, each shade drawn from its share of the range from 0 to 1, if there are levels."""
+    x = images.reshape(len(images), -1)
+    return (x * (levels - 1) + jr.uniform(key, x.shape, x.dtype)) / levels if levels else x
