@@ -474,6 +474,7 @@ CODE = {  # by how the name of a result begins; of others that of all counters
     "survives_kills": ("training",),
     "bit_flips": ("training", "core"),
     "contrastive": ("models",),
+    "diffusion": ("gradients/diffusion_learner.py", "models/time_network.py", "zoo"),
     "install_size": ("../../pyproject.toml",),
 }
 

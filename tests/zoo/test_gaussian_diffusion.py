@@ -68,6 +68,13 @@ def test_without_a_network_the_bound_is_the_density_of_one_gaussian():
         np.testing.assert_allclose(bound, log_normal(np.asarray(x_0), 0, 1).sum(), rtol=1e-3)
 
 
+def test_the_last_step_back_is_the_first_step_onward_whatever_the_network_says():
+    model, x = diffusion(strength=1.0), jnp.array([0.7, -2.0])
+    back, onward = model.reverse(x, jnp.asarray(1)), model.onward(x, jnp.asarray(1))
+    np.testing.assert_allclose([back.loc, back.scale], [onward.loc, onward.scale], rtol=1e-5)
+    assert jnp.abs(model.reverse(x, jnp.asarray(2)).loc - model.onward(x, jnp.asarray(2)).loc).max() > 0.01
+
+
 GRID = np.linspace(-9, 9, 901, dtype=np.float32)[:, None]
 WIDTH = 0.02  # of its cells
 
