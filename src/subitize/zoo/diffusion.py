@@ -55,15 +55,17 @@ class DiffusionOptions:
     """
 
     T: int = 100
-    hidden: tuple[int, ...] = (512, 512)
+    hidden: tuple[int, ...] = (512,)
     defaults: ClassVar[dict] = {
         "scenes": "bits(of='digits', dynamic=True)", "learning_rate": 1e-3, "lr_hold_fraction": 0.3,
         "batch_size": 100, "epochs": True,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 30_000},
-        "paper": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 300_000, "T": 1000},
-    }
+        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 50_000, "hidden": (1024, 1024)},
+        "paper": {
+            "scenes": "bits(of='mnist', dynamic=True)", "steps": 300_000, "hidden": (1024, 1024), "T": 1000,
+        },
+    }  # fmt: skip
 
     def __post_init__(self):
         check_bounds(self)
