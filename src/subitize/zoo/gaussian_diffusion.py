@@ -2,19 +2,28 @@
 
     q(x_t | x_{t-1}) = N(√(1 - β_t) x_{t-1}, β_t),      α_t = Π_{s ≤ t} (1 - β_s)
     q(x_t | x_0)     = N(√α_t x_0, 1 - α_t)
-    q(x_{t-1} | x_t, x_0) = N(m, s²),                   s² = β_t (1 - α_{t-1}) / (1 - α_t)
-        m = (√α_{t-1} β_t x_0 + √(1 - β_t) (1 - α_{t-1}) x_t) / (1 - α_t)
-    p(x_T) = N(0, I)
-    p(x_{t-1} | x_t) = N(√(1 - β_t) x_t + √β_t μ, σ(logit β_t + ν / √T)),    μ, ν = f(x_t, t)
+    p(x_T)           = N(0, I)
 
-With μ = ν = 0 the reverse chain is the forward one, and the bound is exactly the log-density of N(0, I).
-There it begins. x_0 is the picture less its mean, over the standard deviation of all pixels. β_1 is given,
-and p(x_0 | x_1) stays where it begins. So β_1 is the smallest variance that the model can have, and limits
-the density. The other β_t begin at 1 / (T - t + 2). They are learned by the gradient of the bound with the
-noise of x_t held. Grey levels are filled with uniform noise before anything else.
+By Bayes, if x_0 were known only as N(c, w), a step back would be
+
+    N(m, s²),    s^-2 = 1/V + (1 - β_t) / β_t,    m = s² (√α_{t-1} c / V + √(1 - β_t) x_t / β_t)
+                 V = α_{t-1} w + 1 - α_{t-1}.
+
+With c = x_0 and w = 0 that is q(x_{t-1} | x_t, x_0). With c = 0 and w for each pixel it is the reverse chain
+of independent Gaussian pixels, at which the learned one begins and which a network changes:
+
+    p(x_{t-1} | x_t) = N(m + s μ, s² exp(ν / √T)),    μ, ν = f(x_t, t)
+
+With w = 1 and μ = ν = 0 it is the forward chain itself, and the bound is exactly the log-density of N(0, I).
+
+x_0 is the picture less its mean, over the standard deviation of all pixels. At first w is the variance of
+each pixel. β_1 is given, and p(x_0 | x_1) is that of w = 1 and μ = ν = 0, as in the paper. So β_1 is the
+smallest variance that the model can have, and limits the density. The other β_t begin at 1 / (T - t + 2).
+They are learned by the gradient of the bound with the noise of x_t held. Grey levels are filled with uniform
+noise before anything else.
 
 Differences from the paper: its network is of convolutions at several scales, whose readout is weighted by
-bumps in time; here it is a perceptron that sees the time as waves.
+bumps in time; here it is a perceptron that sees the time as waves. There w is one for all pixels.
 
 Sohl-Dickstein, Weiss, Maheswaranathan and Ganguli (2015), "Deep unsupervised learning using nonequilibrium
 thermodynamics".
@@ -90,6 +99,7 @@ class GaussianDiffusion(AbstractDiffusion[Normal]):
     """The chains of real vectors."""
 
     network: TimeMLP
+    log_w: Float[Array, " pixels"]
     log_odds_β: Float[Array, " T-1"]  # of β_2 … β_T
     mean: Float[Array, " pixels"]  # of the data; held
     scale: Float[Array, ""]  # standard deviation of the data; held
@@ -102,6 +112,7 @@ class GaussianDiffusion(AbstractDiffusion[Normal]):
         self.mean = x.mean(0)
         self.scale = jnp.maximum(jnp.sqrt(jnp.mean((x - self.mean) ** 2)), SMALLEST_SCALE)
         self.network = TimeMLP((len(self.mean), *options.hidden, 2 * len(self.mean)), key=key)
+        self.log_w = jnp.log(jnp.maximum(x.var(0) / self.scale**2, options.beta_1))
         self.log_odds_β = -jnp.log(jnp.arange(options.T - 1, 0, -1.0))  # of 1 / (T - t + 2)
         self.T, self.beta_1, self.levels = options.T, options.beta_1, options.levels
 
@@ -130,20 +141,25 @@ class GaussianDiffusion(AbstractDiffusion[Normal]):
         """q(x_t | x_{t-1})."""
         return normal(jnp.sqrt(1 - self.β(t)) * x, self.β(t))
 
+    def step_back(self, x_t: Float[Array, " pixels"], c: Array, w: Array, t: Int[Array, ""]) -> Normal:
+        """x_{t-1} given x_t, if x_0 is N(c, w)."""
+        β, log_α = self.β(t), jnp.where(t == 1, 0.0, self.log_α(jnp.maximum(t - 1, 1)))
+        V = jnp.exp(log_α) * w - jnp.expm1(log_α)
+        precision = 1 / V + (1 - β) / β
+        m = (jnp.exp(log_α / 2) * c / V + jnp.sqrt(1 - β) * x_t / β) / precision
+        return normal(m, 1 / precision)
+
     def posterior(
         self, x_t: Float[Array, " pixels"], x_0: Float[Array, " pixels"], t: Int[Array, ""]
     ) -> Normal:
         """q(x_{t-1} | x_t, x_0), for t from 2."""
-        β, noise, before = self.β(t), -jnp.expm1(self.log_α(t)), -jnp.expm1(self.log_α(t - 1))
-        m = (jnp.exp(self.log_α(t - 1) / 2) * β * x_0 + jnp.sqrt(1 - β) * before * x_t) / noise
-        return normal(m, β * before / noise)
+        return self.step_back(x_t, x_0, jnp.zeros(()), t)
 
     def reverse(self, x_t: Float[Array, " pixels"], t: Int[Array, ""]) -> Normal:
         """p(x_{t-1} | x_t)."""
-        β = self.β(t)
+        p = self.step_back(x_t, jnp.zeros(()), jnp.exp(jnp.where(t == 1, 0.0, self.log_w)), t)
         μ, ν = jnp.where(t == 1, 0.0, jnp.stack(jnp.split(self.network(x_t, t / self.T), 2)))
-        variance = jax.nn.sigmoid(self.log_odds()[t - 1] + ν / self.T**0.5)
-        return Normal(jnp.sqrt(1 - β) * x_t + jnp.sqrt(β) * μ, jnp.sqrt(variance))
+        return Normal(p.loc + p.scale * μ, p.scale * jnp.exp(ν / self.T**0.5 / 2))
 
     def constant(self, x_0: Float[Array, " pixels"]) -> Float[Array, ""]:
         """The term of the bound that knows no t, with the logarithm of the data's scale; in nats."""
@@ -168,8 +184,8 @@ class GaussianDiffusion(AbstractDiffusion[Normal]):
         return jnp.exp(log_α[t - 1] / 2) * x_0, t
 
 
-def normal(mean: Float[Array, " pixels"], variance: Float[Array, ""]) -> Normal:
-    """A normal whose coordinates all have the same variance."""
+def normal(mean: Float[Array, " pixels"], variance: Array) -> Normal:
+    """A normal with this variance, of each coordinate or of all."""
     return Normal(mean, jnp.broadcast_to(jnp.sqrt(variance), mean.shape))
 
 
