@@ -68,7 +68,7 @@ class GaussianDiffusionOptions:
     """
 
     T: int = 100
-    hidden: tuple[int, ...] = (512, 512)
+    hidden: tuple[int, ...] = (1024,)
     beta_1: float = 1e-3
     levels: int = 256
     defaults: ClassVar[dict] = {
@@ -76,9 +76,11 @@ class GaussianDiffusionOptions:
         "batch_size": 100, "epochs": True,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "images(of='mnist')", "steps": 30_000},
-        "paper": {"scenes": "images(of='mnist')", "steps": 300_000, "T": 1000},
-    }
+        "cpu": {"scenes": "images(of='mnist')", "steps": 50_000, "hidden": (1024, 1024)},
+        "paper": {
+            "scenes": "images(of='mnist')", "steps": 300_000, "hidden": (1024, 1024), "T": 1000,
+        },
+    }  # fmt: skip
 
     def __post_init__(self):
         check_bounds(self)
