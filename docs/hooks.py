@@ -468,12 +468,14 @@ def code_of(name: str) -> tuple[str, ...]:
 
 COUNTERS = ("models", "gradients", "scenes", "training", "counter", "evaluation")
 GLANCE = ("models/catalogue", "counter", "evaluation")
+DIFFUSIONS = ("zoo/diffusion.py", "zoo/gaussian_diffusion.py")
 CODE = {  # by how the name of a result begins; of others that of all counters
     **dict.fromkeys(("fields", "cells", "first_table", "parts", "count_survives"), GLANCE),
     **dict.fromkeys(("belief_net", "gradient", "toy", "control"), ("gradients", "core/distributions")),
     "survives_kills": ("training",),
     "bit_flips": ("training", "core"),
     "contrastive": ("models",),
+    "diffusion": ("gradients/diffusion_learner.py", "models/time_network.py", *DIFFUSIONS),
     "install_size": ("../../pyproject.toml",),
 }
 

@@ -32,6 +32,8 @@ HOMES = {
     "gsn": "subitize.zoo.gsn:GSNOptions",
     "infusion": "subitize.zoo.infusion:InfusionOptions",
     "walkback": "subitize.zoo.walkback:WalkbackOptions",
+    "diffusion": "subitize.zoo.diffusion:DiffusionOptions",
+    "gaussian_diffusion": "subitize.zoo.gaussian_diffusion:GaussianDiffusionOptions",
     "vae": "subitize.zoo.vae:VAEOptions",
     "iwae": "subitize.zoo.iwae:IWAEOptions",
     "gan": "subitize.zoo.gan:GANOptions",

@@ -40,6 +40,8 @@ SMALL = {
     "gsn": "gsn(hidden=(4, 3), updates=2, burn_in=3)",
     "infusion": "infusion(chain=2, hidden=(4,))",
     "walkback": "walkback(walk=2, extra=1, hidden=(4,))",
+    "diffusion": "diffusion(T=3, hidden=(4,))",
+    "gaussian_diffusion": "gaussian_diffusion(T=3, hidden=(4,))",
     "vae": "vae(latent_dim=2, hidden=(4,))",
     "iwae": "iwae(k=2, latent_dims=(3, 2), hidden=(4, 3))",
     "gan": "gan(latent_dim=2, hidden=(4,))",

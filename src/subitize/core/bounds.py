@@ -54,6 +54,7 @@ SAMPLES = Bound(0, 10_000, "in pictures that a model makes up")
 BATCH = Bound(1, 16_384, "in examples per step")
 UNITS = Bound(1, 16_384, "in units of a network")
 BURN_IN = Bound(1, 1_000_000, "in steps of a chain before a sample")
+CHAIN = Bound(2, 100_000, "in steps of a chain")
 CODE = Bound(1, 1024, "in dimensions of a code")
 PIXEL_DEVIATION = Bound(1e-3, 1e3, "in units of brightness")
 
@@ -125,6 +126,13 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "step_size": SHARE,
         "extra": Bound(0, 1_000_000, "in steps of a chain"),
         "hidden": UNITS,
+    },
+    "DiffusionOptions": {"T": CHAIN, "hidden": UNITS},
+    "GaussianDiffusionOptions": {
+        "T": CHAIN,
+        "hidden": UNITS,
+        "beta_1": Bound(1e-6, 0.5, "a variance, where that of the data is one"),
+        "levels": Bound(0, 65_536, "in shades of grey"),
     },
     "VAEOptions": {"latent_dim": CODE, "hidden": UNITS},
     "IWAEOptions": {"latent_dims": CODE, "hidden": UNITS, "k": Bound(1, 10_000, "in samples")},

@@ -55,7 +55,7 @@ class GANOptions:
         "scenes": "images(of='digits')", "learning_rate": 2e-4, "b1": 0.5, "lr_hold_fraction": 0.5,
         "steps": 6000,
     }  # fmt: skip
-    presets: ClassVar[dict[str, dict]] = {"cpu": {"scenes": "images(of='mnist')", "steps": 60_000}}
+    presets: ClassVar[dict[str, dict]] = {"cpu": {"scenes": "images(of='mnist')", "steps": 40_000}}
 
     def __post_init__(self):
         check_bounds(self)

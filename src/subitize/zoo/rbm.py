@@ -52,7 +52,7 @@ class RBMOptions:
         "batch_size": 100,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 20_000, "k": 5, "weight_decay": 2e-4},
+        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 60_000, "k": 5, "weight_decay": 2e-4},
     }
 
     def __post_init__(self):

@@ -41,7 +41,7 @@ class VAEOptions:
         "batch_size": 100, "epochs": True,
     }  # fmt: skip
     presets: ClassVar[dict[str, dict]] = {
-        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 100_000},
+        "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 300_000},
         "paper": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 8_000_000, "batch_size": 20},
     }
 

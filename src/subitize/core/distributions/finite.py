@@ -107,6 +107,14 @@ class Bernoulli(AbstractFinite):
         logits = jnp.clip(self.logits, IMPOSSIBLE, -IMPOSSIBLE)
         return -jnp.sum(jax.nn.softplus(logits) - value * logits)
 
+    def kl(self, other: Bernoulli) -> Float[Array, ""]:
+        """KL(self ‖ other) in nats, summed over the coins; logits are finite."""
+        terms = [
+            jax.nn.sigmoid(a) * (jax.nn.log_sigmoid(a) - jax.nn.log_sigmoid(b))
+            for a, b in ((self.logits, other.logits), (-self.logits, -other.logits))
+        ]
+        return jnp.sum(terms[0] + terms[1])
+
     def support(self) -> Array:
         """All 2^D patterns of the coins."""
         shape, size = jnp.shape(self.logits), jnp.size(self.logits)
