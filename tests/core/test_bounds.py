@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -79,7 +79,9 @@ def test_what_is_usual_lies_within(kind):
 
 @pytest.mark.parametrize(("kind", "name", "value"), CASES)
 def test_what_lies_beyond_is_refused_by_its_name(kind, name, value):
-    given = (value,) if "tuple" in str(get_type_hints(kind)[name]) else value
+    of = get_type_hints(kind)[name]
+    length = 1 if ... in get_args(of) else sum(each is not type(None) for each in get_args(of))
+    given = (value,) * max(length, 1) if "tuple" in str(of) else value
     with pytest.raises(UsageError, match=f"`{name}` is from .* to .*; got ") as error:
         kind(**GOOD[kind] | {name: given})
     assert len(str(error.value)) < 150
