@@ -19,7 +19,16 @@ import pytest
 
 from subitize.core.errors import UsageError
 from subitize.core.files import CHECKPOINTS
-from subitize.core.interfaces import Counter, DataSpec, Learner, Sampler, Scorer, Trainable, params_of
+from subitize.core.interfaces import (
+    Counter,
+    DataSpec,
+    Inpainter,
+    Learner,
+    Sampler,
+    Scorer,
+    Trainable,
+    params_of,
+)
 from subitize.registry import LEARNERS, name_of, trainable
 from subitize.training import Recipe, checkpoint, fit
 from subitize.training.chunk import Sampling, first_state
@@ -38,7 +47,7 @@ SMALL = {
     "sbn": "sbn(layers=(4, 3))",
     "dae": "dae(hidden=4, burn_in=3)",
     "gsn": "gsn(hidden=(4, 3), updates=2, burn_in=3)",
-    "infusion": "infusion(chain=2, hidden=(4,))",
+    "infusion": "infusion(T=2, hidden=(4,))",
     "walkback": "walkback(walk=2, extra=1, hidden=(4,))",
     "diffusion": "diffusion(T=3, hidden=(4,))",
     "gaussian_diffusion": "gaussian_diffusion(T=3, hidden=(4,))",
@@ -179,6 +188,22 @@ def test_samples_look_like_the_data_and_follow_their_key(name, trained):
     assert images.min() >= -1e-6
     assert np.array_equal(images, sample(params, jax.random.key(0), 17))
     assert not np.array_equal(images, sample(params, jax.random.key(1), 17))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_is_known_is_kept_and_the_rest_is_made_up(name, trained):
+    _, dataset, learner, state = trained(name)
+    if not isinstance(learner, Inpainter):
+        pytest.skip("completes no images")
+    images = jnp.round(dataset.examples(0, jnp.arange(3)).image)
+    mask = jnp.zeros(images.shape[1:], bool).at[:, : images.shape[2] // 2].set(True)
+    inpaint = jax.jit(learner.inpaint)
+    found = np.asarray(inpaint(params_of(learner, state), images, mask, jax.random.key(0)))
+    assert np.array_equal(found[:, mask], np.asarray(images)[:, mask])
+    assert found.min() >= 0
+    assert found.max() <= 1
+    hidden = jnp.where(mask, images, 1 - images)
+    assert np.array_equal(found, inpaint(params_of(learner, state), hidden, mask, jax.random.key(0)))
 
 
 @pytest.mark.parametrize("name", LEARNERS)

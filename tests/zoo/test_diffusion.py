@@ -168,8 +168,8 @@ def test_samples_are_heartbeats_of_all_phases(heartbeat):
 def test_inpainting_keeps_what_is_known_and_completes_the_rest_to_fit(heartbeat):
     learner, model = heartbeat
     images = jnp.tile(HEARTBEATS, (20, 1, 1, 1))
-    mask = jnp.zeros_like(images).at[:, :, 7:12].set(1)
-    torn = jnp.where(mask > 0, images, 0.5)
+    mask = jnp.zeros(images.shape, bool).at[:, :, 7:12].set(True)
+    torn = jnp.where(mask, images, 0.5)
     whole = jax.jit(learner.inpaint)(model, torn, mask, jr.key(5))
     np.testing.assert_array_equal(whole[:, :, 7:12], images[:, :, 7:12])
     assert (whole.round() == images).all((1, 2, 3)).mean() > 0.8

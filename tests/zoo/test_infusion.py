@@ -33,7 +33,7 @@ def test_pixels_are_mixed_with_those_of_the_picture(α):
 
 
 def test_a_rate_of_one_gives_the_picture_itself_and_all_terms_in_closed_form():
-    model = infusion(chain=3, infusion=1.0)
+    model = infusion(T=3, infusion=1.0)
     log_p = [log_bernoulli(model.prior, X)] + [log_bernoulli(model.towards_data(i, X), X) for i in range(3)]
     loss, info = infusion_loss(model, (X, jr.key(1)), Samples(jr.key(0)))
     np.testing.assert_allclose(info["chain_bound"], sum(log_p), rtol=1e-5)
@@ -42,7 +42,7 @@ def test_a_rate_of_one_gives_the_picture_itself_and_all_terms_in_closed_form():
 
 
 def test_a_rate_of_zero_is_the_plain_chain():
-    model, key = infusion(chain=4, infusion=0.0, growth=0.0), jr.key(2)
+    model, key = infusion(T=4, infusion=0.0, growth=0.0), jr.key(2)
     logits = model.prior
     for i in range(4):
         logits = model.towards_data(i, bernoulli(jr.fold_in(key, i), jax.nn.sigmoid(logits)))
@@ -52,7 +52,7 @@ def test_a_rate_of_zero_is_the_plain_chain():
 
 def test_the_rate_grows_with_every_step():
     """At 0, ½, 1 the last state before the picture is the picture, and the first is not."""
-    model = infusion(chain=3, infusion=0.0, growth=0.5)
+    model = infusion(T=3, infusion=0.0, growth=0.5)
     model = jax.tree.map(jnp.zeros_like, model)  # every p_t is a half
     log_weights = jax.vmap(lambda key: model.infuse(X, key)[1])(jr.split(jr.key(3), 20_000))
     agree = 3 * (0.75 * np.log(0.5 / 0.75) + 0.25 * np.log(0.5 / 0.25))  # of z_1: the rate is ½
@@ -70,6 +70,6 @@ def test_at_fixed_q_the_gradient_of_the_bound_is_that_of_the_loss_with_the_rate_
 
 def test_draws_have_no_gradient():
     """The gradient at the prior is that of -log p(x) alone, whatever it does to the chain."""
-    model = infusion(chain=3, infusion=0.3)
+    model = infusion(T=3, infusion=0.3)
     gradient = jax.grad(lambda model: model.infuse(X, jr.key(4))[0])(model)
     np.testing.assert_allclose(gradient.prior, jax.nn.sigmoid(model.prior) - X, rtol=1e-4, atol=1e-6)

@@ -15,8 +15,8 @@ STATES = np.arange(8)[:, None] >> np.arange(3)[::-1] & 1  # all pictures
 IMAGES = jnp.asarray(STATES.reshape(8, 1, 3, 1), jnp.float32)
 P = np.array([0.3, 0.02, 0.02, 0.2, 0.02, 0.2, 0.2, 0.04])  # their distribution where one is learned
 MODELS = {
-    "infusion": InfusionOptions(chain=3, infusion=0.1, growth=0.2, hidden=(8,)),
-    "infusion without": InfusionOptions(chain=3, infusion=0.0, growth=0.0, hidden=(8,)),
+    "infusion": InfusionOptions(T=3, infusion=0.1, growth=0.2, hidden=(8,)),
+    "infusion without": InfusionOptions(T=3, infusion=0.0, growth=0.0, hidden=(8,)),
     "walkback": WalkbackOptions(walk=3, temperature=0.8, heating=1.5, step_size=0.5, hidden=(8,)),
 }
 
@@ -114,7 +114,7 @@ def test_inpainting_holds_known_pixels_at_every_step_of_the_chain(name):
 
 
 TRAINED = {
-    "infusion": InfusionOptions(chain=10, infusion=0.0, growth=0.1, hidden=(32,)),
+    "infusion": InfusionOptions(T=10, infusion=0.0, growth=0.1, hidden=(32,)),
     "walkback": WalkbackOptions(walk=15, temperature=0.3, heating=1.25, step_size=0.5, hidden=(32,)),
 }
 STEPS = 3000

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from subitize.cli.parse import parse
+from subitize.cli.progress import say
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
 from subitize.core.files import write_atomically
@@ -51,10 +52,13 @@ def main(words: Sequence[str]) -> int:
     for path in (table, picture):
         if path.exists():
             raise UsageError(f"{path} exists; nothing is overwritten. Give another --out.")
+    from subitize.evaluation.samples import unready
     from subitize.figures.comparison import as_csv, compared, sheet
     from subitize.training import open_run
 
     runs = {name: open_run(path) for name, path in zip(names, options.runs, strict=True)}
+    if options.samples_n and (told := next(filter(None, map(unready, runs.values())), None)):
+        say(told)
     rows = [
         compared(run, name, options.scenes_n, options.samples_n, options.seed) for name, run in runs.items()
     ]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from subitize.cli.parse import parse
+from subitize.cli.progress import say
 from subitize.core.bounds import check_bounds
 
 
@@ -47,10 +48,12 @@ def main(words: Sequence[str]) -> int:
     options = parse(Val, "val", words)
     from subitize.core.interfaces import Counter
     from subitize.evaluation.held_out import evaluate
-    from subitize.evaluation.samples import generative_scores
+    from subitize.evaluation.samples import generative_scores, unready
     from subitize.training import open_run
 
     run = open_run(options.run, options.max_objects, options.passes)
+    if options.samples_n and (told := unready(run)):
+        say(told)
     counts = isinstance(run.learner, Counter)
     found: dict[str, Any] = (
         evaluate(run, options.scenes_n, options.seed)

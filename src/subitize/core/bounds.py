@@ -114,7 +114,7 @@ BOUNDS: Mapping[str, Mapping[str, Bound]] = {  # by dataclass and field
         "burn_in": BURN_IN,
     },
     "InfusionOptions": {
-        "chain": Bound(1, 1000, "in steps of a chain"),
+        "T": Bound(1, 1000, "in steps of a chain"),
         "infusion": SHARE,
         "growth": SHARE,
         "hidden": UNITS,

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped
 
 from subitize.core.distributions import AbstractDistribution
 from subitize.core.optimizer import Optimizer
@@ -223,6 +223,21 @@ class Sampler(Protocol):
 
     def sample(self, params: PyTree, key: PRNGKeyArray, n: int) -> Float[Array, "n height width channels"]:
         """N images from trained weights."""
+        ...
+
+
+@runtime_checkable
+class Inpainter(Protocol):
+    """A learner that can complete images of which a part is known."""
+
+    def inpaint(
+        self,
+        params: PyTree,
+        images: Float[Array, "n height width channels"],
+        mask: Bool[Array, "*_ height width channels"],
+        key: PRNGKeyArray,
+    ) -> Float[Array, "n height width channels"]:
+        """The images with all that is unknown made up; the mask is True where a pixel is known."""
         ...
 
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy.special import bdtrc
 
-from subitize.core.interfaces import Batch
 from subitize.core.json import JSON
 from subitize.core.optimizer import Optimizer
 from subitize.core.threads import in_order
@@ -15,7 +14,7 @@ from subitize.counter.catalogue_answer import boxes_of, outlines
 from subitize.counter.composed_scenes import FEW, ComposedScenes
 from subitize.counter.picture_counter import AbstractPictureCounter, Found
 from subitize.gradients import expectation
-from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.gradients.learner import LABELLED, GradientLearner
 from subitize.models.catalogue.detect import Detected, detect
 from subitize.models.catalogue.edge import are_slivers, numbered
 from subitize.models.catalogue.normalize import DIAMETER, Normalizer
@@ -53,7 +52,7 @@ def catalogue_learner(options: CatalogueOptions, optimizer: Optimizer, steps: in
         loss=expectation(program),
         optimizer=optimizer.transformation(steps),
         learning_rate=optimizer.learning_rate,
-        transform=BatchTransform(lambda batch: (), labelled, lambda *_: ()),
+        transform=LABELLED,
         normalizer=Normalizer(options.diameter, options.ground == "bright", options.brightness),
         channel=options.channel or "grey",
         light=options.light or "covers",
@@ -66,12 +65,6 @@ def program(
     """-log q(catalogue | picture) of a composed scene, in nats: nothing in it is drawn."""
     image, labels = example
     return negative_log_likelihood(posterior, image[..., 0], labels)
-
-
-def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-    """Each scene with its truth."""
-    assert batch.labels is not None, "composed scenes know their truth"
-    return batch.image, batch.labels
 
 
 def diagnosis(params: Posterior, scenes: ComposedScenes) -> JSON:

@@ -5,6 +5,7 @@ below, are trained when they are first needed, and are kept in the cache folder.
 features compare models of this library with each other, and with nothing that was measured elsewhere.
 """
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,16 +14,15 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import pooch
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from subitize.core.files import alone
-from subitize.core.interfaces import Batch
 from subitize.core.optimizer import Optimizer
 from subitize.evaluation.batches import map_batches
 from subitize.gradients import expectation
-from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.gradients.learner import GradientLearner, labelled_view
 from subitize.models.count_classifier import CountClassifier, CountClassifierSettings, cross_entropy
+from subitize.scenes.files import cache_folder
 from subitize.scenes.single_images import GreyImages
 from subitize.training import Plan, fit
 
@@ -67,31 +67,36 @@ def read(network: CountClassifier, picture: Array) -> Array:
 
 @cache
 def feature_network(of: str, plan: Plan = PLAN) -> CountClassifier:
-    """The network for a dataset, trained now if the cache folder has none."""
-    scenes = GreyImages("train", of=of)
-    learner, spec = classifier_learner(scenes, plan.steps), scenes.spec
-    assert spec.classes is not None, "digits have classes"
-    folder = Path(pooch.os_cache("subitize")) / "features" / f"{of}-{scenes.fingerprint[:8]}-{plan.steps}"
+    """The network for a dataset, trained now if the cache folder has none of these pictures and settings."""
+    scenes, folder = GreyImages("train", of=of), folder_of(of, plan)
+    learner = classifier_learner(scenes, plan.steps)
     with alone(folder, wait=-1.0):
         return learner.params(fit(learner, scenes, plan, folder))
+
+
+def folder_of(of: str, plan: Plan = PLAN) -> Path:
+    """Where the network is kept: its name tells the pictures and all that decides the training."""
+    decides = repr((GreyImages("train", of=of).fingerprint, plan, RATE, WIDTH, SHIFT))
+    return cache_folder("features") / f"{of}-{hashlib.sha256(decides.encode()).hexdigest()[:12]}"
 
 
 def classifier_learner(scenes: GreyImages, steps: int) -> GradientLearner:
     """What learns the classes of single pictures."""
     sizes = scenes.height, scenes.width, scenes.channels
-    settings = CountClassifierSettings(*sizes, classes=scenes.spec.classes or 0, features=WIDTH)
+    classes = scenes.spec.classes
+    assert classes is not None, "digits have classes"
+    settings = CountClassifierSettings(*sizes, classes=classes, features=WIDTH)
     return GradientLearner(
         build=lambda key, batch: CountClassifier(settings, key=key),
         loss=expectation(cross_entropy),
         optimizer=RATE.transformation(steps),
         learning_rate=RATE.learning_rate,
-        transform=BatchTransform(lambda batch: (), thresholded, lambda *_: ()),
+        transform=labelled_view(thresholded),
     )
 
 
-def thresholded(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-    """Each picture in black and white, moved by up to two pixels either way, with its class."""
-    assert batch.labels is not None, "the plan asks for labels"
-    lit = (batch.image > 0.5).astype(batch.image.dtype)
+def thresholded(images: Float[Array, "n h w c"], key: PRNGKeyArray) -> Float[Array, "n h w c"]:
+    """Pictures in black and white, each moved by up to two pixels either way."""
+    lit = (images > 0.5).astype(images.dtype)
     moves = jr.randint(key, (len(lit), 2), -SHIFT, SHIFT + 1)
-    return jax.vmap(lambda picture, move: jnp.roll(picture, move, (0, 1)))(lit, moves), batch.labels
+    return jax.vmap(lambda picture, move: jnp.roll(picture, move, (0, 1)))(lit, moves)

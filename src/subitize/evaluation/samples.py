@@ -29,7 +29,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from subitize.core.interfaces import Sampler, Scorer
 from subitize.core.json import JSON
-from subitize.evaluation.features import features
+from subitize.evaluation.features import features, folder_of
 from subitize.evaluation.held_out import scores
 from subitize.scenes.single_images import BinarizedImages, GreyImages
 from subitize.training.run import Run
@@ -66,25 +66,40 @@ def sample_quality(run: Run, n: int = 2000, seed: int = 0) -> JSON:
         n: how many; at most as many as are held out.
         seed: of the samples.
     """
-    held_out = run.scenes("test")
-    if not isinstance(held_out, GreyImages | BinarizedImages) or held_out.spec.classes is None:
-        return {}
-    if not isinstance(run.learner, Sampler):
+    held_out = comparable(run)
+    if held_out is None or not isinstance(run.learner, Sampler):
         return {}
     n = min(n, len(held_out.pictures))
-    return quality(drawn(run.learner, run.model, n, seed), held_out.of, n)
+    return quality(drawn(run.learner, run.model, n, seed), held_out.of, n, seed)
 
 
-def quality(samples: Pictures, of: str, n: int) -> JSON:
-    """The numbers above, of samples against the first n held-out pictures of a dataset.
+def comparable(run: Run) -> GreyImages | BinarizedImages | None:
+    """Held-out pictures beside which samples of a run can be laid; None if it is of no single digits."""
+    held_out = run.scenes("test")
+    single = isinstance(held_out, GreyImages | BinarizedImages)
+    return held_out if single and held_out.spec.classes is not None else None
+
+
+def unready(run: Run) -> str | None:
+    """Why judging samples of a run takes longer the first time; None if it does not."""
+    held_out = comparable(run) if isinstance(run.learner, Sampler) else None
+    if held_out is None or folder_of(held_out.of).exists():
+        return None
+    return "trains a network that tells digits apart, to judge samples by; this takes a minute, once."
+
+
+def quality(samples: Pictures, of: str, n: int, seed: int = 0) -> JSON:
+    """The numbers above, of samples against n held-out pictures of a dataset, drawn without replacement.
 
     Args:
         samples: True where a pixel is lit.
         of: the dataset, such as "mnist".
         n: how many held-out pictures.
+        seed: which ones.
     """
     train, test = (lit(GreyImages(split, of=of)) for split in ("train", "test"))
-    real, fake = features(test[:n], of), features(samples, of)
+    test = test[np.random.default_rng(seed).permutation(len(test))[:n]]  # MNIST's first half is the easier
+    real, fake = features(test, of), features(samples, of)
     shares = np.bincount(fake.probabilities.argmax(1), minlength=fake.probabilities.shape[1]) / len(samples)
     expected = np.bincount(real.probabilities.argmax(1), minlength=len(shares)) / n
     density, coverage = density_and_coverage(real.vectors, fake.vectors)
@@ -95,7 +110,7 @@ def quality(samples: Pictures, of: str, n: int) -> JSON:
         "classes": int((shares >= DRAWN * expected).sum()),
         "class_shares": shares.tolist(),
         "two_sample": two_sample_accuracy(real.vectors, fake.vectors),
-        "memorised": memorised(samples, test[:n], train),
+        "memorised": memorised(samples, test, train),
         "duplicates": duplicates(samples),
         "samples_n": len(samples),
     }
@@ -108,9 +123,9 @@ def lit(images: GreyImages) -> Pictures:
 
 def drawn(learner: Sampler, params: PyTree, n: int, seed: int) -> Pictures:
     """Samples of trained weights in black and white, drawn a few at a time."""
-    sample = jax.jit(learner.sample, static_argnums=2)
-    keys = jax.random.split(jax.random.key(seed), -(-n // AT_ONCE))
-    return np.concatenate([np.asarray(sample(params, key, AT_ONCE) > 0.5) for key in keys])[:n]
+    sample, size = jax.jit(learner.sample, static_argnums=2), min(n, AT_ONCE)
+    keys = jax.random.split(jax.random.key(seed), -(-n // size))
+    return np.concatenate([np.asarray(sample(params, key, size) > 0.5) for key in keys])[:n]
 
 
 def frechet_distance(x: Vectors, y: Vectors) -> float:

@@ -20,7 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from subitize.core.distributions import Bernoulli, Normal
 from subitize.core.interfaces import Batch, Draw
@@ -185,7 +185,7 @@ class DiffusionLearner(GradientLearner):
         self,
         params: PyTree,
         images: Float[Array, "n ..."],
-        mask: Float[Array, "n ..."],
+        mask: Bool[Array, "*_ height width channels"],
         key: PRNGKeyArray,
         repeats: int = 10,
     ) -> Float[Array, "n height width channels"]:
@@ -198,7 +198,7 @@ class DiffusionLearner(GradientLearner):
         Args:
             params: trained weights.
             images: brightness from 0 to 1, [n, height, width, channels].
-            mask: of the same shape: one where a pixel is known, zero elsewhere.
+            mask: True where a pixel is known; of each picture, or one for all.
             key: of the chains.
             repeats: how often a step is taken back.
         """
@@ -207,7 +207,7 @@ class DiffusionLearner(GradientLearner):
             keys, x_0 = jr.split(key), params.encode(image)
 
             def overwrite(x_t: Array, t: Array, key: PRNGKeyArray) -> Array:
-                return jnp.where(known > 0, params.forward(x_0, t).sample(key), x_t)
+                return jnp.where(known, params.forward(x_0, t).sample(key), x_t)
 
             def change(x_t: Array, t: Array, key: PRNGKeyArray) -> Array:
                 def again(i: Array, x_t: Array) -> Array:
@@ -219,9 +219,10 @@ class DiffusionLearner(GradientLearner):
 
             x_T = params.prior().sample(keys[0])
             made_up = params.decode(params.back(x_T, jnp.asarray(params.T), keys[1], change))
-            return jnp.where(known > 0, image, made_up)
+            return jnp.where(known, image, made_up)
 
-        vectors = images.reshape(len(images), -1), mask.reshape(len(mask), -1)
+        held = jnp.broadcast_to(mask, images.shape)
+        vectors = images.reshape(len(images), -1), held.reshape(len(images), -1)
         return jax.vmap(one)(*vectors, jr.split(key, len(images))).reshape(images.shape)
 
     def denoise(

@@ -47,6 +47,23 @@ def view_of_images(view: Callable[[Array], PyTree]) -> BatchTransform:
 IMAGES = view_of_images(lambda images: images)  # as they are
 
 
+def labelled_view(view: Callable[[Array, PRNGKeyArray], PyTree]) -> BatchTransform:
+    """The transform of a supervised program, whose examples are (image seen in some way, its label).
+
+    Args:
+        view: (images, key) -> what the program sees of them.
+    """
+
+    def examples(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[PyTree, Array]:
+        assert batch.labels is not None, "a supervised learner is given labels"
+        return view(batch.image, key), batch.labels
+
+    return BatchTransform(lambda batch: (), examples, lambda *_: ())
+
+
+LABELLED = labelled_view(lambda images, key: images)  # as they are
+
+
 class GradientState(NamedTuple):
     """All that the next step needs."""
 

@@ -64,7 +64,7 @@ class TrajectoryLearner(GradientLearner):
         self,
         params: Chain,
         images: Float[Array, "n height width channels"],
-        mask: Bool[Array, "n height width channels"] | Bool[Array, "height width channels"],
+        mask: Bool[Array, "*_ height width channels"],
         key: PRNGKeyArray,
     ) -> Float[Array, "n height width channels"]:
         """Means of pictures whose known pixels are held at every step of their chains.
@@ -74,7 +74,7 @@ class TrajectoryLearner(GradientLearner):
         Args:
             params: the model.
             images: pictures of zeros and ones.
-            mask: where their pixels are known.
+            mask: True where a pixel is known; of each picture, or one for all.
             key: for the chains.
         """
         known = jnp.broadcast_to(mask, images.shape)

@@ -36,11 +36,16 @@ class Download(NamedTuple):
 
 def folders(dataset: str) -> Iterator[Path]:
     """Where files are looked for, in this order; downloads go to the last."""
-    import pooch  # here: nobody who brings the data should wait for it
-
     if chosen := os.environ.get("SUBITIZE_DATA"):
         yield Path(chosen) / dataset
-    yield Path(pooch.os_cache("subitize")) / dataset
+    yield cache_folder(dataset)
+
+
+def cache_folder(name: str) -> Path:
+    """A folder of this name among those that may be deleted at any time, and are made anew when needed."""
+    import pooch  # here: nobody who brings the data should wait for it
+
+    return Path(pooch.os_cache("subitize")) / name
 
 
 def found(download: Download, also: Sequence[str] = ()) -> Path:

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Array, PRNGKeyArray
-
 from subitize.core.bounds import check_bounds
 from subitize.core.errors import UsageError
-from subitize.core.interfaces import Batch, DataSpec
+from subitize.core.interfaces import DataSpec
 from subitize.core.optimizer import Optimizer
 from subitize.gradients import expectation
-from subitize.gradients.learner import BatchTransform, GradientLearner
+from subitize.gradients.learner import LABELLED, GradientLearner
 from subitize.models.count_classifier import CountClassifier, CountClassifierSettings, cross_entropy
 from subitize.training.recipe import Data
 
@@ -53,11 +51,5 @@ class CountClassifierOptions:
             loss=expectation(cross_entropy),
             optimizer=optimizer.transformation(steps),
             learning_rate=optimizer.learning_rate,
-            transform=BatchTransform(lambda batch: (), labelled, lambda *_: ()),
+            transform=LABELLED,
         )
-
-
-def labelled(buffer: tuple, batch: Batch, step: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-    """Each image with its count."""
-    assert batch.labels is not None, "a supervised learner is given labels"
-    return batch.image, batch.labels

@@ -47,13 +47,13 @@ class InfusionOptions:
     """A chain from noise to pictures, trained with the true picture infused into it (Bordes et al. 2017).
 
     Args:
-        chain: T, steps from the prior to a picture.
+        T: steps from the prior to a picture.
         infusion: α_0, share of pixels that are taken from the picture at the start of the training chain.
         growth: ω, how much this share grows with every step; it is 1 at most.
         hidden: units of the hidden layers.
     """
 
-    chain: int = 5
+    T: int = 5
     infusion: float = 0.1
     growth: float = 0.05
     hidden: tuple[int, ...] = (500, 500)
@@ -65,7 +65,7 @@ class InfusionOptions:
         "cpu": {"scenes": "bits(of='mnist', dynamic=True)", "steps": 40_000},
         "paper": {
             "scenes": "bits(of='mnist', dynamic=True)", "steps": 150_000, "batch_size": 512,
-            "chain": 10, "infusion": 0.02, "growth": 0.02, "hidden": (1200,),
+            "T": 10, "infusion": 0.02, "growth": 0.02, "hidden": (1200,),
         },
     }  # fmt: skip
 
@@ -80,7 +80,7 @@ class InfusionOptions:
             optimizer=optimizer.transformation(steps),
             learning_rate=optimizer.learning_rate,
             shape=(data.height, data.width, data.channels),
-            steps=self.chain,
+            steps=self.T,
             log_weight=lambda model, x, key: model.infuse(x, key)[1],
         )
 
@@ -96,17 +96,17 @@ class Infusion(eqx.Module):
     def __init__(self, options: InfusionOptions, batch: Batch, *, key: PRNGKeyArray):
         self.prior = self.bias = log_odds(batch.image.reshape(len(batch.image), -1).mean(0))
         pixels = len(self.prior)
-        self.network = MLP((pixels + options.chain, *options.hidden, pixels), key=key, last_scale=0.1)
+        self.network = MLP((pixels + options.T, *options.hidden, pixels), key=key, last_scale=0.1)
         self.options = options
 
     def towards_data(self, i: Array | int, z: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
         """Log-odds of p_t, from z_{t-1}, where t = i + 1."""
-        step = jax.nn.one_hot(i, self.options.chain, dtype=z.dtype)
+        step = jax.nn.one_hot(i, self.options.T, dtype=z.dtype)
         return self.network(jnp.concatenate([z, step])) + self.bias
 
     def infuse(self, x: Float[Array, " pixels"], key: PRNGKeyArray) -> tuple[Array, Array]:
         """The loss of one training chain, and log p(x, z) - log q(z | x) of it, both in nats."""
-        α, ω, T = self.options.infusion, self.options.growth, self.options.chain
+        α, ω, T = self.options.infusion, self.options.growth, self.options.T
 
         def step(logits, t):
             """From the log-odds of p_t to those of p_{t+1}."""
